@@ -1,0 +1,48 @@
+package ipc
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Code says how a request ended.
+type Code string
+
+// The codes of protocol version 1.
+const (
+	CodeOK            Code = "ok"
+	CodeBusy          Code = "busy"
+	CodeNotFound      Code = "not_found"
+	CodeInvalidState  Code = "invalid_state"
+	CodeInternalError Code = "internal_error"
+)
+
+// ErrNotRunning is returned by the client when no daemon listens on the socket.
+var ErrNotRunning = errors.New("the daemon is not running")
+
+// Error is a request's failure with the code that crosses the wire. Its text is
+// meant for the user and holds no secret.
+type Error struct {
+	Code    Code
+	Message string
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// Errorf returns an Error with that code.
+func Errorf(code Code, format string, args ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// CodeOf returns the code of err: CodeOK for nil, CodeInternalError for an
+// error that carries none.
+func CodeOf(err error) Code {
+	if err == nil {
+		return CodeOK
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return CodeInternalError
+}

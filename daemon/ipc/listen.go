@@ -1,0 +1,80 @@
+package ipc
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"time"
+)
+
+// Listener is the daemon's end of the socket.
+type Listener struct {
+	socket *net.UnixListener
+	path   string
+}
+
+// Listen binds the socket at path. The caller holds the daemon's lock, so that a
+// socket which is there and silent is a dead daemon's, and is replaced. Anything
+// else at that path is left alone and named in the error.
+func Listen(path string) (*Listener, error) {
+	if err := clearStale(path); err != nil {
+		return nil, err
+	}
+	address := &net.UnixAddr{Name: path, Net: "unix"}
+	socket, err := net.ListenUnix("unix", address)
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s: %w", path, err)
+	}
+	// The directory is private already; this is for those who look at the file.
+	if err := os.Chmod(path, 0o600); err != nil {
+		socket.Close()
+		return nil, fmt.Errorf("making %s private: %w", path, err)
+	}
+	return &Listener{socket: socket, path: path}, nil
+}
+
+// Path returns where the listener is bound.
+func (l *Listener) Path() string { return l.path }
+
+// Close stops listening and removes the socket.
+func (l *Listener) Close() error { return l.socket.Close() }
+
+func (l *Listener) accept() (net.Conn, error) { return l.socket.Accept() }
+
+// clearStale removes the socket of a daemon that is gone.
+func clearStale(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("looking at the socket %s: %w", path, err)
+	}
+	if err := checkSocketFile(path, info); err != nil {
+		return err
+	}
+	conn, err := net.DialTimeout("unix", path, time.Second)
+	if err == nil {
+		conn.Close()
+		return fmt.Errorf("another program listens on %s: stop it, or remove the file", path)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing the stale socket: %w", err)
+	}
+	return nil
+}
+
+// checkSocketFile refuses what a daemon of this user cannot have made.
+func checkSocketFile(path string, info fs.FileInfo) error {
+	switch mode := info.Mode(); {
+	case mode&fs.ModeSymlink != 0:
+		return fmt.Errorf("%s is a symbolic link, not xrat's socket: remove it and try again", path)
+	case mode.IsDir():
+		return fmt.Errorf("%s is a directory, not xrat's socket: move it away and try again", path)
+	case !isSocket(mode):
+		return fmt.Errorf("%s is a file of another kind, not xrat's socket: move it away and try again", path)
+	}
+	return checkOwner(path, info)
+}

@@ -1,0 +1,212 @@
+package ipc
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Handler answers requests. Its methods are called from many goroutines at
+// once, and their context ends when the server does, not when the client goes
+// away: an operation that was begun is finished.
+type Handler interface {
+	// Handle answers one request with a payload and a message for the user. An
+	// *Error gives the code; any other error is an internal one.
+	Handle(ctx context.Context, request Request) (payload any, message string, err error)
+	// Subscribe returns a channel that always holds the newest state, and a
+	// function that ends the subscription.
+	Subscribe() (states <-chan EventPayload, cancel func())
+}
+
+const (
+	// maxClients is how many connections are served at once.
+	maxClients = 2048
+	// requestTime is how long a client may take to send its request, and
+	// replyTime to take the reply.
+	requestTime = 5 * time.Second
+	replyTime   = 5 * time.Second
+)
+
+// Server serves the socket. Its fields are set before Serve and not changed after.
+type Server struct {
+	Handler Handler
+	Log     zerolog.Logger
+
+	// requestTime replaces the constant of that name in tests.
+	requestTime time.Duration
+}
+
+// Serve answers requests until ctx ends, then closes the listener, gives
+// requests in flight the time to be answered (at most grace), and waits for
+// every goroutine. It returns nil unless the listener fails.
+func (s *Server) Serve(ctx context.Context, listener *Listener, grace time.Duration) error {
+	// Requests in flight outlive ctx by the grace, so that the client which
+	// asked for the shutdown gets its answer.
+	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	var handlers sync.WaitGroup
+	var mu sync.Mutex
+	idle := make(map[net.Conn]struct{}) // connections without a complete request
+	big := make(places, bigLines)
+	slots := make(chan struct{}, maxClients)
+	patience := cmp.Or(s.requestTime, requestTime)
+
+	stop := context.AfterFunc(ctx, func() {
+		listener.Close()
+		mu.Lock()
+		for conn := range idle {
+			conn.Close()
+		}
+		mu.Unlock()
+	})
+	defer stop()
+
+	serve := func(conn net.Conn) {
+		defer handlers.Done()
+		defer func() { <-slots }()
+		defer conn.Close()
+		mu.Lock()
+		idle[conn] = struct{}{}
+		ended := ctx.Err() != nil
+		mu.Unlock()
+		if ended {
+			return
+		}
+		line, eof, err := readLine(ctx, conn, time.Now().Add(patience), big)
+		mu.Lock()
+		delete(idle, conn)
+		mu.Unlock()
+		if err != nil {
+			if errors.Is(err, errLineTooLong) || errors.Is(err, errTooSlow) {
+				s.reply(conn, nil, "", Errorf(CodeInvalidState, "%s; the request was not carried out", err))
+			}
+			return
+		}
+		request, err := decodeRequest(line)
+		if err != nil {
+			s.reply(conn, nil, "", err)
+			return
+		}
+		if request.Type == KindSubscribe {
+			s.stream(ctx, conn, eof)
+			return
+		}
+		payload, message, err := s.Handler.Handle(requests, request)
+		s.reply(conn, payload, message, err)
+	}
+
+	var failure error
+	for backoff := time.Duration(0); ; {
+		conn, err := listener.accept()
+		if err != nil {
+			if ctx.Err() != nil {
+				break
+			}
+			var temporary *net.OpError
+			if !errors.As(err, &temporary) || errors.Is(err, net.ErrClosed) {
+				failure = fmt.Errorf("accepting clients: %w", err)
+				break
+			}
+			// Out of file descriptors, or a foreign peer: not the listener's end.
+			backoff = min(max(2*backoff, 5*time.Millisecond), time.Second)
+			s.Log.Warn().Err(err).Msg("accepting a client")
+			select {
+			case <-ctx.Done():
+			case <-time.After(backoff):
+			}
+			continue
+		}
+		backoff = 0
+		if err := checkPeer(conn); err != nil {
+			s.Log.Warn().Err(err).Msg("client refused")
+			conn.Close()
+			continue
+		}
+		select {
+		case slots <- struct{}{}:
+			handlers.Add(1)
+			go serve(conn)
+		default:
+			// Not worth a goroutine: one write into an empty socket buffer.
+			s.reply(conn, nil, "", Errorf(CodeBusy, "the daemon serves %d clients already", maxClients))
+			conn.Close()
+		}
+	}
+	timer := time.AfterFunc(grace, cancel)
+	handlers.Wait()
+	timer.Stop()
+	return failure
+}
+
+// stream sends states until the client or the server ends.
+func (s *Server) stream(ctx context.Context, conn net.Conn, halfClosed bool) {
+	states, cancel := s.Handler.Subscribe()
+	defer cancel()
+	gone := make(chan struct{})
+	if halfClosed {
+		// The end of the stream ended the request; only a failing write can
+		// tell that this client is gone.
+		gone = nil
+	} else {
+		if err := conn.SetReadDeadline(time.Time{}); err != nil {
+			return
+		}
+		var reader sync.WaitGroup
+		defer reader.Wait()
+		defer conn.Close()
+		reader.Go(func() {
+			defer close(gone)
+			buffer := make([]byte, 64)
+			for {
+				if _, err := conn.Read(buffer); err != nil {
+					return
+				}
+			}
+		})
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-gone:
+			return
+		case state, open := <-states:
+			if !open || !s.reply(conn, state, "", nil) {
+				return
+			}
+		}
+	}
+}
+
+// reply writes one line and reports whether it was taken.
+func (s *Server) reply(conn net.Conn, payload any, message string, err error) bool {
+	r := response{ProtocolVersion: ProtocolVersion, OK: err == nil, Code: CodeOf(err), Message: message}
+	if err != nil {
+		r.Message = err.Error()
+	}
+	if payload != nil {
+		raw, merr := json.Marshal(payload)
+		if merr != nil {
+			r = response{ProtocolVersion: ProtocolVersion, Code: CodeInternalError, Message: "encoding the reply: " + merr.Error()}
+		} else {
+			r.Payload = raw
+		}
+	}
+	line, merr := json.Marshal(r)
+	if merr != nil {
+		s.Log.Error().Err(merr).Msg("encoding a reply")
+		return false
+	}
+	if err := conn.SetWriteDeadline(time.Now().Add(replyTime)); err != nil {
+		return false
+	}
+	_, werr := conn.Write(append(line, '\n'))
+	return werr == nil
+}

@@ -1,0 +1,321 @@
+package ipc
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// ProtocolVersion is the version of the wire protocol that this package speaks.
+const ProtocolVersion = 1
+
+// Kind names an operation, as it is spelled on the wire.
+type Kind string
+
+// The operations of protocol version 1.
+const (
+	KindDaemonPing        Kind = "daemon_ping"
+	KindDaemonShutdown    Kind = "daemon_shutdown"
+	KindRuntimeStatus     Kind = "runtime_status"
+	KindRuntimeConnect    Kind = "runtime_connect"
+	KindRuntimeReplace    Kind = "runtime_replace"
+	KindRuntimeDisconnect Kind = "runtime_disconnect"
+	KindProxyStart        Kind = "proxy_start"
+	KindProxyStatus       Kind = "proxy_status"
+	KindProxyStop         Kind = "proxy_stop"
+
+	// Beyond the nine: what the CLI and the tray need besides.
+	KindStatus       Kind = "status"
+	KindSubscribe    Kind = "subscribe"
+	KindConfigList   Kind = "config_list"
+	KindConfigImport Kind = "config_import"
+	KindConfigRemove Kind = "config_remove"
+	KindSessionList  Kind = "session_list"
+)
+
+// Trigger says what caused a session to begin.
+type Trigger string
+
+// The triggers.
+const (
+	TriggerManual            Trigger = "manual"
+	TriggerTimer             Trigger = "timer"
+	TriggerHealthCheckFailed Trigger = "health_check_failed"
+)
+
+// Request is one operation with its arguments. Which arguments a kind takes is
+// listed in the table in request.go; others are refused.
+type Request struct {
+	Type Kind `json:"type"`
+	// ConfigID is the config to connect to; absent: the best one is chosen.
+	ConfigID *int64 `json:"config_id,omitempty"`
+	// Unchecked connects without a probe through the server first.
+	Unchecked bool `json:"unchecked,omitempty"`
+	// Trigger of a runtime_replace.
+	Trigger Trigger `json:"trigger,omitempty"`
+	// CandidateID is the config to rotate to; absent: the best one is chosen.
+	CandidateID *int64 `json:"candidate_id,omitempty"`
+	// Text of a config_import: share links, one a line. A secret.
+	Text string `json:"text,omitempty"`
+	// IDs of the configs to remove.
+	IDs []int64 `json:"ids,omitempty"`
+	// Limit of a session_list; 0 is the daemon's own limit.
+	Limit int `json:"limit,omitempty"`
+}
+
+// requestEnvelope is a request as it travels.
+type requestEnvelope struct {
+	ProtocolVersion int     `json:"protocol_version"`
+	Request         Request `json:"request"`
+}
+
+// response is a reply as it travels.
+type response struct {
+	ProtocolVersion int             `json:"protocol_version"`
+	OK              bool            `json:"ok"`
+	Code            Code            `json:"code"`
+	Message         string          `json:"message"`
+	Payload         json.RawMessage `json:"payload"`
+}
+
+// PingPayload answers daemon_ping.
+type PingPayload struct {
+	DaemonReady bool `json:"daemon_ready"`
+	// PID and Version are those of the daemon.
+	PID     int    `json:"pid"`
+	Version string `json:"version"`
+}
+
+// ShutdownPayload answers daemon_shutdown.
+type ShutdownPayload struct {
+	DaemonReady         bool `json:"daemon_ready"`
+	RuntimeDisconnected bool `json:"runtime_disconnected"`
+}
+
+// RuntimeStatusPayload answers runtime_status. HTTPAPI* are about an HTTP
+// interface of the daemon, which it does not have.
+type RuntimeStatusPayload struct {
+	DaemonReady    bool              `json:"daemon_ready"`
+	RuntimeOwned   bool              `json:"runtime_owned"`
+	RuntimeStatus  string            `json:"runtime_status"`
+	SessionID      *int64            `json:"session_id"`
+	ActiveConfigID *int64            `json:"active_config_id"`
+	PIDRunning     bool              `json:"pid_running"`
+	HTTPAPIEnabled bool              `json:"http_api_enabled"`
+	HTTPAPIAddr    *string           `json:"http_api_addr"`
+	State          State             `json:"state"`
+	InboundHealth  []EndpointPayload `json:"inbound_health"`
+}
+
+// ConnectPayload answers runtime_connect.
+type ConnectPayload struct {
+	ConfigID  int64 `json:"config_id"`
+	SessionID int64 `json:"session_id"`
+	// PID of the core process.
+	PID        int    `json:"pid"`
+	ConfigName string `json:"config_name"`
+}
+
+// ReplacePayload answers runtime_replace.
+type ReplacePayload struct {
+	Trigger       Trigger `json:"trigger"`
+	Replaced      bool    `json:"replaced"`
+	OldSessionID  *int64  `json:"old_session_id"`
+	NewConfigID   int64   `json:"new_config_id"`
+	NewSessionID  int64   `json:"new_session_id"`
+	NewPID        int     `json:"new_pid"`
+	NewConfigName string  `json:"new_config_name"`
+}
+
+// DisconnectPayload answers runtime_disconnect.
+type DisconnectPayload struct {
+	// StoppedSession tells whether there was a session to stop.
+	StoppedSession bool `json:"stopped_session"`
+}
+
+// ProxySwitchPayload answers proxy_start and proxy_stop.
+type ProxySwitchPayload struct {
+	RotationEnabled bool `json:"rotation_enabled"`
+}
+
+// ProxyStatusPayload answers proxy_status: what rotation does.
+type ProxyStatusPayload struct {
+	DaemonReady     bool `json:"daemon_ready"`
+	RotationEnabled bool `json:"rotation_enabled"`
+	// IntervalSecs is the timer trigger's interval, 0 when it is off.
+	IntervalSecs         int64 `json:"interval_secs"`
+	HealthTriggerEnabled bool  `json:"health_trigger_enabled"`
+	CooldownSecs         int64 `json:"cooldown_secs"`
+
+	ActiveConfigID *int64 `json:"active_config_id"`
+	// LastTrigger is what caused the last rotation that was tried.
+	LastTrigger *Trigger `json:"last_trigger"`
+	// LastResult is "none", "replaced", "no_candidate", "all_failed" or "canceled".
+	LastResult string `json:"last_result"`
+	// LastCandidateResult is "none", "healthy" or the reason code of its failure.
+	LastCandidateConfigID *int64 `json:"last_candidate_config_id"`
+	LastCandidateResult   string `json:"last_candidate_result"`
+	CooldownActive        bool   `json:"cooldown_active"`
+	NextTimerEpochSecs    *int64 `json:"next_timer_epoch_secs"`
+	// ConsecutiveFailures of the health check of the session.
+	ConsecutiveFailures int `json:"consecutive_failures"`
+}
+
+// State is what the daemon does for the user, in one word.
+type State string
+
+// The states.
+const (
+	StateDisconnected State = "disconnected"
+	StateConnecting   State = "connecting"
+	StateConnected    State = "connected"
+	StateDegraded     State = "degraded" // connected, and the last check failed
+	StateRotating     State = "rotating"
+	StateFailed       State = "failed" // should be connected, and no server works; it is being retried
+)
+
+// EndpointPayload is one address and whether it answers.
+type EndpointPayload struct {
+	Protocol string `json:"protocol"`
+	Address  string `json:"address"`
+	// State is "reachable", "unreachable" or "not_checked".
+	State string `json:"state"`
+	// Detail says why it is unreachable.
+	Detail string `json:"detail,omitempty"`
+}
+
+// DaemonPayload describes the daemon process.
+type DaemonPayload struct {
+	PID        int    `json:"pid"`
+	Version    string `json:"version"`
+	UptimeSecs int64  `json:"uptime_secs"`
+}
+
+// SessionPayload is the session that serves the user now.
+type SessionPayload struct {
+	ID         int64     `json:"id"`
+	ConfigID   int64     `json:"config_id"`
+	ConfigName string    `json:"config_name"`
+	PID        int       `json:"pid"`
+	Trigger    Trigger   `json:"trigger"`
+	ReasonCode string    `json:"reason_code"`
+	StartedAt  time.Time `json:"started_at"`
+	// LatencyMillis of the last probe that succeeded, 0 when there was none.
+	LatencyMillis int64 `json:"latency_ms"`
+}
+
+// TrafficPayload counts what the front carried in the session.
+type TrafficPayload struct {
+	UpBytes     uint64 `json:"up_bytes"`
+	DownBytes   uint64 `json:"down_bytes"`
+	Connections uint64 `json:"connections"`
+	// Open is the number of connections that are open now.
+	Open int64 `json:"open"`
+}
+
+// RotationPayload tells of the last rotation that took place, whatever caused it.
+type RotationPayload struct {
+	At             time.Time `json:"at"`
+	Trigger        Trigger   `json:"trigger"`
+	ReasonCode     string    `json:"reason_code"`
+	Reason         string    `json:"reason"`
+	FromConfigID   int64     `json:"from_config_id"`
+	FromConfigName string    `json:"from_config_name"`
+	ToConfigID     int64     `json:"to_config_id"`
+	ToConfigName   string    `json:"to_config_name"`
+	DurationMillis int64     `json:"duration_ms"`
+}
+
+// StatusPayload is the whole state: what "xrat status --json" prints and what
+// the tray shows.
+type StatusPayload struct {
+	State State `json:"state"`
+	// Message explains the state where it needs an explanation.
+	Message      string             `json:"message"`
+	Daemon       *DaemonPayload     `json:"daemon"`
+	Session      *SessionPayload    `json:"session"`
+	Inbounds     []EndpointPayload  `json:"inbounds"`
+	Rotation     ProxyStatusPayload `json:"rotation"`
+	Traffic      TrafficPayload     `json:"traffic"`
+	LastRotation *RotationPayload   `json:"last_rotation"`
+	// Configs counts the stored configs, so that a client knows when to list again.
+	Configs int `json:"configs"`
+	// ConfigsRevision changes when the list of configs does.
+	ConfigsRevision uint64 `json:"configs_revision"`
+}
+
+// EventPayload is one message of a subscription: the whole state at that time.
+// A subscriber that reads slowly misses states in between, which a gap in the
+// sequence numbers shows, and always gets the newest.
+type EventPayload struct {
+	Seq    uint64        `json:"seq"`
+	Status StatusPayload `json:"status"`
+}
+
+// ConfigPayload is a stored config without its secrets.
+type ConfigPayload struct {
+	ID        int64     `json:"id"`
+	Name      string    `json:"name"`
+	Protocol  string    `json:"protocol"`
+	Address   string    `json:"address"`
+	Port      uint16    `json:"port"`
+	Network   string    `json:"network"`
+	Security  string    `json:"security"`
+	Source    string    `json:"source"`
+	CreatedAt time.Time `json:"created_at"`
+	Active    bool      `json:"active"`
+	// What is known of its health; zero values when nothing is.
+	Successes     int        `json:"successes"`
+	Failures      int        `json:"failures"`
+	LatencyMillis int64      `json:"latency_ms"`
+	LastSuccess   *time.Time `json:"last_success"`
+	LastFailure   *time.Time `json:"last_failure"`
+}
+
+// ConfigListPayload answers config_list, by id.
+type ConfigListPayload struct {
+	Configs []ConfigPayload `json:"configs"`
+}
+
+// ImportErrorPayload tells why a line of an import was not taken.
+type ImportErrorPayload struct {
+	Line    int    `json:"line"`
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// ConfigImportPayload answers config_import.
+type ConfigImportPayload struct {
+	Added []ConfigPayload `json:"added"`
+	// Existing are the configs that were there already.
+	Existing []ConfigPayload      `json:"existing"`
+	Errors   []ImportErrorPayload `json:"errors"`
+}
+
+// ConfigRemovePayload answers config_remove.
+type ConfigRemovePayload struct {
+	Removed int `json:"removed"`
+}
+
+// SessionRecordPayload is one session of the history.
+type SessionRecordPayload struct {
+	ID         int64  `json:"id"`
+	ConfigID   int64  `json:"config_id"`
+	ConfigName string `json:"config_name"`
+	// Status is "starting", "running", "draining", "stopping", "stopped" or "failed".
+	Status            string     `json:"status"`
+	Trigger           Trigger    `json:"trigger"`
+	ReasonCode        string     `json:"reason_code"`
+	Reason            string     `json:"reason"`
+	PreviousSessionID *int64     `json:"previous_session_id"`
+	PID               int        `json:"pid"`
+	StartedAt         time.Time  `json:"started_at"`
+	EndedAt           *time.Time `json:"ended_at"`
+	UpBytes           uint64     `json:"up_bytes"`
+	DownBytes         uint64     `json:"down_bytes"`
+	Connections       uint64     `json:"connections"`
+}
+
+// SessionListPayload answers session_list, the newest first.
+type SessionListPayload struct {
+	Sessions []SessionRecordPayload `json:"sessions"`
+}
