@@ -1,0 +1,6 @@
+// Package rotation decides: which config to try next, when a server counts as
+// dead, how long a failed one is left alone, and how long to wait when nothing
+// works. It is pure: time and history come in as values, decisions go out, and
+// nothing here does I/O, holds state or reads a clock. The daemon acts on what
+// it says.
+package rotation
