@@ -1,0 +1,203 @@
+package probe
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// The classes of a Result.
+const (
+	ClassOK       = "ok"
+	ClassTimeout  = "timeout"  // no answer within the time
+	ClassRefused  = "refused"  // the proxy's port, or the proxy, refuses the connection
+	ClassClosed   = "closed"   // the connection ended before the answer was complete
+	ClassStatus   = "status"   // an HTTP status that does not prove a way out
+	ClassBody     = "body"     // the right shape of answer with the wrong content: a captive portal
+	ClassTLS      = "tls"      // the TLS handshake or the certificate is wrong
+	ClassCanceled = "canceled" // the caller's context ended: says nothing about the proxy
+	ClassInternal = "internal" // nothing was measured: an unusable URL, no URL at all
+)
+
+// maxBody bounds what is read of an answer, in bytes. Probe targets answer with
+// nothing or with a few bytes; a portal's page need not be read to its end.
+const maxBody = 64 << 10
+
+// Result is the outcome of Get.
+type Result struct {
+	OK      bool
+	URL     string        // the target that gave this result
+	Latency time.Duration // of the attempt that gave this result, to the end of the answer
+	Class   string        // one of the Class constants
+	Err     error         // nil when OK; its text holds no secret and may be shown
+}
+
+// Get asks the URLs through p and reports the first that proves the way out
+// alive. The next URL is tried after stagger, or at once when one fails, so one
+// blocked target costs no more than stagger. When none proves it, the result is
+// the first URL's. timeout bounds the whole call.
+//
+// Alive is status 204, or status 200 unless the URL's last path element says
+// that its answer has to be 204 (generate_204, gen_204). Redirects are not
+// followed: a captive portal or an error page is not a way out.
+func Get(ctx context.Context, p Proxy, urls []string, timeout, stagger time.Duration) Result {
+	if len(urls) == 0 {
+		return Result{Class: ClassInternal, Err: errors.New("no probe URL: set health.urls in the settings")}
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	client, done := newClient(p)
+	defer done()
+
+	type numbered struct {
+		index  int
+		result Result
+	}
+	results := make(chan numbered, len(urls)) // roomy: an attempt never blocks on it
+	started, finished := 0, 0
+	start := func() {
+		index, target := started, urls[started]
+		started++
+		go func() { results <- numbered{index, attempt(ctx, client, target)} }()
+	}
+	next := time.NewTimer(stagger)
+	defer next.Stop()
+	start()
+	var best Result
+	failures := make([]Result, len(urls))
+	for finished < started {
+		select {
+		case r := <-results:
+			finished++
+			failures[r.index] = r.result
+			if r.result.OK && !best.OK {
+				best = r.result
+				cancel() // ends the attempts still running; they are waited for below
+			}
+		case <-next.C:
+		}
+		if !best.OK && ctx.Err() == nil && started < len(urls) {
+			start()
+			next.Reset(stagger)
+		}
+	}
+	if best.OK {
+		return best
+	}
+	return failures[0]
+}
+
+// newClient makes an HTTP client that goes through p and keeps no connection.
+func newClient(p Proxy) (*http.Client, func()) {
+	proxyURL := &url.URL{Scheme: "socks5", Host: p.Address}
+	if p.User != "" {
+		proxyURL.User = url.UserPassword(p.User, p.Password)
+	}
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	transport := &http.Transport{
+		Proxy:                  http.ProxyURL(proxyURL),
+		DisableKeepAlives:      true,
+		DisableCompression:     true,
+		MaxResponseHeaderBytes: maxBody,
+		Protocols:              &protocols,
+	}
+	client := &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return client, transport.CloseIdleConnections
+}
+
+func attempt(ctx context.Context, client *http.Client, target string) Result {
+	begin := time.Now()
+	class, err := ask(ctx, client, target)
+	return Result{OK: err == nil, URL: target, Latency: time.Since(begin), Class: class, Err: err}
+}
+
+// ask makes one request and judges the answer.
+func ask(ctx context.Context, client *http.Client, target string) (class string, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	if err != nil || request.URL.Host == "" {
+		return ClassInternal, errors.New("the probe URL is not usable: it has to be like https://host/path")
+	}
+	host := request.URL.Host
+	// Some targets answer differently to clients they do not know.
+	request.Header.Set("User-Agent", "Mozilla/5.0")
+	response, err := client.Do(request)
+	if err != nil {
+		return classify(ctx, host, err)
+	}
+	defer response.Body.Close()
+	if _, err := io.Copy(io.Discard, io.LimitReader(response.Body, maxBody)); err != nil {
+		return classify(ctx, host, err)
+	}
+	switch {
+	case response.StatusCode == http.StatusNoContent:
+		return ClassOK, nil
+	case response.StatusCode != http.StatusOK:
+		return ClassStatus, fmt.Errorf("%s answered with status %d, which proves no way out", host, response.StatusCode)
+	case wants204(request.URL):
+		return ClassBody, fmt.Errorf("%s answered with status 200 instead of 204: a captive portal or an error page", host)
+	}
+	return ClassOK, nil
+}
+
+func wants204(u *url.URL) bool {
+	last := path.Base(u.Path)
+	return last == "generate_204" || last == "gen_204"
+}
+
+// classify names the class of a transport error and makes its text fit to show:
+// the URL, which may hold a user and a password, is not repeated.
+func classify(ctx context.Context, host string, err error) (string, error) {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err
+	}
+	var (
+		netErr    net.Error
+		recordErr tls.RecordHeaderError
+		alertErr  tls.AlertError
+		verifyErr *tls.CertificateVerificationError
+		authority x509.UnknownAuthorityError
+		hostname  x509.HostnameError
+	)
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return ClassCanceled, fmt.Errorf("asking %s: %w", host, context.Canceled)
+	case ctx.Err() != nil, errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
+		return ClassTimeout, fmt.Errorf("%s gave no answer in time", host)
+	case errors.As(err, &recordErr), errors.As(err, &alertErr), errors.As(err, &verifyErr),
+		errors.As(err, &authority), errors.As(err, &hostname),
+		errors.Is(err, http.ErrSchemeMismatch), strings.Contains(err.Error(), "tls: "):
+		return ClassTLS, fmt.Errorf("TLS with %s: %w", host, err)
+	case errors.Is(err, syscall.ECONNREFUSED), isSOCKSRefusal(err):
+		return ClassRefused, fmt.Errorf("asking %s: %w", host, err)
+	default:
+		// What is left are ends of the connection: EOF, reset, broken pipe, an
+		// answer that is not HTTP.
+		return ClassClosed, fmt.Errorf("asking %s: %w", host, err)
+	}
+}
+
+// isSOCKSRefusal reports whether the proxy answered the SOCKS request with an
+// error code. net/http has no type for it, only an operation name.
+func isSOCKSRefusal(err error) bool {
+	var op *net.OpError
+	if !errors.As(err, &op) || op.Op != "socks connect" || op.Err == nil {
+		return false
+	}
+	return strings.HasPrefix(op.Err.Error(), "unknown error ")
+}

@@ -1,0 +1,325 @@
+package probe
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+const long = 20 * time.Second // no test passes or fails by coming near it
+
+// serve accepts connections on loopback and hands each to talk, until the end
+// of the test.
+func serve(t *testing.T, talk func(net.Conn)) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				talk(conn)
+			}()
+		}
+	}()
+	return listener.Addr().String()
+}
+
+// socks is a small SOCKS5 server that connects to where it is told.
+func socks(t *testing.T, user, password string) string {
+	return serve(t, func(conn net.Conn) {
+		head := make([]byte, 2)
+		if _, err := io.ReadFull(conn, head); err != nil {
+			return
+		}
+		methods := make([]byte, head[1])
+		if _, err := io.ReadFull(conn, methods); err != nil {
+			return
+		}
+		if user == "" {
+			conn.Write([]byte{5, 0})
+		} else {
+			if !strings.Contains(string(methods), "\x02") {
+				conn.Write([]byte{5, 0xff})
+				return
+			}
+			conn.Write([]byte{5, 2})
+			want := "\x01" + string(rune(len(user))) + user + string(rune(len(password))) + password
+			got := make([]byte, len(want))
+			if _, err := io.ReadFull(conn, got); err != nil {
+				return
+			}
+			if string(got) != want {
+				conn.Write([]byte{1, 1})
+				return
+			}
+			conn.Write([]byte{1, 0})
+		}
+		request := make([]byte, 10) // version, command, reserved, type 1, IPv4, port
+		if _, err := io.ReadFull(conn, request); err != nil {
+			return
+		}
+		target, err := net.Dial("tcp", (&net.TCPAddr{IP: request[4:8], Port: int(request[8])<<8 | int(request[9])}).String())
+		if err != nil {
+			conn.Write([]byte{5, 5, 0, 1, 0, 0, 0, 0, 0, 0})
+			return
+		}
+		defer target.Close()
+		conn.Write([]byte{5, 0, 0, 1, 127, 0, 0, 1, 0, 0})
+		go func() {
+			io.Copy(target, conn)
+			target.Close()
+		}()
+		io.Copy(conn, target)
+	})
+}
+
+// closedPort gives an address on which nothing listens.
+func closedPort(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+func TestHandshake(t *testing.T) {
+	open, locked := socks(t, "", ""), socks(t, "alice", "s3cret")
+	garbage := serve(t, func(c net.Conn) { io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n") })
+	closes := serve(t, func(net.Conn) {})
+	for _, test := range []struct {
+		name    string
+		proxy   Proxy
+		problem string // part of the error, empty: none
+	}{
+		{"open", Proxy{Address: open}, ""},
+		{"password", Proxy{Address: locked, User: "alice", Password: "s3cret"}, ""},
+		{"wrong password", Proxy{Address: locked, User: "alice", Password: "wrong!"}, "refuses user and password"},
+		{"password missing", Proxy{Address: locked}, "refuses the authentication method"},
+		{"password not wanted", Proxy{Address: open, User: "alice", Password: "s3cret"}, "was not offered"},
+		{"not SOCKS", Proxy{Address: garbage}, "not SOCKS5"},
+		{"closes", Proxy{Address: closes}, "reading the answer"},
+		{"nobody", Proxy{Address: closedPort(t)}, "refused"},
+		{"overlong", Proxy{Address: open, User: strings.Repeat("u", 256)}, "255"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), long)
+			defer cancel()
+			err := Handshake(ctx, test.proxy)
+			switch {
+			case test.problem == "" && err != nil:
+				t.Fatalf("unexpected error: %v", err)
+			case test.problem != "" && (err == nil || !strings.Contains(err.Error(), test.problem)):
+				t.Fatalf("error %v, want one with %q", err, test.problem)
+			case err != nil && strings.Contains(err.Error(), "s3cret"):
+				t.Fatalf("the error holds the password: %v", err)
+			}
+		})
+	}
+}
+
+// TestEndOfContext covers a server that accepts and stays silent.
+func TestEndOfContext(t *testing.T) {
+	accepted := make(chan struct{}, 2)
+	silent := serve(t, func(c net.Conn) {
+		accepted <- struct{}{}
+		io.Copy(io.Discard, c)
+	})
+	for name, ask := range map[string]func(context.Context) error{
+		"handshake": func(ctx context.Context) error { return Handshake(ctx, Proxy{Address: silent}) },
+		"http":      func(ctx context.Context) error { return HTTPInbound(ctx, silent, "", "") },
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		result := make(chan error, 1)
+		go func() { result <- ask(ctx) }()
+		<-accepted
+		cancel()
+		select {
+		case err := <-result:
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("%s: error %v, want context.Canceled", name, err)
+			}
+		case <-time.After(long):
+			t.Errorf("%s outlived its context", name)
+		}
+	}
+}
+
+func TestHTTPInbound(t *testing.T) {
+	authorization := make(chan string, 1)
+	address := serve(t, func(c net.Conn) {
+		request, err := http.ReadRequest(bufio.NewReader(c))
+		if err != nil {
+			t.Errorf("reading the request: %v", err)
+			return
+		}
+		authorization <- request.Header.Get("Proxy-Authorization")
+		io.WriteString(c, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+	})
+	if err := HTTPInbound(t.Context(), address, "", ""); err != nil {
+		t.Errorf("a server that answers 400: %v", err)
+	}
+	if got := <-authorization; got != "" {
+		t.Errorf("Proxy-Authorization %q without a password", got)
+	}
+	if err := HTTPInbound(t.Context(), address, "Aladdin", "open sesame"); err != nil {
+		t.Errorf("with a password: %v", err)
+	}
+	// The example of RFC 7617 section 2.
+	if got := <-authorization; got != "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==" {
+		t.Errorf("Proxy-Authorization %q", got)
+	}
+	notHTTP := serve(t, func(c net.Conn) { io.WriteString(c, "SSH-2.0-OpenSSH\r\n") })
+	if err := HTTPInbound(t.Context(), notHTTP, "", ""); err == nil {
+		t.Error("an SSH banner passed for an HTTP reply")
+	}
+	endless := serve(t, func(c net.Conn) {
+		line := "X-Filler: " + strings.Repeat("x", 1000) + "\r\n"
+		io.WriteString(c, "HTTP/1.1 200 OK\r\n")
+		for {
+			if _, err := io.WriteString(c, line); err != nil {
+				return
+			}
+		}
+	})
+	if err := HTTPInbound(t.Context(), endless, "", ""); err == nil {
+		t.Error("an endless header passed for a reply")
+	}
+}
+
+func TestGetJudges(t *testing.T) {
+	mux := http.NewServeMux()
+	status := func(code int, body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", "/portal")
+			w.WriteHeader(code)
+			io.WriteString(w, body)
+		}
+	}
+	mux.HandleFunc("/204/generate_204", status(204, ""))
+	mux.HandleFunc("/portal/generate_204", status(200, "<html>log in</html>"))
+	mux.HandleFunc("/portal/gen_204", status(200, ""))
+	mux.HandleFunc("/plain", status(200, "fine"))
+	mux.HandleFunc("/redirect/generate_204", status(302, ""))
+	mux.HandleFunc("/error", status(503, "core error page"))
+	mux.HandleFunc("/short", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		io.WriteString(w, "not 100 bytes")
+	})
+	mux.HandleFunc("/endless", func(w http.ResponseWriter, _ *http.Request) {
+		for {
+			if _, err := w.Write(make([]byte, 4096)); err != nil {
+				return
+			}
+		}
+	})
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	encrypted := httptest.NewUnstartedServer(mux)
+	encrypted.Config.ErrorLog = log.New(io.Discard, "", 0)
+	encrypted.StartTLS()
+	defer encrypted.Close()
+	empty := serve(t, func(c net.Conn) { c.Read(make([]byte, 4096)) })
+
+	proxy := Proxy{Address: socks(t, "user", "pw-canary"), User: "user", Password: "pw-canary"}
+	dead := Proxy{Address: closedPort(t)}
+	refusing := Proxy{Address: serve(t, func(c net.Conn) {
+		io.ReadFull(c, make([]byte, 3))
+		c.Write([]byte{5, 0})
+		io.ReadFull(c, make([]byte, 10))
+		c.Write([]byte{5, 5, 0, 1, 0, 0, 0, 0, 0, 0})
+	})}
+	for _, test := range []struct {
+		name  string
+		proxy Proxy
+		url   string
+		class string
+	}{
+		{"204", proxy, server.URL + "/204/generate_204", ClassOK},
+		{"200", proxy, server.URL + "/plain", ClassOK},
+		{"long body", proxy, server.URL + "/endless", ClassOK},
+		{"portal", proxy, server.URL + "/portal/generate_204", ClassBody},
+		{"portal with an empty body", proxy, server.URL + "/portal/gen_204?x=1", ClassBody},
+		{"redirect", proxy, server.URL + "/redirect/generate_204", ClassStatus},
+		{"error page", proxy, server.URL + "/error", ClassStatus},
+		{"cut body", proxy, server.URL + "/short", ClassClosed},
+		{"empty answer", proxy, "http://" + empty + "/", ClassClosed},
+		{"unknown certificate", proxy, encrypted.URL + "/plain", ClassTLS},
+		{"not TLS", proxy, strings.Replace(server.URL, "http:", "https:", 1) + "/plain", ClassTLS},
+		{"proxy down", dead, server.URL + "/plain", ClassRefused},
+		{"proxy refuses", refusing, server.URL + "/plain", ClassRefused},
+		{"URL with secrets", dead, "http://u:url-canary@" + empty + "/", ClassRefused},
+		{"bad URL", proxy, "http://url-canary\x7f/", ClassInternal},
+		{"no host", proxy, "/generate_204", ClassInternal},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got := Get(t.Context(), test.proxy, []string{test.url}, long, long)
+			if got.Class != test.class || got.OK != (test.class == ClassOK) || (got.Err == nil) != got.OK {
+				t.Fatalf("got %q, OK %v, error %v; want %q", got.Class, got.OK, got.Err, test.class)
+			}
+			if got.Err != nil && strings.Contains(got.Err.Error(), "canary") {
+				t.Fatalf("the error holds a secret: %v", got.Err)
+			}
+			if got.URL != test.url {
+				t.Errorf("result for %q", got.URL)
+			}
+		})
+	}
+	if got := Get(t.Context(), proxy, nil, long, long); got.Class != ClassInternal {
+		t.Errorf("no URLs: %q", got.Class)
+	}
+}
+
+// TestGetTimes covers silence: the deadline, the caller's end, and the second
+// URL that takes over.
+func TestGetTimes(t *testing.T) {
+	reached := make(chan struct{}, 10)
+	silent := "http://" + serve(t, func(c net.Conn) {
+		reached <- struct{}{}
+		io.Copy(io.Discard, c)
+	}) + "/"
+	alive := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }))
+	defer alive.Close()
+	failing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }))
+	defer failing.Close()
+	proxy := Proxy{Address: socks(t, "", "")}
+
+	if got := Get(t.Context(), proxy, []string{silent}, 50*time.Millisecond, long); got.Class != ClassTimeout {
+		t.Errorf("silence: %q (%v)", got.Class, got.Err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-reached; <-reached; cancel() }() // the attempt above, then this one
+	if got := Get(ctx, proxy, []string{silent}, long, long); got.Class != ClassCanceled {
+		t.Errorf("canceled: %q (%v)", got.Class, got.Err)
+	}
+	if got := Get(t.Context(), proxy, []string{silent, alive.URL}, long, time.Millisecond); !got.OK || got.URL != alive.URL {
+		t.Errorf("second URL after the stagger: %q for %s (%v)", got.Class, got.URL, got.Err)
+	}
+	begin := time.Now()
+	if got := Get(t.Context(), proxy, []string{failing.URL, alive.URL}, long, long); !got.OK {
+		t.Errorf("second URL after a failure: %q (%v)", got.Class, got.Err)
+	}
+	if passed := time.Since(begin); passed >= long/2 {
+		t.Errorf("the second URL waited for the stagger: %v", passed)
+	}
+	if got := Get(t.Context(), proxy, []string{failing.URL, silent}, 300*time.Millisecond, long); got.Class != ClassStatus {
+		t.Errorf("none alive: %q, want the first URL's", got.Class)
+	}
+}
