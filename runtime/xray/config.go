@@ -1,0 +1,167 @@
+package xray
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net"
+	"strconv"
+
+	"github.com/xrat-tray/xrat/runtime/link"
+)
+
+// Inbound is the core's only inbound: SOCKS5 on loopback, with a user and a
+// password that only the one who started the core knows.
+type Inbound struct {
+	Address        string // host:port
+	User, Password string
+}
+
+// String gives the address only.
+func (in Inbound) String() string { return in.Address }
+
+// GoString gives the address only.
+func (in Inbound) GoString() string { return fmt.Sprintf("xray.Inbound{Address:%q}", in.Address) }
+
+// The core's limits for connections, in seconds. The core serves our front
+// alone, which ends a connection when the application or the server does, and
+// TCP keep-alive finds peers that vanished; so the core need not guess from
+// silence. Its own defaults cut an idle SSH session after 300 s, and a half-closed
+// connection after 1 s, while the server may still be working on its answer.
+const (
+	handshakeLimit = 60
+	idleLimit      = 24 * 60 * 60
+	// downlinkOnlyLimit is for silence after the application has sent its last
+	// byte (half-close).
+	downlinkOnlyLimit = 10 * 60
+	// uplinkOnlyLimit is for silence after the server has sent its last byte.
+	uplinkOnlyLimit = 30
+)
+
+// The shape of the configuration: the few fields that we use of those that the
+// core's infra/conf package reads.
+type (
+	coreConfig struct {
+		Log       logConfig         `json:"log"`
+		Policy    policyConfig      `json:"policy"`
+		Inbounds  []inboundConfig   `json:"inbounds"`
+		Outbounds []json.RawMessage `json:"outbounds"`
+	}
+	logConfig struct {
+		Level  string `json:"loglevel"`
+		Access string `json:"access"`
+	}
+	policyConfig struct {
+		Levels map[string]levelConfig `json:"levels"`
+	}
+	levelConfig struct {
+		Handshake    int `json:"handshake"`
+		Idle         int `json:"connIdle"`
+		UplinkOnly   int `json:"uplinkOnly"`
+		DownlinkOnly int `json:"downlinkOnly"`
+	}
+	inboundConfig struct {
+		Listen   string         `json:"listen"` // omitted, the core binds every address
+		Port     int            `json:"port"`
+		Protocol string         `json:"protocol"`
+		Settings socksConfig    `json:"settings"`
+		Sniffing sniffingConfig `json:"sniffing"`
+	}
+	socksConfig struct {
+		Auth     string          `json:"auth"`
+		Accounts []accountConfig `json:"accounts"`
+		UDP      bool            `json:"udp"`
+		IP       string          `json:"ip"` // where UDP associations are told to send
+	}
+	accountConfig struct {
+		User     string `json:"user"`
+		Password string `json:"pass"`
+	}
+	sniffingConfig struct {
+		Enabled bool `json:"enabled"`
+	}
+)
+
+// configure makes the whole configuration for one core that serves l, and the
+// secrets in it.
+func configure(l link.Link, in Inbound) (config []byte, secrets []string, err error) {
+	outbound, err := Outbound(l)
+	if err != nil {
+		return nil, nil, err
+	}
+	host, portText, err := net.SplitHostPort(in.Address)
+	if err != nil {
+		return nil, nil, err
+	}
+	port, err := strconv.Atoi(portText)
+	if err != nil {
+		return nil, nil, err
+	}
+	config, err = json.Marshal(coreConfig{
+		Log: logConfig{Level: "warning", Access: "none"},
+		Policy: policyConfig{Levels: map[string]levelConfig{"0": {
+			Handshake:    handshakeLimit,
+			Idle:         idleLimit,
+			UplinkOnly:   uplinkOnlyLimit,
+			DownlinkOnly: downlinkOnlyLimit,
+		}}},
+		Inbounds: []inboundConfig{{
+			Listen:   host,
+			Port:     port,
+			Protocol: "socks",
+			Settings: socksConfig{
+				Auth:     "password",
+				Accounts: []accountConfig{{User: in.User, Password: in.Password}},
+				UDP:      true,
+				IP:       host,
+			},
+		}},
+		Outbounds: []json.RawMessage{outbound},
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("writing the core's configuration: %w", err)
+	}
+	return config, append(findSecrets(outbound), in.User, in.Password), nil
+}
+
+// newInbound picks a loopback port on which nobody listens, for TCP and UDP,
+// and a fresh user and password.
+func newInbound() (Inbound, error) {
+	port, err := freePort()
+	if err != nil {
+		return Inbound{}, err
+	}
+	var random [24]byte
+	_, _ = rand.Read(random[:]) // never fails, see crypto/rand
+	return Inbound{
+		Address:  net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
+		User:     hex.EncodeToString(random[:8]),
+		Password: hex.EncodeToString(random[8:]),
+	}, nil
+}
+
+// freePort finds a number that is free for TCP and UDP by binding both. Go sets
+// no SO_REUSEPORT, so the bind fails also for a port that would let others
+// share it: the core itself would not notice that.
+func freePort() (int, error) {
+	const tries = 16
+	var last error
+	for range tries {
+		tcp, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			return 0, fmt.Errorf("finding a free port for the core: %w", err)
+		}
+		port := tcp.Addr().(*net.TCPAddr).Port
+		udp, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+		if err == nil {
+			_ = udp.Close()
+		}
+		_ = tcp.Close()
+		if err == nil {
+			return port, nil
+		}
+		last = err
+	}
+	return 0, fmt.Errorf("finding a port for the core that is free for TCP and UDP: %w", last)
+}

@@ -1,0 +1,220 @@
+package xray
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// killWait bounds how long a process may take to disappear after KILL. Only one
+// that hangs in the kernel takes longer than milliseconds.
+const killWait = 3 * time.Second
+
+// Core is one running core process. Its methods may be called at any time and
+// by several goroutines. One goroutine per Core watches the process; it ends
+// with the process or with Release.
+type Core struct {
+	log      zerolog.Logger
+	identity Identity
+	inbound  Inbound
+	handle   *handle
+	command  *exec.Cmd // nil: adopted, not our child
+	output   coreLog
+	secrets  []string
+
+	release  context.CancelFunc // ends the watch without the process
+	watching chan struct{}      // closed when the watch has ended
+	done     chan struct{}      // closed when the process has exited
+	exit     ExitError          // set before done is closed
+}
+
+// ExitError says that a core's process exited by itself.
+type ExitError struct {
+	Code   int    // as the process gave it; -1 when a signal ended it or nobody was told
+	Reason string // "exit status 23: <last log line>"; no secrets, no control characters
+}
+
+func (e *ExitError) Error() string { return "the core exited: " + e.Reason }
+
+// Identity describes the process, for the record.
+func (c *Core) Identity() Identity { return c.identity }
+
+// Inbound is where the core serves, with the secrets to use it.
+func (c *Core) Inbound() Inbound { return c.inbound }
+
+// Done is closed when the process has exited and nothing of its group is left.
+func (c *Core) Done() <-chan struct{} { return c.done }
+
+// ExitReason says how the process ended, for example "exit status 23: <last log
+// line>"; it is empty before Done is closed. It holds no secrets.
+func (c *Core) ExitReason() string {
+	select {
+	case <-c.done:
+		return c.exit.Reason
+	default:
+		return ""
+	}
+}
+
+// watch starts the goroutine that waits for the process.
+func (c *Core) watch() {
+	ctx, cancel := context.WithCancel(context.Background())
+	c.release = cancel
+	c.watching = make(chan struct{})
+	c.done = make(chan struct{})
+	go func() {
+		defer close(c.watching)
+		defer c.handle.close()
+		defer cancel()
+		if err := c.handle.wait(ctx); err != nil {
+			if ctx.Err() == nil {
+				c.log.Error().Err(err).Int("pid", c.identity.PID).Msg("waiting for the core")
+			}
+			return
+		}
+		c.reap()
+		close(c.done)
+	}()
+}
+
+// reap clears up after the process has exited.
+func (c *Core) reap() {
+	// What the core forked goes with it. Before the wait, as until then the
+	// number of the group cannot belong to anybody else.
+	if err := c.handle.signalGroup(signalForce); err != nil {
+		c.log.Warn().Err(err).Int("pid", c.identity.PID).Msg("ending what the core left behind")
+	}
+	how := "exited"
+	c.exit.Code = -1
+	if c.command != nil {
+		var state *exec.ExitError
+		if err := c.command.Wait(); err != nil && !errors.As(err, &state) {
+			c.log.Warn().Err(err).Int("pid", c.identity.PID).Msg("waiting for the core")
+		}
+		if state := c.command.ProcessState; state != nil {
+			how, c.exit.Code = state.String(), state.ExitCode()
+		}
+	}
+	c.exit.Reason = how
+	if line := c.output.lastLine(c.secrets); line != "" {
+		c.exit.Reason += ": " + line
+	}
+	if err := c.output.mask(c.secrets); err != nil {
+		c.log.Warn().Err(err).Msg("blanking out secrets in the core's log")
+	}
+	c.log.Debug().Int("pid", c.identity.PID).Str("reason", c.exit.Reason).Msg("core exited")
+}
+
+// Release gives the core up without ending it, for a program that leaves and
+// lets its successor adopt the process. It waits for the watch to end; Done is
+// not closed any more. Stop after Release does nothing.
+func (c *Core) Release() {
+	c.release()
+	<-c.watching
+}
+
+// Stop ends the process and everything in its group: TERM, CONT (a stopped
+// process sees TERM only then), after grace KILL. The end of ctx shortens the
+// grace, it does not spare the process. nil once the process is gone, also when
+// it was before. Stop may be called more than once and by several goroutines.
+//
+// On Windows there is no asking: the process is ended at once, and what it
+// started lives on.
+func (c *Core) Stop(ctx context.Context, grace time.Duration) error {
+	return stop(ctx, c.handle, c.watching, c.identity.PID, grace)
+}
+
+// stop is the ladder; gone is closed once the process needs no more signals.
+func stop(ctx context.Context, h *handle, gone <-chan struct{}, pid int, grace time.Duration) error {
+	select {
+	case <-gone:
+		return nil
+	default:
+	}
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	err := errors.Join(h.signalGroup(signalAsk), h.signalGroup(signalWake))
+	select {
+	case <-gone:
+		return nil
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	err = errors.Join(err, h.signalGroup(signalForce))
+	timer.Reset(killWait)
+	select {
+	case <-gone:
+		return nil
+	case <-timer.C:
+		return errors.Join(fmt.Errorf("the core's process %d is still there %v after KILL", pid, killWait), err)
+	}
+}
+
+// Adopt takes over a core that another program started, if the process is
+// exactly the recorded one and in serves. The error wraps ErrPIDMissing (gone, or
+// recorded before the last boot), ErrIdentityMismatch (somebody else has the
+// number by now) or ErrUnhealthy (ours, but useless: call End).
+func Adopt(ctx context.Context, log zerolog.Logger, id Identity, in Inbound) (*Core, error) {
+	h, err := openHandle(id.PID)
+	if err != nil {
+		return nil, fmt.Errorf("adopting the core: %w", err)
+	}
+	// Verified after the hold, so the answer stays true.
+	if err := verify(id); err != nil {
+		h.close()
+		return nil, fmt.Errorf("adopting the core: %w", err)
+	}
+	err = handshake(ctx, in)
+	if err == nil {
+		err = checkSockets(id.PID, in.Address, false)
+	}
+	if err != nil {
+		h.close()
+		return nil, fmt.Errorf("adopting the core: %w: %w", ErrUnhealthy, err)
+	}
+	c := &Core{log: log, identity: id, inbound: in, handle: h, secrets: []string{in.User, in.Password}}
+	c.watch()
+	log.Info().Int("pid", id.PID).Stringer("inbound", in).Msg("core adopted")
+	return c, nil
+}
+
+// End ends the process that id describes, with the ladder of Stop. It is for a
+// core that could not be adopted, so id alone has to do. nil when that process
+// is gone, then or before; a process that only has its number is left alone.
+func End(ctx context.Context, log zerolog.Logger, id Identity, grace time.Duration) error {
+	h, err := openHandle(id.PID)
+	if errors.Is(err, ErrPIDMissing) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("ending the core: %w", err)
+	}
+	defer h.close()
+	if err := verify(id); err != nil {
+		log.Debug().Err(err).Int("pid", id.PID).Msg("no core to end")
+		return nil
+	}
+	watch, cancel := context.WithCancel(context.Background())
+	gone := make(chan struct{})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if h.wait(watch) == nil {
+			_ = h.signalGroup(signalForce) // what it forked goes with it
+			close(gone)
+		}
+	}()
+	defer func() {
+		cancel()
+		<-ended
+	}()
+	if err := stop(ctx, h, gone, id.PID, grace); err != nil {
+		return fmt.Errorf("ending the core: %w", err)
+	}
+	log.Info().Int("pid", id.PID).Msg("core ended")
+	return nil
+}

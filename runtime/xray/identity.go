@@ -1,0 +1,53 @@
+package xray
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// EnvNonce is the variable in a core's environment that holds Spec.Nonce.
+const EnvNonce = "XRAT_SESSION_NONCE"
+
+// Why a process could not be adopted or found. They are wrapped with what was
+// seen; compare with errors.Is.
+var (
+	ErrPIDMissing       = errors.New("the core's process is gone")
+	ErrIdentityMismatch = errors.New("the process with the core's pid is another program")
+	ErrUnhealthy        = errors.New("the core's process does not serve")
+)
+
+// Identity is enough to be sure that a process is the one that was started,
+// also after the program that started it is gone.
+type Identity struct {
+	PID int
+	// StartTime is when the process started, in a unit of the system's own:
+	// clock ticks since boot on Linux (immune to changes of the wall clock),
+	// milliseconds since 1970 elsewhere.
+	StartTime  uint64
+	BootID     string // changes with every boot; empty where the system has none
+	Executable string // absolute path of the running program, as the system tells
+}
+
+// deletedMark is what Linux appends to the path of a running program whose
+// file was removed or replaced.
+const deletedMark = " (deleted)"
+
+// verify reports whether the process that now has id's pid is the one id
+// describes. Hold a handle of the process before, so that the answer stays true.
+func verify(id Identity) error {
+	if boot := bootID(); boot != id.BootID {
+		return fmt.Errorf("%w: pid %d was recorded before the machine's last start", ErrPIDMissing, id.PID)
+	}
+	now, err := identify(id.PID)
+	switch {
+	case err != nil:
+		return err
+	case now.StartTime != id.StartTime:
+		return fmt.Errorf("%w: pid %d started at another time than recorded", ErrIdentityMismatch, id.PID)
+	case now.Executable != "" && id.Executable != "" &&
+		strings.TrimSuffix(now.Executable, deletedMark) != strings.TrimSuffix(id.Executable, deletedMark):
+		return fmt.Errorf("%w: pid %d runs %s, recorded was %s", ErrIdentityMismatch, id.PID, now.Executable, id.Executable)
+	}
+	return nil
+}
