@@ -1,0 +1,53 @@
+package link
+
+import "errors"
+
+// Error says why a link was rejected. Neither field contains a part of the link that could be a secret; names of
+// parameters and of known protocols, ciphers and transports are the only words that may come from the link.
+type Error struct {
+	Code    string // one of the Code constants
+	Message string // what is wrong, why, and the way out
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// The codes of [Error], for programs.
+const (
+	CodeEmpty                = "empty"
+	CodeTooLong              = "too_long"
+	CodeNotALink             = "not_a_link"
+	CodeWebAddress           = "web_address" // a page or a subscription, not a proxy
+	CodeUnsupportedProtocol  = "unsupported_protocol"
+	CodeUnsupportedTransport = "unsupported_transport"
+	CodeUnsupportedSecurity  = "unsupported_security"
+	CodeUnsupportedCipher    = "unsupported_cipher"
+	CodeUnsupportedFlow      = "unsupported_flow"
+	CodeUnsupportedPlugin    = "unsupported_plugin"
+	CodeUnsupportedParameter = "unsupported_parameter"
+	CodeConflictingParameter = "conflicting_parameter"
+	CodeBadParameter         = "bad_parameter"
+	CodeBadEncoding          = "bad_encoding" // base64, JSON or UTF-8
+	CodeBadHost              = "bad_host"
+	CodeBadPort              = "bad_port"
+	CodeBadUUID              = "bad_uuid"
+	CodeBadKey               = "bad_key" // REALITY, Shadowsocks 2022 or VLESS encryption
+	CodeMissingCredentials   = "missing_credentials"
+)
+
+func reject(code, message string) *Error { return &Error{Code: code, Message: message} }
+
+func badParameter(key, message string) *Error {
+	return reject(CodeBadParameter, "the parameter "+key+" "+message)
+}
+
+func unsupportedParameter(key, message string) *Error {
+	return reject(CodeUnsupportedParameter, "the parameter "+key+" "+message)
+}
+
+// Code returns the code of a rejection, or "" for any other error.
+func Code(err error) string {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Code
+	}
+	return ""
+}

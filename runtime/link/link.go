@@ -1,0 +1,126 @@
+// Package link turns the share links that proxy users pass around into typed values and prints them back.
+//
+// It owns the grammar of the links (VLESS, VMess, Trojan, Shadowsocks, SOCKS, HTTP), what is tolerated in messy ones, the
+// reasons for which a link is rejected, and the identity of a server. It is pure: no file, no network, no clock and no logger. How the core is configured from a link
+// belongs to runtime/xray, what is stored of it to daemon/store.
+//
+// Two rules hold for every link. Nothing that changes the bytes on the wire is dropped in silence: it is a field of [Link] or the
+// reason of an [*Error]. And secrets stay inside: no error, no String and no fmt verb shows one.
+//
+// The URI form of VLESS, VMess and Trojan follows the proposal in XTLS/Xray-core discussion 716, VMess as base64 JSON
+// the format of v2rayN, Shadowsocks SIP002 and SIP022.
+package link
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+)
+
+// Protocol names the proxy protocol of a link.
+type Protocol string
+
+// The protocols that Parse accepts.
+const (
+	ProtocolVLESS       Protocol = "vless"
+	ProtocolVMess       Protocol = "vmess"
+	ProtocolTrojan      Protocol = "trojan"
+	ProtocolShadowsocks Protocol = "shadowsocks"
+	ProtocolSOCKS       Protocol = "socks"
+	ProtocolHTTP        Protocol = "http"
+)
+
+// Link is one proxy server as a share link describes it. Links are comparable: two that are == dial the same server in
+// the same way and have the same name.
+//
+// A Link contains secrets. They are held as [Secret], so that no way of printing a Link, alone or inside another value, shows them.
+type Link struct {
+	Protocol  Protocol
+	Name      string    // for display: valid UTF-8, no control or bidirectional characters; may be empty
+	Host      string    // lower-case host name or IP address, IPv6 without brackets
+	Port      uint16    // never 0
+	Account   Account   // what the server wants to know of its client; its type follows Protocol
+	Transport Transport // how the proxy protocol is carried
+	Secure    Security  // TLS, REALITY, or nil for none
+	Mux       uint16    // streams that share one connection (Mux.Cool); 0 is off
+}
+
+// Account is the part of a link that belongs to its proxy protocol: one of [VLESS], [VMess], [Trojan], [Shadowsocks], [SOCKS], [HTTP].
+type Account interface {
+	protocol() Protocol
+	// uri prints the link; the account knows the form that its protocol uses.
+	uri(l Link) string
+	// wire returns the account without what is kept for printing only.
+	wire() Account
+}
+
+// Transport carries the proxy protocol: one of [Raw], [WebSocket], [GRPC], [HTTPUpgrade], [XHTTP].
+type Transport interface {
+	// Network is the name of the transport in links and in the core's configuration.
+	Network() string
+	params() params
+}
+
+// Security protects the transport: [TLS] or [REALITY].
+type Security interface {
+	name() string
+	params() params
+	// wire returns the settings without what is kept for printing only.
+	wire() Security
+}
+
+// Network returns the name of the transport for display: "tcp", "ws", "grpc", "httpupgrade" or "xhttp".
+func (l Link) Network() string {
+	if l.Transport == nil {
+		return ""
+	}
+	return l.Transport.Network()
+}
+
+// Security returns the name of the transport security for display: "none", "tls" or "reality".
+func (l Link) Security() string {
+	if l.Secure == nil {
+		return "none"
+	}
+	return l.Secure.name()
+}
+
+// URI prints the link, secrets included. Parse(l.URI()) returns l for every l that came from Parse.
+func (l Link) URI() string {
+	if l.Account == nil {
+		return ""
+	}
+	return l.Account.uri(l)
+}
+
+// Identity returns a hash, in hexadecimal, of everything that changes what is sent to the server. Two links with the same
+// identity are the same server, whatever they are called. It stays the same from one version of xrat to the next.
+func (l Link) Identity() string {
+	l.Name = ""
+	if l.Account != nil {
+		l.Account = l.Account.wire()
+	}
+	if l.Secure != nil {
+		l.Secure = l.Secure.wire()
+	}
+	sum := sha256.Sum256([]byte(l.URI()))
+	return hex.EncodeToString(sum[:16])
+}
+
+// String describes the link without its secrets: "vless tokyo-1 (example.org:443)".
+func (l Link) String() string {
+	address := net.JoinHostPort(l.Host, strconv.Itoa(int(l.Port)))
+	if l.Name == "" {
+		return string(l.Protocol) + " (" + address + ")"
+	}
+	return string(l.Protocol) + " " + l.Name + " (" + address + ")"
+}
+
+// GoString is String: %#v must not show secrets either.
+func (l Link) GoString() string { return l.String() }
+
+// Format writes String for every verb and flag.
+func (l Link) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, l.String()) }

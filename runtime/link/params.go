@@ -1,0 +1,128 @@
+package link
+
+import (
+	"strings"
+)
+
+type param struct{ key, value string }
+
+// params are the decoded query parameters of a link, in order. Keys are compared without regard to case.
+type params []param
+
+// parseParams splits a query as it occurs in the wild: unescaped characters, HTML's "&amp;", a second "?" and parts without "=" do no harm.
+func parseParams(query string) params {
+	if query == "" {
+		return nil
+	}
+	p := make(params, 0, 16)
+	for part := range strings.SplitSeq(query, "&") {
+		for strings.HasPrefix(part, "amp;") {
+			part = part[len("amp;"):]
+		}
+		key, value, found := strings.Cut(part, "=")
+		if !found || key == "" {
+			continue
+		}
+		p = append(p, param{unescape(key), strings.TrimSpace(unescape(value))})
+	}
+	return p
+}
+
+func (p params) encode() string {
+	var b strings.Builder
+	for _, kv := range p {
+		if kv.value == "" {
+			continue
+		}
+		if b.Len() == 0 {
+			b.WriteByte('?')
+		} else {
+			b.WriteByte('&')
+		}
+		b.WriteString(kv.key)
+		b.WriteByte('=')
+		b.WriteString(escape(kv.value, "/,:@"))
+	}
+	return b.String()
+}
+
+// query reads parameters and remembers the first problem.
+type query struct {
+	params params
+	err    *Error
+}
+
+func (q *query) fail(err *Error) {
+	if q.err == nil {
+		q.err = err
+	}
+}
+
+// get returns the value of a parameter that goes by any of keys. Empty values count as absent. Two different values are a
+// problem: whichever was picked, the other would be dropped in silence.
+func (q *query) get(keys ...string) string {
+	found := q.find(keys...)
+	if !plainText(found) {
+		q.fail(badParameter(keys[0], "contains control characters or is not UTF-8"))
+		return ""
+	}
+	return found
+}
+
+// find is get for values that may span lines.
+func (q *query) find(keys ...string) string {
+	var found string
+	for _, kv := range q.params {
+		if kv.value == "" || kv.value == found || !matches(kv.key, keys) {
+			continue
+		}
+		if found != "" {
+			q.fail(reject(CodeConflictingParameter,
+				"the parameter "+keys[0]+" is given twice with different values; remove one of them"))
+			break
+		}
+		found = kv.value
+	}
+	return found
+}
+
+func matches(key string, keys []string) bool {
+	for _, k := range keys {
+		if len(k) == len(key) && strings.EqualFold(k, key) {
+			return true
+		}
+	}
+	return false
+}
+
+// word returns a parameter that is one word of a fixed vocabulary, in lower case. Advertisements that collectors glue to words
+// ("none=@channel") are cut off: no word of the vocabulary goes on with such a character.
+func (q *query) word(keys ...string) string { return word(q.get(keys...)) }
+
+func word(s string) string {
+	end := 0
+	alnum := false
+	for end < len(s) && (isAlnum(s[end]) || s[end] == '-' || s[end] == '_') {
+		alnum = alnum || isAlnum(s[end])
+		end++
+	}
+	if !alnum {
+		return ""
+	}
+	return strings.ToLower(s[:end])
+}
+
+// flag reports whether a parameter says yes.
+func (q *query) flag(keys ...string) bool {
+	// Several spellings of the same question may disagree ("insecure=1&allowInsecure=0"): yes wins, and no conflict is
+	// reported because a flag never changes the wire.
+	for _, kv := range q.params {
+		if matches(kv.key, keys) {
+			switch word(kv.value) {
+			case "1", "true", "yes":
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,257 @@
+package link
+
+import (
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxLength bounds a link without its name, in bytes. The longest parameters in use, post-quantum keys, take about 3 KiB.
+const maxLength = 64 << 10
+
+// Parse reads one share link. The error is always an *Error and contains nothing secret.
+func Parse(s string) (Link, error) {
+	l, err := parse(s)
+	if err != nil {
+		return Link{}, err
+	}
+	return l, nil
+}
+
+func parse(s string) (Link, *Error) {
+	s = strings.TrimSpace(strings.TrimPrefix(s, "\uFEFF"))
+	if s == "" {
+		return Link{}, reject(CodeEmpty, "the link is empty")
+	}
+	scheme, rest, found := strings.Cut(s, "://")
+	if !found || !isScheme(scheme) {
+		return Link{}, reject(CodeNotALink, "this is not a share link: it does not begin with a scheme like vless://")
+	}
+	body, name, _ := strings.Cut(rest, "#")
+	if len(body) > maxLength {
+		return Link{}, reject(CodeTooLong, "the link is longer than 64 KiB without its name; check that it is one link and not a file")
+	}
+	body = strings.TrimSpace(body)
+	switch scheme = strings.ToLower(scheme); scheme {
+	case "vless":
+		return parseVLESS(body, name)
+	case "vmess":
+		return parseVMess(body, name)
+	case "trojan":
+		return parseTrojan(body, name)
+	case "ss", "shadowsocks":
+		return parseShadowsocks(body, name)
+	case "socks", "socks5", "socks5h":
+		return parseSOCKS(body, name)
+	case "http", "https":
+		return parseHTTP(body, name, scheme == "https")
+	case "hysteria2", "hy2", "wireguard", "wg":
+		return Link{}, reject(CodeUnsupportedProtocol, scheme+" links are not supported by xrat yet; ask for a VLESS, VMess, Trojan or Shadowsocks link of the server")
+	case "hysteria", "hy", "tuic", "ssr", "socks4", "socks4a", "naive+https", "naive+quic", "anytls", "juicity", "snell", "ssh", "mieru", "mierus", "brook", "warp":
+		return Link{}, reject(CodeUnsupportedProtocol, "the core does not speak "+scheme+"; ask for a VLESS, VMess, Trojan or Shadowsocks link of the server")
+	}
+	return Link{}, reject(CodeUnsupportedProtocol, "the scheme is not one of vless, vmess, trojan, ss, socks, http and https")
+}
+
+func isScheme(s string) bool {
+	for i := range len(s) {
+		if !isAlnum(s[i]) && strings.IndexByte("+-.", s[i]) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// generic is a link of the form userinfo@host:port?query, split but not decoded.
+type generic struct {
+	user, host string
+	hasUser    bool
+	port       uint16
+	path       string
+	query      query
+}
+
+// split takes body apart. defaultPort stands in for a missing port; 0 makes a missing port an error.
+func split(body string, defaultPort uint16) (generic, *Error) {
+	var g generic
+	address, rawQuery, _ := strings.Cut(body, "?")
+	if strings.HasPrefix(rawQuery, "?") {
+		rawQuery = rawQuery[1:]
+	}
+	g.query.params = parseParams(rawQuery)
+	if i := strings.LastIndexByte(address, '@'); i >= 0 {
+		g.user, g.hasUser, address = address[:i], true, address[i+1:]
+	}
+	if i := strings.IndexByte(address, '/'); i >= 0 {
+		address, g.path = address[:i], address[i:]
+	}
+	var err *Error
+	g.host, g.port, err = parseAddress(address, defaultPort)
+	return g, err
+}
+
+// requireUser rejects a link without userinfo; what names what is missing.
+func (g *generic) requireUser(what string) *Error {
+	if g.user == "" {
+		return reject(CodeMissingCredentials, "the link has no "+what+" before its host; ask for a complete link")
+	}
+	return nil
+}
+
+// credential checks a decoded part of the userinfo: it must fit into the core's configuration unchanged.
+func credential(s string) (Secret, *Error) {
+	if !utf8.ValidString(s) || strings.ContainsRune(s, utf8.RuneError) {
+		return Secret{}, reject(CodeBadEncoding, "the credentials in the link are not valid UTF-8; ask for the link again")
+	}
+	return NewSecret(s), nil
+}
+
+// parseAddress splits and checks host:port.
+func parseAddress(address string, defaultPort uint16) (string, uint16, *Error) {
+	rawHost, rawPort := address, ""
+	switch i := strings.LastIndexByte(address, ':'); {
+	case strings.HasSuffix(address, "]"):
+	case i >= 0:
+		rawHost, rawPort = address[:i], address[i+1:]
+	}
+	host, err := parseHost(rawHost)
+	if err != nil {
+		return "", 0, err
+	}
+	if rawPort == "" {
+		if defaultPort == 0 {
+			return "", 0, reject(CodeBadPort, "the link has no port; add it after the host, like example.org:443")
+		}
+		return host, defaultPort, nil
+	}
+	port, err := parsePort(rawPort)
+	return host, port, err
+}
+
+func parsePort(s string) (uint16, *Error) {
+	n, err := strconv.ParseUint(strings.TrimSpace(s), 10, 16)
+	if err != nil || n == 0 {
+		return 0, reject(CodeBadPort, "the port of the link is not a number from 1 to 65535")
+	}
+	return uint16(n), nil
+}
+
+func parseHost(s string) (string, *Error) {
+	s = strings.TrimSpace(unescape(s))
+	if inner, ok := strings.CutPrefix(s, "["); ok {
+		s, _ = strings.CutSuffix(inner, "]")
+	}
+	if s == "" {
+		return "", reject(CodeBadHost, "the link has no host; ask for a complete link")
+	}
+	if ip, err := netip.ParseAddr(s); err == nil {
+		if ip.Zone() != "" {
+			return "", reject(CodeBadHost, "the host of the link is an IPv6 address with a zone, which is valid on one machine only; use a global address")
+		}
+		return ip.String(), nil
+	}
+	if !isDomain(s) {
+		return "", reject(CodeBadHost, "the host of the link is neither an IP address nor a host name; write other scripts in their xn-- form")
+	}
+	return strings.ToLower(s), nil
+}
+
+// isDomain reports whether s can be looked up in the DNS. Underscores are in use though RFC 1123 does not allow them. A name whose
+// last label is a number is a misspelt IPv4 address.
+func isDomain(s string) bool {
+	s = strings.TrimSuffix(s, ".")
+	if len(s) > 253 {
+		return false
+	}
+	numeric := false
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 {
+			return false
+		}
+		numeric = true
+		for i := range len(label) {
+			c := label[i]
+			if !isAlnum(c) && c != '-' && c != '_' {
+				return false
+			}
+			numeric = numeric && '0' <= c && c <= '9'
+		}
+	}
+	return !numeric
+}
+
+// printGeneric is the inverse of split.
+func printGeneric(scheme, user string, l Link, p params) string {
+	uri := scheme + "://"
+	if user != "" {
+		uri += user + "@"
+	}
+	return uri + net.JoinHostPort(l.Host, strconv.Itoa(int(l.Port))) + p.encode() + printName(l.Name)
+}
+
+func printName(name string) string {
+	if name == "" {
+		return ""
+	}
+	return "#" + escape(name, "@")
+}
+
+// parseStream reads what all protocols have in common: transport, security and mux.
+func (l *Link) parseStream(q *query, defaultSecurity string) *Error {
+	l.Transport = parseTransport(q)
+	l.Secure = parseSecurity(q, defaultSecurity, l.Transport)
+	l.Mux = parseMux(q)
+	for _, u := range unsupported {
+		if value := q.word(u.key); value != "" && value != "none" && value != "0" && value != "false" && value != u.except {
+			q.fail(unsupportedParameter(u.key, u.why))
+		}
+	}
+	if q.err != nil {
+		return q.err
+	}
+	return nil
+}
+
+// unsupported are parameters that change the wire and that the core, or xrat, cannot follow.
+var unsupported = []struct{ key, except, why string }{
+	{"fragment", "", "asks for split packets, which xrat does not support; remove it, the server works without"},
+	{"fm", "", "asks for a mask of the core that xrat does not support; ask for a link without it"},
+	{"obfs", "", "belongs to another link format; ask for a link with the parameter type"},
+	{"muxtype", "xray", "asks for a multiplexer that the core does not have; remove it together with mux"},
+	{"packetEncoding", "xudp", "asks for an encoding of UDP that the core does not have; it can be xudp"},
+	{"plugin", "", "names a Shadowsocks plugin, which the core does not run; ask for a link without it"},
+}
+
+func parseMux(q *query) uint16 {
+	switch value := q.word("mux"); value {
+	case "", "0", "false", "none":
+		return 0
+	case "true":
+		return 8 // the core's default
+	default:
+		n, err := strconv.ParseUint(value, 10, 16)
+		if err != nil || n == 0 || n > 1024 {
+			q.fail(badParameter("mux", "is not a number of streams from 1 to 1024"))
+		}
+		return uint16(n)
+	}
+}
+
+// streamParams is the inverse of parseStream.
+func (l *Link) streamParams() params {
+	var p params
+	if l.Transport != nil {
+		p = l.Transport.params()
+	}
+	if l.Secure != nil {
+		p = append(p, l.Secure.params()...)
+	} else {
+		p = append(p, param{"security", "none"})
+	}
+	if l.Mux != 0 {
+		p = append(p, param{"mux", strconv.Itoa(int(l.Mux))})
+	}
+	return p
+}
