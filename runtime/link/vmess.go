@@ -57,7 +57,7 @@ func parseVMess(body, name string) (Link, *Error) {
 	if strings.Contains(encoded, "@") {
 		return parseVMessURI(body, name)
 	}
-	raw, ok := decodeBase64(unescape(encoded))
+	raw, ok := decodeBase64(base64Text(unescape(encoded)))
 	if !ok {
 		return Link{}, reject(CodeBadEncoding, "the VMess link is not valid base64; it may have been cut off when it was copied")
 	}
@@ -73,6 +73,16 @@ func parseVMess(body, name string) (Link, *Error) {
 		name = string(ps)
 	}
 	return parseVMessObject(object, name)
+}
+
+// base64Text cuts off what collectors glue to the end of base64. Whether something is missing shows when the JSON inside is read.
+func base64Text(s string) string {
+	for i := range len(s) {
+		if !isAlnum(s[i]) && strings.IndexByte("+/-_ \t\r\n", s[i]) < 0 {
+			return s[:i]
+		}
+	}
+	return s
 }
 
 // scalar is a JSON value as text, for exporters that do not agree on types. Objects and arrays are kept as JSON.
