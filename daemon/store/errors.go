@@ -1,0 +1,67 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrNotFound: there is no record with that id.
+	ErrNotFound = errors.New("not found")
+	// ErrClosed: the store has been closed.
+	ErrClosed = errors.New("the store is closed")
+	// ErrNoSpace is wrapped by every *SpaceError.
+	ErrNoSpace = errors.New("not enough disk space")
+)
+
+// SpaceError: a change was refused because the file system is nearly full.
+// Nothing was written; the change can be tried again once space is free.
+type SpaceError struct {
+	Path       string
+	Free, Need uint64 // bytes
+}
+
+func (e *SpaceError) Error() string {
+	return fmt.Sprintf("not enough disk space at %s: %d KiB free, %d KiB needed; free some space and try again",
+		e.Path, e.Free>>10, (e.Need+1023)>>10)
+}
+
+// Unwrap makes errors.Is(err, ErrNoSpace) true.
+func (e *SpaceError) Unwrap() error { return ErrNoSpace }
+
+// LockedError: another process uses the store.
+type LockedError struct {
+	Path string // the lock file
+	PID  int    // the holder, 0 when it is not known
+}
+
+func (e *LockedError) Error() string {
+	if e.PID == 0 {
+		return fmt.Sprintf("the store is in use by another process (lock %s); stop it first", e.Path)
+	}
+	return fmt.Sprintf("the store is in use by process %d (lock %s); stop it first", e.PID, e.Path)
+}
+
+// NewerError: the data was written by a newer xrat. It is left untouched.
+type NewerError struct {
+	Path           string
+	Found, Support int // schema versions
+}
+
+func (e *NewerError) Error() string {
+	return fmt.Sprintf("%s was written by a newer version of xrat (schema %d, this one knows up to %d); "+
+		"update xrat, or move the folder away to start afresh", e.Path, e.Found, e.Support)
+}
+
+// damageError: what is in the database cannot be right. It starts a recovery
+// and never reaches a caller unless the recovery fails as well.
+type damageError struct {
+	reason   string
+	readable *snapshot // what the damaged database still gave, may be nil
+}
+
+func (e *damageError) Error() string { return "the database is damaged: " + e.reason }
+
+func damagef(format string, args ...any) error {
+	return &damageError{reason: fmt.Sprintf(format, args...)}
+}

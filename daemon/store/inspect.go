@@ -1,0 +1,219 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/options"
+	"github.com/dgraph-io/badger/v4/table"
+	"github.com/dgraph-io/ristretto/v2/z"
+)
+
+// errBlank: the database has just been created and has nothing in it.
+var errBlank = errors.New("the database is new")
+
+// discardName and discardSize are those of Badger's statistics of the value
+// log, which the store does not use. At another size it crashes Badger.
+const (
+	discardName = "DISCARD"
+	discardSize = 1 << 20
+)
+
+// checkSchema refuses data of a newer version before anything is written. The
+// head file decides; without it, the version in the MANIFEST does.
+func (s *Store) checkSchema(dir string) error {
+	found := s.head.get().Schema
+	if found == 0 {
+		f, err := os.Open(filepath.Join(dir, badger.ManifestFilename))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		var magic [8]byte // "Bdgr", our version, Badger's version
+		if _, err := f.ReadAt(magic[:], 0); err != nil || string(magic[:4]) != "Bdgr" {
+			return nil // damage is not for here
+		}
+		found = int(binary.BigEndian.Uint16(magic[4:]))
+	}
+	if found > SchemaVersion {
+		return &NewerError{Path: s.dir, Found: found, Support: SchemaVersion}
+	}
+	return nil
+}
+
+// preflight looks for damage in the files, before Badger does: there it would
+// crash the process, hide the damage or delete the tables that it misses.
+func (s *Store) preflight(dir string) error {
+	h := s.head.get()
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if len(entries) == 0 {
+		_, err := os.Stat(filepath.Join(s.dir, exportName))
+		if h.Seq > 0 || err == nil {
+			return damagef("it is missing")
+		}
+		return nil
+	}
+	path := filepath.Join(dir, badger.ManifestFilename)
+	sum, err := fileDigest(path)
+	switch {
+	case err != nil:
+		return err
+	case sum == "":
+		return damagef("its MANIFEST is missing")
+	case h.Manifest != "" && h.Manifest != sum:
+		return damagef("its MANIFEST has changed since it was closed")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var manifest badger.Manifest
+	err = protect(func() (err error) {
+		manifest, _, err = badger.ReplayManifestFile(f, SchemaVersion, badgerOptions(dir, s.log))
+		return err
+	})
+	if err != nil {
+		return damagef("reading its MANIFEST: %v", err)
+	}
+	for id := range manifest.Tables {
+		path := table.NewFilename(id, dir)
+		if err := checkTable(path); err != nil {
+			return damagef("table %s: %v", filepath.Base(path), err)
+		}
+	}
+	discard := filepath.Join(dir, discardName)
+	if info, err := os.Stat(discard); err == nil && info.Size() != discardSize {
+		return os.Remove(discard)
+	}
+	return nil
+}
+
+// checkTable reads one table in full and verifies its checksums.
+func checkTable(path string) error {
+	return protect(func() error {
+		mf, err := z.OpenMmapFile(path, os.O_RDONLY, 0)
+		if err != nil {
+			return err
+		}
+		t, err := table.OpenTable(mf, table.Options{
+			ReadOnly:    true,
+			Compression: options.None,
+			ChkMode:     options.OnTableRead,
+		})
+		if err != nil {
+			return err
+		}
+		return t.Close(-1)
+	})
+}
+
+// inspect returns the meta record after checking that the database is not
+// older than what is known of it and, if full is set, that all its records are
+// there and as they were written.
+func inspect(db *badger.DB, known meta, h head, full bool) (meta, error) {
+	txn := db.NewTransaction(false)
+	defer txn.Discard()
+	r := txnReader{txn}
+	m, err := readMeta(r)
+	if errors.Is(err, ErrNotFound) && h.Seq == 0 && known.Seq == 0 {
+		empty := true
+		if err := r.scan(nil, false, func(_, _ []byte) error { empty = false; return errStop }); err != nil {
+			return meta{}, err
+		}
+		if empty {
+			return meta{}, errBlank
+		}
+	}
+	if errors.Is(err, ErrNotFound) {
+		return meta{}, damagef("its meta record is missing")
+	}
+	if err != nil {
+		return meta{}, err
+	}
+	for _, floor := range []meta{known, {Seq: h.Seq, Digest: h.Digest}} {
+		if m.Seq < floor.Seq {
+			return meta{}, damagef("it ends with change %d, but %d was acknowledged", m.Seq, floor.Seq)
+		}
+		if m.Seq == floor.Seq && m.Digest != floor.Digest {
+			return meta{}, damagef("its digest is not that of change %d", m.Seq)
+		}
+	}
+	if !full {
+		return m, nil
+	}
+	var digest uint64
+	err = r.scan(nil, false, func(key, value []byte) error {
+		if string(key) != string(keyMeta) {
+			digest += recordHash(key, value)
+		}
+		return nil
+	})
+	if err != nil {
+		return meta{}, err
+	}
+	if digest != m.Digest {
+		return meta{}, damagef("records are missing or changed")
+	}
+	return m, nil
+}
+
+func readMeta(r reader) (m meta, err error) {
+	value, err := r.get(keyMeta)
+	if err != nil {
+		return meta{}, err
+	}
+	return m, decode(value, &m)
+}
+
+// initialise writes the first meta record.
+func (s *Store) initialise(db *badger.DB) (meta, error) {
+	m := meta{Schema: SchemaVersion, Seq: 1}
+	value, err := encode(m)
+	if err != nil {
+		return meta{}, err
+	}
+	if err := protect(func() error {
+		return db.Update(func(txn *badger.Txn) error { return txn.Set(keyMeta, value) })
+	}); err != nil {
+		return meta{}, fmt.Errorf("writing the first record: %w", err)
+	}
+	return m, s.head.change(func(h *head) { h.Seq, h.Digest = m.Seq, m.Digest })
+}
+
+// blame tells what a failed opening is due to: the surroundings, as far as
+// they can be seen by trying, otherwise damage.
+func (s *Store) blame(dir string, cause error) error {
+	probe := filepath.Join(s.dir, "probe")
+	if err := os.WriteFile(probe, []byte("x"), 0o600); err != nil {
+		return err
+	}
+	if err := os.Remove(probe); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		f, err := os.OpenFile(filepath.Join(dir, e.Name()), os.O_RDWR, 0)
+		if err != nil {
+			return err
+		}
+		f.Close()
+	}
+	line, _, _ := strings.Cut(cause.Error(), "\n")
+	return damagef("opening it: %.200s", line)
+}

@@ -1,0 +1,99 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// keep does what has a deadline, export, probe history and the closing of the
+// idle database, until ctx ends. It sleeps without a timer when there is none.
+func (s *Store) keep(ctx context.Context) {
+	defer close(s.done)
+	timer := time.NewTimer(time.Hour)
+	timer.Stop()
+	for {
+		s.mu.Lock()
+		due := s.due
+		s.mu.Unlock()
+		next := earliest(due.export, due.outcomes, due.idle)
+		var wake <-chan time.Time
+		if !next.IsZero() {
+			timer.Reset(time.Until(next))
+			wake = timer.C
+		}
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-s.kick:
+			continue
+		case <-wake:
+		}
+		s.tend(ctx, time.Now())
+	}
+}
+
+func (s *Store) tend(ctx context.Context, now time.Time) {
+	s.mu.Lock()
+	due := s.due
+	// The deadline is only refreshed here, not by every call: a busy store
+	// costs the keeper one wake-up each IdleClose.
+	if reached(due.idle, now) && s.lastUse.Add(s.o.IdleClose).After(now) {
+		s.due.idle = s.lastUse.Add(s.o.IdleClose)
+		due.idle = s.due.idle
+	}
+	s.mu.Unlock()
+
+	idle := reached(due.idle, now)
+	if reached(due.outcomes, now) || idle {
+		s.report(ctx, "saving the probe history", s.flushOutcomes(ctx), func() { s.due.outcomes = now.Add(retryDelay) })
+	}
+	if reached(due.export, now) || idle && !due.export.IsZero() {
+		s.report(ctx, "exporting the store", s.export(ctx), func() { s.due.export = now.Add(retryDelay) })
+	}
+	if idle {
+		s.report(ctx, "closing the idle database", s.closeIdle(ctx), func() { s.due.idle = now.Add(retryDelay) })
+	}
+}
+
+// report logs a failed task and arranges for another try.
+func (s *Store) report(ctx context.Context, task string, err error, again func()) {
+	if err == nil || errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		return
+	}
+	s.log.Warn().Err(err).Msg(task)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	again()
+}
+
+// closeIdle closes the database unless somebody uses it.
+func (s *Store) closeIdle(ctx context.Context) error {
+	select {
+	case s.gate <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-s.gate }()
+	s.mu.Lock()
+	busy := s.users > 0
+	if s.db == nil || busy {
+		s.due.idle = time.Time{} // the next release sets it
+		s.mu.Unlock()
+		return nil
+	}
+	s.mu.Unlock()
+	return s.closeDatabase(false)
+}
+
+func reached(deadline, now time.Time) bool { return !deadline.IsZero() && !deadline.After(now) }
+
+func earliest(times ...time.Time) (first time.Time) {
+	for _, t := range times {
+		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
+	return first
+}

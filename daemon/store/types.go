@@ -1,0 +1,147 @@
+package store
+
+import (
+	"fmt"
+	"io"
+	"time"
+)
+
+// Config is a stored proxy server. Link is a secret: it is in the database and
+// in the export, but neither in the JSON nor in any printed form of a Config.
+type Config struct {
+	ID        int64     `json:"id"`
+	Name      string    `json:"name"`
+	Link      string    `json:"-"`
+	Identity  string    `json:"identity"` // link.Link.Identity: no two configs share one
+	Protocol  string    `json:"protocol"`
+	Address   string    `json:"address"`
+	Port      uint16    `json:"port"`
+	Network   string    `json:"network"`
+	Security  string    `json:"security"`
+	Source    string    `json:"source"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// Format prints the config without its link, whatever the verb.
+func (c Config) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "config %d %q (%s %s:%d)", c.ID, c.Name, c.Protocol, c.Address, c.Port)
+}
+
+// Status is where a session is in its life.
+type Status string
+
+// The statuses of a session. Stopped and failed are final.
+const (
+	StatusStarting Status = "starting"
+	StatusRunning  Status = "running"
+	StatusDraining Status = "draining"
+	StatusStopping Status = "stopping"
+	StatusStopped  Status = "stopped"
+	StatusFailed   Status = "failed"
+)
+
+// Live tells whether a session with this status may still have a process.
+func (s Status) Live() bool { return s != StatusStopped && s != StatusFailed }
+
+// Inbound is an address the core of a session listens on. User and Password
+// are secrets and treated as Config.Link is.
+type Inbound struct {
+	Protocol string `json:"protocol"`
+	Address  string `json:"address"`
+	User     string `json:"-"`
+	Password string `json:"-"`
+}
+
+// Format prints the inbound without its credentials, whatever the verb.
+func (i Inbound) Format(f fmt.State, _ rune) {
+	io.WriteString(f, i.Protocol+"://"+i.Address)
+}
+
+// Session is one life of one core process serving one config.
+type Session struct {
+	ID         int64  `json:"id"`
+	ConfigID   int64  `json:"config_id"`
+	ConfigName string `json:"config_name"`
+	Status     Status `json:"status"`
+	Trigger    string `json:"trigger,omitempty"`
+	ReasonCode string `json:"reason_code,omitempty"`
+	Reason     string `json:"reason,omitempty"`
+	PreviousID int64  `json:"previous_id,omitempty"` // 0: none
+
+	// What identifies the process; see xray.Identity.
+	Nonce      string `json:"nonce,omitempty"`
+	PID        int    `json:"pid,omitempty"`
+	PIDStart   uint64 `json:"pid_start,omitempty"`
+	BootID     string `json:"boot_id,omitempty"`
+	Executable string `json:"executable,omitempty"`
+
+	Inbounds []Inbound `json:"inbounds,omitempty"`
+
+	StartedAt   time.Time `json:"started_at,omitzero"`
+	EndedAt     time.Time `json:"ended_at,omitzero"`
+	UpBytes     uint64    `json:"up_bytes"`
+	DownBytes   uint64    `json:"down_bytes"`
+	Connections uint64    `json:"connections"` // accepted in total
+}
+
+// Desired is what the user last asked for. The zero value, also that of a new
+// store, is disconnected with the rotation on.
+type Desired struct {
+	Connected   bool  `json:"connected"`
+	ConfigID    int64 `json:"config_id,omitempty"` // 0: any
+	RotationOff bool  `json:"rotation_off,omitempty"`
+}
+
+// Outcome is the probe history of one config.
+type Outcome struct {
+	ConfigID            int64     `json:"config_id"`
+	Successes           int       `json:"successes"`
+	Failures            int       `json:"failures"`
+	ConsecutiveFailures int       `json:"consecutive_failures"`
+	LastSuccess         time.Time `json:"last_success,omitzero"`
+	LastFailure         time.Time `json:"last_failure,omitzero"`
+	LatencyMS           int64     `json:"latency_ms"`
+	CooldownUntil       time.Time `json:"cooldown_until,omitzero"`
+}
+
+// configRecord is a Config as the database has it, with its secret.
+type configRecord struct {
+	Config
+	Secret string `json:"link"`
+}
+
+// sessionRecord is a Session as the database has it, with its secrets.
+type sessionRecord struct {
+	Session
+	Secrets []inboundRecord `json:"inbounds,omitempty"`
+}
+
+type inboundRecord struct {
+	Protocol string `json:"protocol"`
+	Address  string `json:"address"`
+	User     string `json:"user,omitempty"`
+	Password string `json:"password,omitempty"`
+}
+
+func newConfigRecord(c Config) configRecord { return configRecord{Config: c, Secret: c.Link} }
+
+func (r configRecord) config() Config {
+	r.Link = r.Secret
+	return r.Config
+}
+
+func newSessionRecord(s Session) sessionRecord {
+	r := sessionRecord{Session: s}
+	for _, in := range s.Inbounds {
+		r.Secrets = append(r.Secrets, inboundRecord(in))
+	}
+	return r
+}
+
+func (r sessionRecord) session() Session {
+	r.Inbounds = nil
+	for _, in := range r.Secrets {
+		r.Inbounds = append(r.Inbounds, Inbound(in))
+	}
+	return r.Session
+}
