@@ -1,0 +1,181 @@
+//go:build linux
+
+package xray
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// TestAdopt kills the program that started a core and takes the core over.
+func TestAdopt(t *testing.T) {
+	r, kill := runDaemon(t, testSpec(t, realCore(t), "nonce-adopt"))
+	kill()
+	if !alive(r.Identity.PID) {
+		t.Fatal("the core died with the program that started it")
+	}
+	if found, err := FindByNonce("nonce-adopt"); err != nil || found != r.Identity {
+		t.Errorf("found %v (%v), recorded %v", found, err, r.Identity)
+	}
+	c, err := Adopt(t.Context(), zerolog.Nop(), r.Identity, r.Inbound)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Identity() != r.Identity || c.InboundHealth(t.Context()) != Reachable {
+		t.Errorf("adopted %v, health %v", c.Identity(), c.Health(t.Context()))
+	}
+	c.Release()
+	if !alive(r.Identity.PID) {
+		t.Fatal("Release ended the core")
+	}
+	if c, err = Adopt(t.Context(), zerolog.Nop(), r.Identity, r.Inbound); err != nil {
+		t.Fatal(err)
+	}
+	// Its exit is an event, although it is no child of ours.
+	if err := syscall.Kill(r.Identity.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the exit of the adopted core", c.Done())
+	if c.ExitReason() == "" {
+		t.Error("no exit reason")
+	}
+}
+
+func TestAdoptedStops(t *testing.T) {
+	for _, behaviour := range []string{"serve", "ignore TERM"} {
+		r, kill := runDaemon(t, testSpec(t, self(t), stubPrefix+behaviour))
+		kill()
+		c, err := Adopt(t.Context(), zerolog.Nop(), r.Identity, r.Inbound)
+		if err != nil {
+			t.Fatalf("%s: %v", behaviour, err)
+		}
+		if err := syscall.Kill(r.Identity.PID, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Stop(t.Context(), 100*time.Millisecond); err != nil {
+			t.Errorf("%s: %v", behaviour, err)
+		}
+		if alive(r.Identity.PID) {
+			t.Errorf("%s: still there", behaviour)
+		}
+	}
+}
+
+// TestAdoptRefuses covers the records that fit no process, and makes sure that
+// End then touches nobody.
+func TestAdoptRefuses(t *testing.T) {
+	stranger := exec.Command("/proc/self/exe")
+	stranger.Env = []string{EnvNonce + "=" + stubPrefix + "sleeper"}
+	if err := stranger.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = stranger.Process.Kill()
+		_ = stranger.Wait()
+	}()
+	var real Identity
+	eventually(t, "the stranger runs", func() bool {
+		var err error
+		real, err = identify(stranger.Process.Pid)
+		return err == nil && real.Executable != ""
+	})
+	exited := exec.Command("/proc/self/exe")
+	exited.Env = []string{EnvNonce + "=" + stubPrefix + "silent exit"}
+	if err := exited.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer exited.Wait() // until then it is a zombie
+	eventually(t, "the other has exited", func() bool { return !alive(exited.Process.Pid) })
+
+	change := func(f func(*Identity)) Identity {
+		id := real
+		f(&id)
+		return id
+	}
+	for _, test := range []struct {
+		name string
+		id   Identity
+		want error
+	}{
+		{"none", Identity{}, ErrPIDMissing},
+		{"negative", change(func(id *Identity) { id.PID = -1 }), ErrPIDMissing},
+		{"gone", change(func(id *Identity) { id.PID = 1 << 30 }), ErrPIDMissing},
+		{"zombie", change(func(id *Identity) { id.PID = exited.Process.Pid }), ErrPIDMissing},
+		{"before the boot", change(func(id *Identity) { id.BootID = "other" }), ErrPIDMissing},
+		{"other start", change(func(id *Identity) { id.StartTime-- }), ErrIdentityMismatch},
+		{"other program", change(func(id *Identity) { id.Executable = "/usr/bin/xray" }), ErrIdentityMismatch},
+		{"does not serve", real, ErrUnhealthy},
+	} {
+		_, err := Adopt(t.Context(), zerolog.Nop(), test.id, Inbound{Address: "127.0.0.1:1", User: "u", Password: "p"})
+		if !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, want %v", test.name, err, test.want)
+		}
+		if test.want == ErrUnhealthy {
+			continue
+		}
+		if err := End(t.Context(), zerolog.Nop(), test.id, 0); err != nil {
+			t.Errorf("%s: End: %v", test.name, err)
+		}
+		if !alive(stranger.Process.Pid) {
+			t.Fatalf("%s: End ended a stranger", test.name)
+		}
+	}
+	if _, err := FindByNonce("no such nonce"); !errors.Is(err, ErrPIDMissing) {
+		t.Errorf("FindByNonce: %v", err)
+	}
+	if _, err := FindByNonce(""); !errors.Is(err, ErrPIDMissing) {
+		t.Errorf("FindByNonce without a nonce: %v", err)
+	}
+}
+
+// TestAdoptFrozen has a core that was stopped: not usable, but ours to end.
+func TestAdoptFrozen(t *testing.T) {
+	r, kill := runDaemon(t, testSpec(t, realCore(t), "n"))
+	kill()
+	if err := syscall.Kill(r.Identity.PID, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := Adopt(ctx, zerolog.Nop(), r.Identity, r.Inbound); !errors.Is(err, ErrUnhealthy) {
+		t.Errorf("error %v, want ErrUnhealthy", err)
+	}
+	if err := End(t.Context(), zerolog.Nop(), r.Identity, long); err != nil {
+		t.Fatal(err)
+	}
+	if alive(r.Identity.PID) {
+		t.Error("still there after End")
+	}
+}
+
+// TestReplacedExecutable: a core whose file was removed is still the same core.
+func TestReplacedExecutable(t *testing.T) {
+	spec := testSpec(t, t.TempDir()+"/stub", stubPrefix+"serve")
+	if err := os.Link(self(t), spec.Executable); err != nil {
+		content, err := os.ReadFile(self(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(spec.Executable, content, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := startCore(t, spec)
+	if err := os.Remove(spec.Executable); err != nil {
+		t.Fatal(err)
+	}
+	if now, err := identify(c.Identity().PID); err != nil || !strings.HasSuffix(now.Executable, deletedMark) {
+		t.Fatalf("%v (%v) is not marked as deleted", now, err)
+	}
+	if err := verify(c.Identity()); err != nil {
+		t.Error(err)
+	}
+}
