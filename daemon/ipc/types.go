@@ -209,7 +209,7 @@ type TrafficPayload struct {
 	DownBytes   uint64 `json:"down_bytes"`
 	Connections uint64 `json:"connections"`
 	// Open is the number of connections that are open now.
-	Open int64 `json:"open"`
+	Open uint64 `json:"open"`
 }
 
 // RotationPayload tells of the last rotation that took place, whatever caused it.
@@ -302,10 +302,13 @@ type SessionRecordPayload struct {
 	ConfigID   int64  `json:"config_id"`
 	ConfigName string `json:"config_name"`
 	// Status is "starting", "running", "draining", "stopping", "stopped" or "failed".
-	Status            string     `json:"status"`
-	Trigger           Trigger    `json:"trigger"`
-	ReasonCode        string     `json:"reason_code"`
-	Reason            string     `json:"reason"`
+	Status     string  `json:"status"`
+	Trigger    Trigger `json:"trigger"`
+	ReasonCode string  `json:"reason_code"`
+	Reason     string  `json:"reason"`
+	// EndCode and EndReason say why it ended.
+	EndCode           string     `json:"end_code"`
+	EndReason         string     `json:"end_reason"`
 	PreviousSessionID *int64     `json:"previous_session_id"`
 	PID               int        `json:"pid"`
 	StartedAt         time.Time  `json:"started_at"`

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xrat-tray/xrat/daemon/ipc"
+	"github.com/xrat-tray/xrat/daemon/settings"
+)
+
+// The exit codes; "xrat help exit-codes" explains them.
+const (
+	exitDone = iota
+	exitFailure
+	exitUsage
+	exitNotRunning
+	exitNotFound
+	exitBusy
+	exitInvalidState
+)
+
+const exitCodesHelp = `Every command ends with one of these codes:
+
+  0  done
+  1  failure: the message says what was being done and why it did not work
+  2  usage: unknown command or flag, or wrong arguments
+  3  the daemon is not running, and the command does not start it
+  4  not found: no config matches the given id, name or prefix
+  5  busy: another connect, rotation or disconnect is being carried out
+  6  invalid state: the request makes no sense now (for example a rotation
+     while disconnected), or a port is taken, or the settings have errors
+`
+
+// app is what the commands share.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+	asJSON   bool
+
+	paths  settings.Paths
+	client *ipc.Client
+	began  bool // a command was found and its arguments are right
+}
+
+// run executes one command line and returns the exit code.
+func run(ctx context.Context, args []string, in io.Reader, out, stderr io.Writer) int {
+	a := &app{in: in, out: out, err: stderr}
+	root := a.rootCommand()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	if text := err.Error(); text != "" {
+		fmt.Fprintln(stderr, "xrat:", text)
+	}
+	if !a.began {
+		fmt.Fprintln(stderr, "See `xrat help` for the commands and their arguments.")
+		return exitUsage
+	}
+	return exitCode(err)
+}
+
+// exitError gives an error a code of its own.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+func exitCode(err error) int {
+	var own *exitError
+	if errors.As(err, &own) {
+		return own.code
+	}
+	if errors.Is(err, ipc.ErrNotRunning) {
+		return exitNotRunning
+	}
+	switch ipc.CodeOf(err) {
+	case ipc.CodeNotFound:
+		return exitNotFound
+	case ipc.CodeBusy:
+		return exitBusy
+	case ipc.CodeInvalidState:
+		return exitInvalidState
+	default:
+		return exitFailure
+	}
+}
+
+func (a *app) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "xrat",
+		Short: "Keeps one of many proxy servers working",
+		Long: `xrat runs Xray-core in the background, watches whether its server still works,
+and moves to another one when it does not. Applications use one address that never
+changes: SOCKS5 and HTTP on 127.0.0.1:10808, HTTP on 127.0.0.1:10809.
+
+Start with:
+  xrat import LINK...     add servers by their share links
+  xrat connect            connect to the best one
+  xrat status             see how it is`,
+		Version:       version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			a.began = true
+			paths, err := settings.FindPaths()
+			if err != nil {
+				return err
+			}
+			a.paths, a.client = paths, &ipc.Client{Socket: paths.Socket}
+			return nil
+		},
+	}
+	root.SetVersionTemplate("xrat {{.Version}}\n")
+	root.PersistentFlags().BoolVar(&a.asJSON, "json", false, "print data as JSON")
+	root.AddCommand(
+		a.importCommand(), a.listCommand(), a.showCommand(), a.removeCommand(),
+		a.connectCommand(), a.disconnectCommand(), a.rotateCommand(),
+		a.statusCommand(), a.sessionsCommand(),
+		a.proxyCommand(), a.daemonCommand(), a.versionCommand(),
+		&cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: exitCodesHelp},
+	)
+	return root
+}
+
+// print writes data as JSON when that was asked for, and otherwise as text.
+func (a *app) print(data any, text func(w io.Writer)) error {
+	if !a.asJSON {
+		text(a.out)
+		return nil
+	}
+	encoder := json.NewEncoder(a.out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(data); err != nil {
+		return fmt.Errorf("printing: %w", err)
+	}
+	return nil
+}
+
+// group makes a command that only holds others: alone it prints its help, and an
+// unknown word after it is a usage error.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	g := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	g.AddCommand(commands...)
+	return g
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			data := struct {
+				Version         string `json:"version"`
+				ProtocolVersion int    `json:"protocol_version"`
+			}{version, ipc.ProtocolVersion}
+			return a.print(data, func(w io.Writer) { fmt.Fprintln(w, "xrat", version) })
+		},
+	}
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xrat-tray/xrat/daemon/ipc"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "status", Short: "Show the connection, its addresses and its health", Args: cobra.NoArgs,
+		Long: `Show the state, the session, the addresses for applications, rotation and traffic.
+The state is one of disconnected, connecting, connected, degraded (the last check
+failed), rotating and failed (no server works; it is being retried).
+
+Without a daemon the state is disconnected and the exit code 3.`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			var p ipc.StatusPayload
+			_, err := a.client.Quick(c.Context(), ipc.Request{Type: ipc.KindStatus}, &p)
+			if errors.Is(err, ipc.ErrNotRunning) && a.asJSON {
+				// A script gets the same document in every case.
+				p = ipc.StatusPayload{State: ipc.StateDisconnected, Message: err.Error(), Inbounds: []ipc.EndpointPayload{}}
+				p.Rotation.LastResult, p.Rotation.LastCandidateResult = "none", "none"
+				if err := a.print(p, nil); err != nil {
+					return err
+				}
+			}
+			if err != nil {
+				return fmt.Errorf("asking for the status: %w", err)
+			}
+			return a.print(p, func(w io.Writer) { printStatus(w, p, time.Now()) })
+		},
+	}
+}
+
+func printStatus(w io.Writer, p ipc.StatusPayload, now time.Time) {
+	head := sentence(string(p.State))
+	if p.Session != nil {
+		head = fmt.Sprintf("%s · %s", strings.TrimSuffix(head, "."), fit(p.Session.ConfigName, 60))
+		if p.Session.LatencyMillis > 0 {
+			head += fmt.Sprintf(" · %d ms", p.Session.LatencyMillis)
+		}
+	}
+	fmt.Fprintln(w, head)
+	if p.Message != "" {
+		fmt.Fprintln(w, "  "+fit(sentence(p.Message), 300))
+	}
+	for _, in := range p.Inbounds {
+		detail := ""
+		if in.Detail != "" {
+			detail = " (" + fit(in.Detail, 100) + ")"
+		}
+		fmt.Fprintf(w, "  %-9s %s · %s%s\n", strings.ToUpper(in.Protocol), in.Address, strings.ReplaceAll(in.State, "_", " "), detail)
+	}
+	if s := p.Session; s != nil {
+		fmt.Fprintf(w, "  %-9s %d, since %s (%s), core %d\n", "Session", s.ID, ago(now.Sub(s.StartedAt)), s.Trigger, s.PID)
+		fmt.Fprintf(w, "  %-9s %s up, %s down, %d connections\n", "Traffic", size(p.Traffic.UpBytes), size(p.Traffic.DownBytes), p.Traffic.Connections)
+	}
+	fmt.Fprintf(w, "  %-9s %s\n", "Rotation", onOff(p.Rotation.RotationEnabled))
+	if r := p.LastRotation; r != nil {
+		fmt.Fprintf(w, "  %-9s from %s to %s, %s ago (%s: %s)\n", "Switched",
+			fit(r.FromConfigName, 40), fit(r.ToConfigName, 40), ago(now.Sub(r.At)), r.Trigger, fit(r.Reason, 200))
+	}
+	if p.Daemon != nil {
+		fmt.Fprintf(w, "  %-9s %d, up %s, version %s\n", "Daemon", p.Daemon.PID, ago(time.Duration(p.Daemon.UptimeSecs)*time.Second), p.Daemon.Version)
+	}
+}

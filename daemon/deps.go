@@ -1,0 +1,81 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/xrat-tray/xrat/daemon/settings"
+	"github.com/xrat-tray/xrat/daemon/store"
+	"github.com/xrat-tray/xrat/runtime/front"
+	"github.com/xrat-tray/xrat/runtime/probe"
+	"github.com/xrat-tray/xrat/runtime/xray"
+)
+
+// Core is one running core process.
+type Core interface {
+	Identity() xray.Identity
+	Inbound() xray.Inbound
+	// Done is closed when the process has exited; ExitReason then says why.
+	Done() <-chan struct{}
+	ExitReason() string
+	Stop(ctx context.Context, grace time.Duration) error
+}
+
+// Cores starts core processes and takes over those of a daemon that is gone.
+type Cores interface {
+	Start(ctx context.Context, spec xray.Spec, started func(xray.Identity, xray.Inbound) error) (Core, error)
+	Adopt(ctx context.Context, id xray.Identity, in xray.Inbound) (Core, error)
+	End(ctx context.Context, id xray.Identity, grace time.Duration) error
+	FindByNonce(nonce string) (xray.Identity, error)
+}
+
+// Front is the pair of stable listeners that applications use.
+type Front interface {
+	Open(ctx context.Context) error
+	Close() error
+	SetTarget(t *front.Target)
+	Drain(ctx context.Context, id int64) (cut int)
+	Counters(id int64) front.Counters
+	Forget(id int64)
+	Signals() <-chan front.Signal
+	Addresses() (socks, http string)
+}
+
+// Store keeps what must outlive the process.
+type Store interface {
+	AddConfigs(ctx context.Context, configs []store.Config) (added, existing []store.Config, err error)
+	Configs(ctx context.Context) ([]store.Config, error)
+	Config(ctx context.Context, id int64) (store.Config, error)
+	RemoveConfigs(ctx context.Context, ids []int64) (removed int, err error)
+	CreateSession(ctx context.Context, s store.Session) (store.Session, error)
+	UpdateSession(ctx context.Context, id int64, change func(*store.Session)) (store.Session, error)
+	Sessions(ctx context.Context, limit int) ([]store.Session, error)
+	LiveSessions(ctx context.Context) ([]store.Session, error)
+	Desired(ctx context.Context) (store.Desired, error)
+	SetDesired(ctx context.Context, d store.Desired) error
+	Outcomes(ctx context.Context) (map[int64]store.Outcome, error)
+	PutOutcome(ctx context.Context, o store.Outcome) error
+}
+
+// Deps is what a Supervisor works with. All fields are needed.
+type Deps struct {
+	Settings settings.Settings
+	Store    Store
+	Front    Front
+	Cores    Cores
+	// Probe makes one measurement of the way out through a core.
+	Probe func(ctx context.Context, core probe.Proxy) probe.Result
+	// Handshake asks a SOCKS inbound, and HTTPInbound an HTTP one, whether it answers.
+	Handshake   func(ctx context.Context, inbound probe.Proxy) error
+	HTTPInbound func(ctx context.Context, inbound probe.Proxy) error
+	// Locate returns the path of the core's executable.
+	Locate func() (string, error)
+	// CapLog bounds the file that the cores write to; it is called now and then.
+	CapLog func()
+	// CoreDir is the working directory of cores, CoreLog the file they write to.
+	CoreDir, CoreLog string
+	Version          string
+	Log              zerolog.Logger
+}

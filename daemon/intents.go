@@ -1,0 +1,165 @@
+package daemon
+
+import (
+	"context"
+
+	"github.com/xrat-tray/xrat/daemon/ipc"
+	"github.com/xrat-tray/xrat/daemon/rotation"
+	"github.com/xrat-tray/xrat/daemon/store"
+)
+
+// intent handles one request in the loop. Each is answered exactly once.
+func (s *Supervisor) intent(r request) {
+	if s.st.stopping && r.Type != ipc.KindDaemonShutdown {
+		r.reply <- answer{err: errShuttingDown}
+		return
+	}
+	switch r.Type {
+	case ipc.KindRuntimeConnect:
+		s.connect(r)
+	case ipc.KindRuntimeReplace:
+		s.replace(r)
+	case ipc.KindRuntimeDisconnect:
+		s.endSessions(r, opDisconnect)
+	case ipc.KindDaemonShutdown:
+		s.endSessions(r, opShutdown)
+	case ipc.KindProxyStart, ipc.KindProxyStop:
+		s.switchRotation(r)
+	default:
+		r.reply <- answer{err: ipc.Errorf(ipc.CodeInternalError, "the request %s has no handler", r.Type)}
+	}
+}
+
+// occupied tells whether an intent of the user is being carried out, and says so.
+// What the daemon does by itself gives way instead.
+func (s *Supervisor) occupied(r request) bool {
+	op := s.st.op
+	if op == nil || !op.manual && op.kind != opDisconnect && op.kind != opShutdown {
+		return false
+	}
+	doing := map[opKind]string{
+		opConnect: "is connecting", opReplace: "is rotating", opDisconnect: "is disconnecting", opShutdown: "is shutting down",
+	}[op.kind]
+	r.reply <- answer{err: ipc.Errorf(ipc.CodeBusy, "the daemon %s: wait for it, or run `xrat disconnect` to stop it", doing)}
+	return true
+}
+
+// connect starts a session, or moves to another config without a gap.
+func (s *Supervisor) connect(r request) {
+	st := &s.st
+	if s.occupied(r) {
+		return
+	}
+	if a := st.active; a != nil && st.frontOpen && (r.ConfigID == nil || *r.ConfigID == a.config.ID) {
+		r.reply <- answer{
+			payload: ipc.ConnectPayload{ConfigID: a.config.ID, SessionID: a.id, PID: a.core.Identity().PID, ConfigName: a.config.Name},
+			message: "already connected to " + a.config.Name,
+		}
+		return
+	}
+	op := &operation{kind: opConnect, manual: true, replies: []chan<- answer{r.reply}}
+	p := plan{
+		checked: !r.Unchecked, trigger: ipc.TriggerManual, reason: reason{reasonUser, "the user asked for it"},
+		openFront: !st.frontOpen, closeFront: !st.frontOpen && !st.desired.Connected,
+	}
+	if r.ConfigID != nil {
+		p.candidates = s.only(*r.ConfigID)
+	} else {
+		p.candidates = s.preferLast(st.desired.ConfigID)
+	}
+	s.begin(op, p)
+}
+
+// replace rotates, by hand or, when a client asks for one of those triggers, as
+// the timer or the health check would.
+func (s *Supervisor) replace(r request) {
+	st := &s.st
+	if s.occupied(r) {
+		return
+	}
+	refuse := func(format string, args ...any) {
+		r.reply <- answer{err: ipc.Errorf(ipc.CodeInvalidState, format, args...)}
+	}
+	active := st.active
+	if active == nil && !st.desired.Connected {
+		refuse("not connected: use `xrat connect`")
+		return
+	}
+	why := reason{reasonUser, "the user asked for it"}
+	if r.Trigger != ipc.TriggerManual {
+		why = reason{string(r.Trigger), "a client asked for it"}
+		if !s.rotates() {
+			refuse("rotation is switched off: use `xrat proxy start`")
+			return
+		}
+	}
+	p := plan{checked: true, trigger: r.Trigger, reason: why, openFront: !st.frontOpen}
+	var activeID int64
+	if active != nil {
+		activeID = active.config.ID
+	}
+	switch {
+	case r.CandidateID != nil && *r.CandidateID == activeID:
+		refuse("%s is the active config already", active.config.Name)
+		return
+	case r.CandidateID != nil:
+		p.candidates = s.only(*r.CandidateID)
+	case r.Trigger == ipc.TriggerHealthCheckFailed:
+		p.candidates = s.candidates(rotation.PreferBest, activeID)
+	default:
+		p.candidates = s.candidates(rotation.PreferNext, activeID)
+	}
+	s.begin(&operation{kind: opReplace, manual: true, replies: []chan<- answer{r.reply}}, p)
+}
+
+// preferLast names the configs for a connect without a name: the one used last,
+// if it is still there, then the best.
+func (s *Supervisor) preferLast(id int64) configsFunc {
+	best := s.candidates(rotation.PreferBest)
+	if id == 0 {
+		return best
+	}
+	last := s.desiredFirst(id, true)
+	return func(ctx context.Context) ([]store.Config, error) {
+		// That there is no config at all is explained best by the one that
+		// expects some.
+		if all, err := best(ctx); err != nil {
+			return all, err
+		}
+		return last(ctx)
+	}
+}
+
+// endSessions disconnects or shuts down; a second request for what is being
+// done already waits for its end.
+func (s *Supervisor) endSessions(r request, kind opKind) {
+	if op := s.st.op; op != nil && (op.kind == kind || op.kind == opShutdown) {
+		op.replies = append(op.replies, r.reply)
+		return
+	}
+	s.tearDown(kind, r.reply)
+}
+
+// switchRotation turns automatic rotation on or off, for good.
+func (s *Supervisor) switchRotation(r request) {
+	st := &s.st
+	st.desired.RotationOff = r.Type == ipc.KindProxyStop
+	desired, payload := st.desired, ipc.ProxySwitchPayload{RotationEnabled: s.rotates()}
+	message := "automatic rotation is on"
+	switch {
+	case st.desired.RotationOff:
+		message = "automatic rotation is off"
+		if op := st.op; op != nil && op.kind == opReplace && !op.manual {
+			s.abandon(op)
+		}
+	case !payload.RotationEnabled:
+		message = "automatic rotation stays off: rotation.enabled is false in the settings"
+	}
+	s.planTimer()
+	s.journal.Append(func(ctx context.Context) error { return s.Store.SetDesired(ctx, desired) }, func(err error) {
+		if err != nil {
+			message += "; this could not be saved: " + err.Error()
+		}
+		r.reply <- answer{payload: payload, message: message}
+	})
+}

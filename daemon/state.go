@@ -1,0 +1,175 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"github.com/xrat-tray/xrat/daemon/ipc"
+	"github.com/xrat-tray/xrat/daemon/rotation"
+	"github.com/xrat-tray/xrat/daemon/store"
+	"github.com/xrat-tray/xrat/runtime/front"
+	"github.com/xrat-tray/xrat/runtime/probe"
+)
+
+// state is what the loop owns; nothing else reads or writes it.
+type state struct {
+	desired   store.Desired
+	active    *session // serves new connections; nil while no core is usable
+	retired   map[int64]*retirement
+	op        *operation // in flight; nil when there is none
+	frontOpen bool
+	stopping  bool // the daemon shuts down
+	ended     bool // and has done so
+
+	health    rotation.Health
+	checking  bool      // a check is in flight
+	checkedAt time.Time // when the last one ended
+	checkAt   time.Time // when the next one is due; zero: not at all
+
+	rotationState
+	retryAt  time.Time // when to try again to have a session; zero: not planned
+	attempts int       // in a row at which nothing worked
+	// rotateAfter holds back the next rotation after one at which nothing worked.
+	rotateAfter time.Time
+	crashes     []time.Time
+	message     string // explains a state that is not well
+
+	configs  int
+	revision uint64
+}
+
+// rotationState is what proxy_status tells.
+type rotationState struct {
+	lastTrigger   *ipc.Trigger
+	lastResult    string
+	lastCandidate *int64
+	lastVerdict   string
+	cooldownUntil time.Time
+	timerAt       time.Time // when the timer rotates next; zero: never
+	lastRotation  *ipc.RotationPayload
+}
+
+// session is one life of one core process serving one config. Its fields are
+// set before the loop sees it; only the loop changes those below the line.
+type session struct {
+	id         int64
+	config     store.Config
+	core       Core
+	trigger    ipc.Trigger
+	reasonCode string
+	startedAt  time.Time
+	// carried is what it counted under an earlier daemon.
+	carried front.Counters
+
+	// --
+
+	verified  bool // the way out worked once
+	latency   time.Duration
+	endpoints []ipc.EndpointPayload
+	savedAt   time.Time // when its counters were last written
+	saved     front.Counters
+	toldAt    time.Time // when its outcome was last written
+}
+
+// proxy is the core's inbound as a prober wants it.
+func (s *session) proxy() probe.Proxy {
+	in := s.core.Inbound()
+	return probe.Proxy{Address: in.Address, User: in.User, Password: in.Password}
+}
+
+// retirement is a session that is on its way out.
+type retirement struct {
+	session *session
+	hurry   context.CancelFunc // ends the drain
+	done    chan struct{}      // closed when its core is gone
+}
+
+// opKind is what an operation does.
+type opKind int
+
+const (
+	opConnect    opKind = iota // the user wants a session
+	opReplace                  // a rotation
+	opRecover                  // there should be a session and there is none
+	opDisconnect               // the user wants none
+	opShutdown                 // the daemon ends
+)
+
+// operation is an intent that is being carried out by a worker. At most one is
+// current; one that was superseded is left to its successor, which waits for its
+// end and disposes of what it brought up.
+type operation struct {
+	kind    opKind
+	manual  bool
+	trigger ipc.Trigger
+	reason  reason
+	since   time.Time
+	from    *session
+	cancel  context.CancelFunc
+	// outcome may be read once done is closed.
+	outcome outcome
+	done    chan struct{}
+	replies []chan<- answer
+}
+
+// reason says why a session began, for programs and for people.
+type reason struct{ code, text string }
+
+// The reason codes that this package gives; a failed probe adds its class.
+const (
+	reasonUser        = "user_request"
+	reasonTimer       = "timer"
+	reasonRestore     = "restored"
+	reasonCoreExited  = "core_exited"
+	reasonCrashLoop   = "core_crash_loop"
+	reasonCheckFailed = "check_failed"
+	reasonRetry       = "retry"
+)
+
+// outcome is what a worker brought about.
+type outcome struct {
+	session *session // nil: nothing came up
+	tried   []attempt
+	err     error // why nothing came up
+	opened  bool  // the front was opened, and still is
+}
+
+// attempt is one candidate that was tried and did not come up.
+type attempt struct {
+	config store.Config
+	code   string
+	err    error
+}
+
+// answer goes back to whoever asked for an operation.
+type answer struct {
+	payload any
+	message string
+	err     error
+}
+
+// name says which of the six states the user is in.
+func (st *state) name() ipc.State {
+	switch {
+	case st.op != nil && (st.op.kind == opDisconnect || st.op.kind == opShutdown):
+		return ipc.StateDisconnected
+	case st.op != nil && st.active != nil && st.op.kind != opRecover:
+		return ipc.StateRotating
+	case st.op != nil && st.active == nil:
+		return ipc.StateConnecting
+	case st.active != nil && !st.frontOpen:
+		return ipc.StateFailed
+	case st.active != nil && st.health.Failures > 0:
+		return ipc.StateDegraded
+	case st.active != nil && !st.active.verified:
+		return ipc.StateConnecting
+	case st.active != nil:
+		return ipc.StateConnected
+	case st.desired.Connected && st.attempts > 0:
+		return ipc.StateFailed
+	case st.desired.Connected:
+		return ipc.StateConnecting
+	default:
+		return ipc.StateDisconnected
+	}
+}
