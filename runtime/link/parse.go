@@ -23,7 +23,7 @@ func Parse(s string) (Link, error) {
 func parse(s string) (Link, *Error) {
 	s = strings.TrimSpace(strings.TrimPrefix(s, "\uFEFF"))
 	if s == "" {
-		return Link{}, reject(CodeEmpty, "the link is empty")
+		return Link{}, reject(CodeEmpty, "the link is empty; give one that begins with a scheme like vless://")
 	}
 	scheme, rest, found := strings.Cut(s, "://")
 	if !found || !isScheme(scheme) {

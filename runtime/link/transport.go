@@ -147,7 +147,7 @@ func parseXHTTP(q *query) Transport {
 
 // slashed returns path as the core sends it: beginning with "/". A path that begins with an escaped slash was escaped once too often.
 func slashed(path string) string {
-	for len(path) >= 3 && strings.EqualFold(path[:3], "%2f") {
+	if len(path) >= 3 && strings.EqualFold(path[:3], "%2f") {
 		path = unescape(path)
 	}
 	if !strings.HasPrefix(path, "/") {

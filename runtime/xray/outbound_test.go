@@ -15,23 +15,6 @@ import (
 	"github.com/xrat-tray/xrat/runtime/link"
 )
 
-// coreForTest returns the path of the core that the tests run.
-func coreForTest(t *testing.T) string {
-	t.Helper()
-	path := os.Getenv("XRAT_XRAY")
-	if path == "" {
-		path = "../../bin/xray"
-	}
-	path, err := filepath.Abs(path)
-	if err == nil {
-		_, err = os.Stat(path)
-	}
-	if err != nil {
-		t.Fatalf("the tests need the core: run make build or set XRAT_XRAY (%v)", err)
-	}
-	return path
-}
-
 // refused returns the links whose outbounds the core refuses, with what it says. One bad outbound fails a whole configuration, so the
 // links are halved until the bad ones are alone.
 func refused(t *testing.T, core string, links []link.Link) map[string]string {
@@ -95,7 +78,7 @@ func TestCoreAcceptsCorpus(t *testing.T) {
 	if dir == "" {
 		return
 	}
-	core := coreForTest(t)
+	core := realCore(t)
 	files, err := filepath.Glob(filepath.Join(dir, "*.txt"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no .txt files in XRAT_LINK_CORPUS (%v)", err)
@@ -189,7 +172,7 @@ func TestOutbound(t *testing.T) {
 			}
 		})
 	}
-	for l, why := range refused(t, coreForTest(t), links) {
+	for l, why := range refused(t, realCore(t), links) {
 		t.Errorf("the core refuses %s: %s", l, why)
 	}
 }
@@ -226,7 +209,7 @@ func TestCoreAccepts(t *testing.T) {
 		}
 		links = append(links, l)
 	}
-	core := coreForTest(t)
+	core := realCore(t)
 	for l, why := range refused(t, core, links) {
 		t.Errorf("the core refuses %s: %s", l, why)
 	}

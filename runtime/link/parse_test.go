@@ -1,0 +1,264 @@
+package link
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestParse(t *testing.T) {
+	key := NewSecret(testKey)
+	id := NewSecret(testUUID)
+	none := NewSecret("none")
+	tests := []struct {
+		name, in string
+		want     Link
+	}{
+		{
+			"VLESS with REALITY and Vision",
+			"vless://" + testUUID + "@Example.org:443?encryption=none&flow=xtls-rprx-vision&security=reality&sni=www.example.com&fp=Chrome&pbk=" + testKey + "&sid=01AB&spx=%2F#one%20two",
+			Link{ProtocolVLESS, "one two", "example.org", 443, VLESS{id, "xtls-rprx-vision", none}, Raw{},
+				REALITY{ServerName: "www.example.com", Fingerprint: "chrome", PublicKey: key, ShortID: NewSecret("01ab")}, 0},
+		},
+		{
+			"advertisements, HTML and raw characters",
+			"VLESS://" + testUUID + "@192.0.2.1:80/?type=ws&amp;security=none=@ch&encryption=none=@ch&path=/a b☂&utm_source=x&Host=h.example.org&host=#☂  two\u202e lines%0A",
+			Link{ProtocolVLESS, "☂ two lines", "192.0.2.1", 80, VLESS{id, "", none}, WebSocket{"h.example.org", "/a b☂"}, nil, 0},
+		},
+		{
+			"a plus is a plus",
+			"vless://" + testUUID + "@192.0.2.1:80?type=ws&path=/a+b#a+b",
+			Link{ProtocolVLESS, "a+b", "192.0.2.1", 80, VLESS{id, "", none}, WebSocket{"", "/a+b"}, nil, 0},
+		},
+		{
+			"early data in the path stays there",
+			"vless://" + testUUID + "@192.0.2.1:80?type=ws&path=/a%3Fed%3D2560&ed=2560",
+			Link{ProtocolVLESS, "", "192.0.2.1", 80, VLESS{id, "", none}, WebSocket{"", "/a?ed=2560"}, nil, 0},
+		},
+		{
+			"early data as a parameter",
+			"vless://" + testUUID + "@192.0.2.1:80?type=ws&path=a%3Fb%3D1&ed=2560",
+			Link{ProtocolVLESS, "", "192.0.2.1", 80, VLESS{id, "", none}, WebSocket{"", "/a?b=1&ed=2560"}, nil, 0},
+		},
+		{
+			"the Host header is the server name if none is given",
+			"vless://" + testUUID + "@192.0.2.1:443?type=ws&security=tls&host=h.example.org,i.example.org&allowInsecure=1&insecure=0",
+			Link{ProtocolVLESS, "", "192.0.2.1", 443, VLESS{id, "", none}, WebSocket{"h.example.org,i.example.org", "/"}, TLS{ServerName: "h.example.org", AllowInsecure: true}, 0},
+		},
+		{
+			"a short text as user ID",
+			"vless://example@192.0.2.1:443",
+			Link{ProtocolVLESS, "", "192.0.2.1", 443, VLESS{NewSecret("feb54431-301b-52bb-a6dd-e1e93e81bb9e"), "", none}, Raw{}, nil, 0},
+		},
+		{
+			"VMess as base64 JSON, types mixed up",
+			vmessJSON(`{"ps":"n","add":"[2001:db8:0::1]","port":" 443","id":"`+testUUID+`","aid":64,"net":"ws","type":"auto","tls":true,"host":"h.example.org","path":"p","skip-cert-verify":true,"sni":null,"test_name":9}`) + "=/config=1",
+			Link{ProtocolVMess, "n", "2001:db8::1", 443, VMess{id, "auto", 64}, WebSocket{"h.example.org", "/p"}, TLS{ServerName: "h.example.org", AllowInsecure: true}, 0},
+		},
+		{
+			"VMess over gRPC",
+			vmessJSON(`{"add":"example.org","port":443,"id":"` + testUUID + `","net":"grpc","type":"multi","tls":"tls","host":"h.example.org","path":"service","scy":"none"}`),
+			Link{ProtocolVMess, "", "example.org", 443, VMess{id, "none", 0}, GRPC{"service", "h.example.org", true}, TLS{}, 0},
+		},
+		{
+			"Trojan means TLS, and its password may have any character",
+			"trojan://%70a%73s@wo%2Frd/%25%00☂@example.org",
+			Link{ProtocolTrojan, "", "example.org", 443, Trojan{NewSecret("pass@wo/rd/%\x00☂")}, Raw{}, TLS{}, 0},
+		},
+		{
+			"Shadowsocks, SIP002",
+			"ss://YWVzLTI1Ni1nY206YTpiQGMvZA==@example.org:8388/#n",
+			Link{ProtocolShadowsocks, "n", "example.org", 8388, Shadowsocks{"aes-256-gcm", NewSecret("a:b@c/d")}, Raw{}, nil, 0},
+		},
+		{
+			"Shadowsocks, all in base64", // aes-128-gcm:a%41?#@example.org:8388
+			"ss://YWVzLTEyOC1nY206YSU0MT8jQGV4YW1wbGUub3JnOjgzODg#n",
+			Link{ProtocolShadowsocks, "n", "example.org", 8388, Shadowsocks{"aes-128-gcm", NewSecret("a%41?#")}, Raw{}, nil, 0},
+		},
+		{
+			"Shadowsocks, wrapped twice", // ss:// and the base64 of aes-128-gcm:x
+			"ss://c3M6Ly9ZV1Z6TFRFeU9DMW5ZMjA2ZUE=@example.org:8388",
+			Link{ProtocolShadowsocks, "", "example.org", 8388, Shadowsocks{"aes-128-gcm", NewSecret("x")}, Raw{}, nil, 0},
+		},
+		{
+			"Shadowsocks 2022, URL-safe key without padding",
+			"ss://2022-blake3-aes-128-gcm:_-4CAwQFBgcICQoLDA0ODw@example.org:8388",
+			Link{ProtocolShadowsocks, "", "example.org", 8388, Shadowsocks{"2022-blake3-aes-128-gcm", NewSecret("/+4CAwQFBgcICQoLDA0ODw==")}, Raw{}, nil, 0},
+		},
+		{
+			"SOCKS with base64",
+			"socks://dXNlcjpwYTpzcw==@192.0.2.1:1080",
+			Link{ProtocolSOCKS, "", "192.0.2.1", 1080, SOCKS{NewSecret("user"), NewSecret("pa:ss")}, Raw{}, nil, 0},
+		},
+		{
+			"HTTP over TLS",
+			"https://us%3Aer:p%40ss@example.org?sni=s.example.org",
+			Link{ProtocolHTTP, "", "example.org", 443, HTTP{NewSecret("us:er"), NewSecret("p@ss")}, Raw{}, TLS{ServerName: "s.example.org"}, 0},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := Parse(tt.in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != tt.want {
+				t.Errorf("got  %+v\nwant %+v", dump(got), dump(tt.want))
+			}
+			checkRoundTrip(t, got)
+		})
+	}
+}
+
+// dump makes all of a made-up link visible.
+func dump(l Link) map[string]any {
+	secrets := []string{l.URI()}
+	return map[string]any{"uri": secrets, "account": l.Account, "transport": l.Transport, "secure": l.Secure, "name": l.Name}
+}
+
+func TestParseRejects(t *testing.T) {
+	vless := "vless://" + testUUID + "@example.org:443"
+	reality := vless + "?security=reality&pbk=" + testKey
+	tests := []struct{ name, in, code string }{
+		{"nothing", " \n", CodeEmpty},
+		{"text", "hello", CodeNotALink},
+		{"scheme of one's own", "foo://bar", CodeUnsupportedProtocol},
+		{"scheme for later", "hy2://x@example.org:443", CodeUnsupportedProtocol},
+		{"scheme the core lacks", "tuic://x:y@example.org:443", CodeUnsupportedProtocol},
+		{"huge", vless + "?path=" + strings.Repeat("a", 1<<20), CodeTooLong},
+		{"no user", "vless://example.org:443", CodeMissingCredentials},
+		{"empty user", "trojan://@example.org:443", CodeMissingCredentials},
+		{"no UUID", "vless://" + strings.Repeat("x", 33) + "@example.org:443", CodeBadUUID},
+		{"UUID of 31", "vless://" + strings.Repeat("a", 31) + "@example.org:443", CodeBadUUID},
+		{"UUID all dashes", "vless://" + strings.Repeat("-", 36) + "@example.org:443", CodeBadUUID},
+		{"no host", "vless://" + testUUID + "@:443", CodeBadHost},
+		{"empty brackets", "vless://" + testUUID + "@[]:443", CodeBadHost},
+		{"zone", "vless://" + testUUID + "@[fe80::1%25eth0]:443", CodeBadHost},
+		{"bad address", "vless://" + testUUID + "@256.1.1.1:443", CodeBadHost},
+		{"host in another script", "vless://" + testUUID + "@☂.example:443", CodeBadHost},
+		{"NUL in the host", "vless://" + testUUID + "@a\x00b:443", CodeBadHost},
+		{"no port", "vless://" + testUUID + "@example.org", CodeBadPort},
+		{"port 0", "vless://" + testUUID + "@example.org:0", CodeBadPort},
+		{"port 65536", "vless://" + testUUID + "@example.org:65536", CodeBadPort},
+		{"port of letters", "vless://" + testUUID + "@example.org:https", CodeBadPort},
+		{"negative port", "vless://" + testUUID + "@example.org:-1", CodeBadPort},
+		{"invalid UTF-8 in a password", "trojan://a%ffb@example.org:443", CodeBadEncoding},
+		{"invalid UTF-8 in a path", vless + "?type=ws&path=%ff", CodeBadParameter},
+		{"line break in a host header", vless + "?type=ws&host=a%0d%0aX:b", CodeBadParameter},
+		{"unknown transport", vless + "?type=carrier-pigeon", CodeUnsupportedTransport},
+		{"removed transport", vless + "?type=quic", CodeUnsupportedTransport},
+		{"transport for later", vless + "?type=kcp", CodeUnsupportedTransport},
+		{"two transports", vless + "?type=ws&type=grpc", CodeConflictingParameter},
+		{"unknown header", vless + "?headerType=wireguard", CodeUnsupportedParameter},
+		{"unknown mode of grpc", vless + "?type=grpc&mode=loud", CodeUnsupportedParameter},
+		{"unknown mode of xhttp", vless + "?type=xhttp&mode=gun", CodeUnsupportedParameter},
+		{"ed of letters", vless + "?type=ws&ed=lots", CodeBadParameter},
+		{"other header for early data", vless + "?type=ws&ed=1&eh=X-Early", CodeUnsupportedParameter},
+		{"extra that is not JSON", vless + "?type=xhttp&extra={'a':1}", CodeBadParameter},
+		{"extra with a second server", vless + `?type=xhttp&extra={"downloadSettings":{"address":"192.0.2.1"}}`, CodeUnsupportedParameter},
+		{"extra with something new", vless + `?type=xhttp&extra={"teleport":true}`, CodeUnsupportedParameter},
+		{"extra that the core refuses", vless + `?type=xhttp&extra={"xmux":{"maxConcurrency":1,"maxConnections":1}}`, CodeBadParameter},
+		{"extra without padding", vless + `?type=xhttp&extra={"xPaddingBytes":0}`, CodeBadParameter},
+		{"extra with a Host header", vless + `?type=xhttp&extra={"headers":{"Host":"a"}}`, CodeBadParameter},
+		{"unknown security", vless + "?security=lock", CodeUnsupportedSecurity},
+		{"removed security", vless + "?security=xtls", CodeUnsupportedSecurity},
+		{"REALITY over WebSocket", reality + "&type=ws", CodeUnsupportedSecurity},
+		{"REALITY without a key", vless + "?security=reality", CodeBadKey},
+		{"REALITY with a short key", vless + "?security=reality&pbk=AAAA", CodeBadKey},
+		{"REALITY with a bad post-quantum key", reality + "&pqv=AAAA", CodeBadKey},
+		{"odd short ID", reality + "&sid=abc", CodeBadParameter},
+		{"long short ID", reality + "&sid=0123456789abcdef01", CodeBadParameter},
+		{"spider path that would crash the core", reality + "&spx=%2F%25zz", CodeBadParameter},
+		{"REALITY without a browser", reality + "&fp=unsafe", CodeBadParameter},
+		{"unknown browser", vless + "?security=tls&fp=lynx", CodeBadParameter},
+		{"bad pin", vless + "?security=tls&pcs=ab", CodeBadParameter},
+		{"old pin", vless + "?security=tls&pinnedPeerCertificateChainSha256=ab", CodeUnsupportedParameter},
+		{"ECH by DNS", vless + "?security=tls&ech=https://192.0.2.1/dns-query", CodeUnsupportedParameter},
+		{"unknown flow", vless + "?flow=upstream", CodeUnsupportedFlow},
+		{"removed flow", vless + "?flow=xtls-rprx-direct", CodeUnsupportedFlow},
+		{"flow of Trojan", "trojan://x@example.org:443?flow=xtls-rprx-direct", CodeUnsupportedFlow},
+		{"flow with mux", vless + "?flow=xtls-rprx-vision&mux=8", CodeUnsupportedParameter},
+		{"unknown encryption", vless + "?encryption=rot13", CodeUnsupportedCipher},
+		{"encryption without a key", vless + "?encryption=mlkem768x25519plus.native.0rtt.100-1-1", CodeBadKey},
+		{"encryption with a bad key", vless + "?encryption=mlkem768x25519plus.native.0rtt." + strings.Repeat("A", 30), CodeBadKey},
+		{"encryption of another look", vless + "?encryption=mlkem768x25519plus.pretty.0rtt." + testKey, CodeBadParameter},
+		{"split packets", vless + "?fragment=1-2,3-4,tlshello", CodeUnsupportedParameter},
+		{"another multiplexer", vless + "?mux=4&muxtype=smux", CodeUnsupportedParameter},
+		{"mux of letters", vless + "?mux=many", CodeBadParameter},
+		{"packet encoding", vless + "?packetEncoding=packetaddr", CodeUnsupportedParameter},
+		{"VMess, not base64", "vmess://!!!", CodeBadEncoding},
+		{"VMess, not JSON", "vmess://aGVsbG8=", CodeBadEncoding},
+		{"VMess, cut off", vmessJSON(`{"add":"example.org","port":44`), CodeBadEncoding},
+		{"VMess, deep", vmessJSON(strings.Repeat(`{"a":`, 5000)), CodeBadEncoding},
+		{"VMess, no host", vmessJSON(`{"port":443,"id":"` + testUUID + `"}`), CodeBadHost},
+		{"VMess, no port", vmessJSON(`{"add":"example.org","id":"` + testUUID + `"}`), CodeBadPort},
+		{"VMess, no ID", vmessJSON(`{"add":"example.org","port":443}`), CodeMissingCredentials},
+		{"VMess, old cipher", vmessJSON(`{"add":"example.org","port":443,"id":"a","scy":"aes-128-cfb"}`), CodeUnsupportedCipher},
+		{"VMess, bad aid", vmessJSON(`{"add":"example.org","port":443,"id":"a","aid":-1}`), CodeBadParameter},
+		{"Shadowsocks, cut off", "ss://YWVzLTI1Ni1nY206cGFzc3dvcmQ", CodeBadEncoding},
+		{"Shadowsocks, not base64", "ss://a!b@example.org:1", CodeBadEncoding},
+		{"Shadowsocks, no password", "ss://YWVzLTI1Ni1nY20@example.org:1", CodeMissingCredentials},
+		{"Shadowsocks, empty password", "ss://aes-256-gcm:@example.org:1", CodeMissingCredentials},
+		{"Shadowsocks, dead cipher", "ss://rc4-md5:x@example.org:1", CodeUnsupportedCipher},
+		{"Shadowsocks, unknown cipher", "ss://enigma:x@example.org:1", CodeUnsupportedCipher},
+		{"Shadowsocks, plugin", "ss://aes-256-gcm:x@example.org:1?plugin=obfs-local%3Bobfs%3Dhttp", CodeUnsupportedPlugin},
+		{"Shadowsocks 2022, short key", "ss://2022-blake3-aes-256-gcm:AAAA@example.org:1", CodeBadKey},
+		{"Shadowsocks 2022, two keys", "ss://2022-blake3-chacha20-poly1305:" + testKey + "%3A" + testKey + "@example.org:1", CodeBadKey},
+		{"SOCKS, password alone", "socks://:x@example.org:1", CodeMissingCredentials},
+		{"page", "https://example.org/sub/abc", CodeWebAddress},
+		{"subscription", "https://example.org?token=abc", CodeWebAddress},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			l, err := Parse(tt.in)
+			if Code(err) != tt.code {
+				t.Fatalf("code %q (%v), want %q", Code(err), err, tt.code)
+			}
+			if l != (Link{}) {
+				t.Error("a link comes with the error")
+			}
+			if len(err.Error()) < 20 {
+				t.Errorf("the message %q is no help", err)
+			}
+		})
+	}
+}
+
+func TestParseHugeName(t *testing.T) {
+	for _, name := range []string{strings.Repeat("☂", 1<<19), strings.Repeat("%25", 1<<19), strings.Repeat("\x00\u202e", 1<<18), strings.Repeat("a ", 1<<19)} {
+		l, err := Parse("trojan://x@example.org:443#" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len([]rune(l.Name)); n > maxName {
+			t.Errorf("a name of %d characters is left", n)
+		}
+		checkRoundTrip(t, l)
+	}
+}
+
+func TestParseList(t *testing.T) {
+	text := "\uFEFF# comment\r\n\n// another\nvless://short@192.0.2.1:443#one\r\n  broken\nsocks://192.0.2.2 \n"
+	encoded := strings.TrimPrefix(vmessJSON(text), "vmess://")
+	urlSafe := strings.TrimRight(strings.NewReplacer("+", "-", "/", "_").Replace(encoded), "=")
+	for name, text := range map[string]string{
+		"plain": text, "base64": encoded, "unpadded, URL-safe": urlSafe, "broken into lines": encoded[:40] + "\r\n" + encoded[40:] + "\n",
+	} {
+		lines := ParseList(text)
+		if len(lines) != 3 {
+			t.Errorf("%s: %d lines, want 3", name, len(lines))
+			continue
+		}
+		if l := lines[0]; l.Number != 4 || l.Err != nil || l.Link.Name != "one" {
+			t.Errorf("%s: first line %d %v %v", name, l.Number, l.Link, l.Err)
+		}
+		if l := lines[1]; l.Number != 5 || Code(l.Err) != CodeNotALink {
+			t.Errorf("%s: second line %d %v", name, l.Number, l.Err)
+		}
+		if l := lines[2]; l.Number != 6 || l.Err != nil || l.Link.Port != 1080 {
+			t.Errorf("%s: third line %d %v %v", name, l.Number, l.Link, l.Err)
+		}
+	}
+	if lines := ParseList(" \n"); lines != nil {
+		t.Errorf("an empty list has %d lines", len(lines))
+	}
+}
