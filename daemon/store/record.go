@@ -3,9 +3,14 @@ package store
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
+
+// lenient keeps one name in a strange encoding from failing a whole import.
+var lenient = jsontext.AllowInvalidUTF8(true)
 
 // SchemaVersion is the version of the records this package reads and writes.
 const SchemaVersion = 1
@@ -69,7 +74,7 @@ func recordHash(key, value []byte) uint64 {
 }
 
 func encode(v any) ([]byte, error) {
-	b, err := json.Marshal(v)
+	b, err := json.Marshal(v, lenient)
 	if err != nil {
 		return nil, fmt.Errorf("encoding a record: %w", err)
 	}
@@ -81,7 +86,7 @@ func encode(v any) ([]byte, error) {
 
 // decode never quotes the value in its error: it may hold secrets.
 func decode(value []byte, v any) error {
-	if err := json.Unmarshal(value, v); err != nil {
+	if err := json.Unmarshal(value, v, lenient); err != nil {
 		return damagef("a record of type %T does not decode", v)
 	}
 	return nil

@@ -66,6 +66,8 @@ type Session struct {
 	Trigger    string `json:"trigger,omitempty"`
 	ReasonCode string `json:"reason_code,omitempty"`
 	Reason     string `json:"reason,omitempty"`
+	EndCode    string `json:"end_code,omitempty"` // why it ended
+	EndReason  string `json:"end_reason,omitempty"`
 	PreviousID int64  `json:"previous_id,omitempty"` // 0: none
 
 	// What identifies the process; see xray.Identity.
