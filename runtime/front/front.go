@@ -1,0 +1,208 @@
+package front
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// handshakeTimeout bounds what comes before the destination is known.
+const handshakeTimeout = 10 * time.Second
+
+// Options are fixed for the life of a Front.
+type Options struct {
+	SOCKS string // IP address and port that speaks SOCKS5 and HTTP; empty: none
+	HTTP  string // IP address and port that speaks HTTP; empty: none
+
+	// Username and Password are asked for on both listeners; both empty: no authentication. Addresses beyond loopback
+	// need them.
+	Username, Password string
+
+	Wait time.Duration // how long a new connection waits for a usable core
+	Log  zerolog.Logger
+}
+
+// Front carries connections from applications to the current core. Its methods may be called from any goroutine, except
+// that Open and Close exclude each other.
+type Front struct {
+	o           Options
+	log         zerolog.Logger
+	credentials [2][sha256.Size]byte
+	pools       *pools
+	dialer      net.Dialer
+	signals     chan Signal
+	state       atomic.Pointer[state]
+	waiting     atomic.Int64
+
+	mu           sync.Mutex
+	sessions     map[int64]*session
+	past         Counters // of forgotten sessions
+	run          *run     // nil: closed
+	clients      map[*net.TCPConn]struct{}
+	associations map[*association]struct{}
+}
+
+// run is what lives from Open to Close.
+type run struct {
+	socks, http *net.TCPListener
+	ctx         context.Context
+	stop        context.CancelFunc
+	wg          sync.WaitGroup // accept loops and connections
+	web         *webServer
+}
+
+// New returns a closed Front without a target.
+func New(o Options) *Front {
+	f := &Front{
+		o:            o,
+		log:          o.Log,
+		credentials:  [2][sha256.Size]byte{sha256.Sum256([]byte(o.Username)), sha256.Sum256([]byte(o.Password))},
+		pools:        newPools(),
+		signals:      make(chan Signal, 64),
+		sessions:     make(map[int64]*session),
+		clients:      make(map[*net.TCPConn]struct{}),
+		associations: make(map[*association]struct{}),
+	}
+	// The core is on this machine: keep-alive has nothing to find out, and a dial that hangs means that the core does not
+	// take connections.
+	f.dialer = net.Dialer{KeepAlive: -1, Timeout: max(o.Wait, time.Second)}
+	f.dialer.SetMultipathTCP(false)
+	f.state.Store(newState(nil))
+	return f
+}
+
+// Open binds the listeners and serves them until Close. It opens all or nothing; the error joins one *PortError for each
+// address that failed. Open on an open Front does nothing.
+func (f *Front) Open(ctx context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.run != nil {
+		return nil
+	}
+	authenticated := f.authenticates() && f.o.Password != ""
+	r := new(run)
+	var errs [2]error
+	if f.o.SOCKS != "" {
+		r.socks, errs[0] = listen(ctx, f.o.SOCKS, authenticated)
+	}
+	if f.o.HTTP != "" {
+		r.http, errs[1] = listen(ctx, f.o.HTTP, authenticated)
+	}
+	if err := errors.Join(errs[:]...); err != nil {
+		r.closeListeners()
+		return err
+	}
+	r.ctx, r.stop = context.WithCancel(context.Background())
+	r.web = f.newWebServer(r)
+	f.run = r
+	if r.socks != nil {
+		r.wg.Go(func() { f.accept(r.ctx, r.socks, f.serveAny) })
+	}
+	if r.http != nil {
+		r.wg.Go(func() { f.accept(r.ctx, r.http, f.serveHTTP) })
+	}
+	return nil
+}
+
+func (r *run) closeListeners() {
+	for _, l := range []*net.TCPListener{r.socks, r.http} {
+		if l != nil {
+			l.Close()
+		}
+	}
+}
+
+// Close stops listening, resets every connection and waits until nothing of the Front runs. The target and the counters
+// stay, and Open may follow. Closing a closed Front does nothing.
+func (f *Front) Close() error {
+	f.mu.Lock()
+	r := f.run
+	f.run = nil
+	clients := f.clients
+	f.clients = make(map[*net.TCPConn]struct{})
+	f.mu.Unlock()
+	if r == nil {
+		return nil
+	}
+	r.stop()
+	r.closeListeners()
+	for c := range clients {
+		reset(c)
+	}
+	// A dial in flight runs under the state: replace it by one alike.
+	for {
+		old := f.state.Load()
+		if f.state.CompareAndSwap(old, newState(old.target)) {
+			old.done()
+			break
+		}
+	}
+	f.mu.Lock()
+	sessions := make([]*session, 0, len(f.sessions))
+	for _, s := range f.sessions {
+		sessions = append(sessions, s)
+	}
+	f.mu.Unlock()
+	for _, s := range sessions {
+		s.cut()
+	}
+	r.web.close()
+	r.wg.Wait()
+	return nil
+}
+
+// Addresses returns the addresses as bound, empty while closed.
+func (f *Front) Addresses() (socks, http string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.run == nil {
+		return "", ""
+	}
+	if l := f.run.socks; l != nil {
+		socks = l.Addr().String()
+	}
+	if l := f.run.http; l != nil {
+		http = l.Addr().String()
+	}
+	return socks, http
+}
+
+// start serves c in a goroutine of the run that ctx belongs to. The server closes c.
+func (f *Front) start(ctx context.Context, c *net.TCPConn, serve func(context.Context, *net.TCPConn)) {
+	f.mu.Lock()
+	r := f.run
+	if r == nil || r.ctx != ctx {
+		f.mu.Unlock()
+		c.Close()
+		return
+	}
+	f.clients[c] = struct{}{}
+	r.wg.Add(1)
+	f.mu.Unlock()
+	go func() {
+		defer r.wg.Done()
+		defer f.gone(c)
+		serve(ctx, c)
+	}()
+}
+
+func (f *Front) gone(c *net.TCPConn) {
+	f.mu.Lock()
+	delete(f.clients, c)
+	f.mu.Unlock()
+}
+
+func (f *Front) authenticates() bool { return f.o.Username != "" || f.o.Password != "" }
+
+// authorized compares in a time that does not depend on how much is right.
+func (f *Front) authorized(user, password []byte) bool {
+	u, p := sha256.Sum256(user), sha256.Sum256(password)
+	return subtle.ConstantTimeCompare(u[:], f.credentials[0][:])&subtle.ConstantTimeCompare(p[:], f.credentials[1][:]) == 1
+}

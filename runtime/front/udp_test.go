@@ -1,0 +1,193 @@
+package front
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"testing"
+	"time"
+)
+
+// udpClient is an application with an association.
+type udpClient struct {
+	control net.Conn
+	conn    *net.UDPConn
+	relay   netip.AddrPort
+}
+
+func associateWith(t testing.TB, socks string) *udpClient {
+	t.Helper()
+	c := dialFront(t, socks)
+	c.Write([]byte{5, 1, 0, 5, commandAssociate, 0, 1, 0, 0, 0, 0, 0, 0})
+	var b [12]byte
+	n := 0
+	for n < len(b) {
+		m, err := c.Read(b[n:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += m
+	}
+	bound, _, err := cutReplies(b[:], false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	relay, _ := bound.addrPort()
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return &udpClient{c, conn, relay}
+}
+
+func (u *udpClient) send(t testing.TB, dest, what string) {
+	t.Helper()
+	u.sendRaw(t, append(appendAddrPort([]byte{0, 0, 0}, netip.MustParseAddrPort(dest)), what...))
+}
+
+func (u *udpClient) sendRaw(t testing.TB, b []byte) {
+	t.Helper()
+	if _, err := u.conn.WriteToUDPAddrPort(b, u.relay); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (u *udpClient) receive(t testing.TB, timeout time.Duration) (string, bool) {
+	t.Helper()
+	b := make([]byte, 65536)
+	u.conn.SetReadDeadline(time.Now().Add(timeout))
+	n, from, err := u.conn.ReadFromUDPAddrPort(b)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return "", false
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if from.Port() != u.relay.Port() {
+		t.Errorf("reply from %v, want %v", from, u.relay)
+	}
+	header, err := cutDatagram(b[:n])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b[header:n]), true
+}
+
+// exchange repeats, as UDP demands, until the echo is there.
+func (u *udpClient) exchange(t testing.TB, dest, what string) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		u.send(t, dest, what)
+		for {
+			got, ok := u.receive(t, 300*time.Millisecond)
+			if !ok {
+				break
+			}
+			if got == what {
+				return
+			}
+		}
+	}
+	t.Fatalf("no echo of %q", what)
+}
+
+func udpEcho(t testing.TB) string {
+	t.Helper()
+	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		b := make([]byte, 65536)
+		for {
+			n, from, err := c.ReadFromUDPAddrPort(b)
+			if err != nil {
+				return
+			}
+			c.WriteToUDPAddrPort(b[:n], from)
+		}
+	}()
+	t.Cleanup(func() { c.Close(); <-done })
+	return c.LocalAddr().String()
+}
+
+func TestUDPMovesWithTheTarget(t *testing.T) {
+	checkLeaks(t)
+	f := openFront(t, nil)
+	echo := udpEcho(t)
+	one, two := startRealCore(t), startRealCore(t)
+	f.SetTarget(one.target(1))
+	socks, _ := f.Addresses()
+	u := associateWith(t, socks)
+	u.exchange(t, echo, "through one")
+	if c := f.Counters(1); c.UpBytes < 11 || c.DownBytes < 11 || c.Open != 1 {
+		t.Errorf("counters of one: %+v", c)
+	}
+	f.SetTarget(two.target(2))
+	u.exchange(t, echo, "through two")
+	if c := f.Counters(2); c.UpBytes < 11 || c.DownBytes < 11 || c.Open != 1 {
+		t.Errorf("counters of two: %+v", c)
+	}
+	// The old path ends by itself, well before a long drain does.
+	if n := drain(f, 1, patience); n != 0 {
+		t.Errorf("%d left on one", n)
+	}
+	// The core dies: the association waits for the next one and goes on.
+	two.kill()
+	eventually(t, "the path over the dead core is gone", func() bool { return f.Counters(2).Open == 0 })
+	three := startRealCore(t)
+	f.SetTarget(three.target(3))
+	u.exchange(t, echo, "through three")
+	u.control.Close()
+	eventually(t, "the association ends with its TCP connection", func() bool { return f.Counters(3).Open == 0 })
+}
+
+func TestUDPWaitsForATarget(t *testing.T) {
+	f := openFront(t, nil)
+	echo := udpEcho(t)
+	k := startRealCore(t)
+	socks, _ := f.Addresses()
+	u := associateWith(t, socks)
+	u.send(t, echo, "first")
+	eventually(t, "the association waits", func() bool { return f.Waiting() == 1 })
+	f.SetTarget(k.target(1))
+	if got, ok := u.receive(t, patience); !ok || got != "first" {
+		t.Fatalf("got %q %v", got, ok)
+	}
+}
+
+func TestUDPStrangersAndFragments(t *testing.T) {
+	f := openFront(t, nil)
+	echo := udpEcho(t)
+	k := startRealCore(t)
+	f.SetTarget(k.target(1))
+	socks, _ := f.Addresses()
+	u := associateWith(t, socks)
+	u.exchange(t, echo, "mine")
+	before := f.Counters(1).UpBytes
+
+	stranger, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stranger.Close()
+	dest := netip.MustParseAddrPort(echo)
+	stranger.WriteToUDPAddrPort(append(appendAddrPort([]byte{0, 0, 0}, dest), "theirs"...), u.relay)
+	other, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 2)})
+	if err == nil {
+		defer other.Close()
+		other.WriteToUDPAddrPort(append(appendAddrPort([]byte{0, 0, 0}, dest), "theirs"...), u.relay)
+	}
+	u.sendRaw(t, append(appendAddrPort([]byte{0, 0, 1}, dest), "fragment"...))
+	u.sendRaw(t, []byte{0, 0, 0, 9, 9})
+	u.sendRaw(t, nil)
+	u.exchange(t, echo, "more")
+	// Datagrams on loopback keep their order: what was dropped would have been counted before "more".
+	if got := f.Counters(1).UpBytes - before; got%uint64(len("more")) != 0 {
+		t.Errorf("%d bytes went up, not only ours", got)
+	}
+}
