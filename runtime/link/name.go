@@ -6,17 +6,11 @@ import (
 	"unicode/utf8"
 )
 
-const (
-	maxRawName = 4096 // bytes of an encoded name that are looked at
-	maxName    = 200  // runes of a name that are kept
-)
+const maxName = 200 // runes
 
 // cleanName makes a display name of an encoded one: unescaped as often as it was escaped, valid UTF-8, no control or
 // bidirectional characters, one line, bounded. cleanName(escape(cleanName(x))) is cleanName(x).
 func cleanName(raw string) string {
-	if len(raw) > maxRawName {
-		raw = raw[:maxRawName]
-	}
 	name := raw
 	// Cleaning can bring an escape together that was none before ("%4\x001"), so clean until nothing changes.
 	for range 4 {

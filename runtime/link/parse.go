@@ -77,10 +77,7 @@ type generic struct {
 func split(body string, defaultPort uint16) (generic, *Error) {
 	var g generic
 	address, rawQuery, _ := strings.Cut(body, "?")
-	if strings.HasPrefix(rawQuery, "?") {
-		rawQuery = rawQuery[1:]
-	}
-	g.query.params = parseParams(rawQuery)
+	g.query.params = parseParams(strings.TrimPrefix(rawQuery, "?"))
 	if i := strings.LastIndexByte(address, '@'); i >= 0 {
 		g.user, g.hasUser, address = address[:i], true, address[i+1:]
 	}

@@ -21,7 +21,7 @@ func TestParse(t *testing.T) {
 		},
 		{
 			"advertisements, HTML and raw characters",
-			"VLESS://" + testUUID + "@192.0.2.1:80/?type=ws&amp;security=none=@ch&encryption=none=@ch&path=/a b☂&utm_source=x&Host=h.example.org&host=#☂  two\u202e lines%0A",
+			"VLESS://" + testUUID + "@192.0.2.1:80/?security=none=@ch&amp;type=ws&encryption=none=@ch&path=/a b☂&utm_source=x&Host=h.example.org&host=#☂  two\u202e lines%0A",
 			Link{ProtocolVLESS, "☂ two lines", "192.0.2.1", 80, VLESS{id, "", none}, WebSocket{"h.example.org", "/a b☂"}, nil, 0},
 		},
 		{
