@@ -1,0 +1,119 @@
+// Package settings reads the user's settings file and finds the directories in
+// which xrat keeps its files. It owns the file's format, its defaults and its
+// checks, and the rule by which every program of one user finds the same socket.
+//
+// It does not watch the file, does not open the store, the socket or the logs,
+// and does not look for the core: it only says where they are.
+package settings
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Settings are the values of the settings file, with defaults where it says
+// nothing. A Settings that came from [Default] or [Load] is valid.
+type Settings struct {
+	Core     Core
+	Front    Front
+	Health   Health
+	Rotation Rotation
+	Log      Log
+}
+
+// Core says which Xray core to run.
+type Core struct {
+	Path string // absolute path of the xray executable; empty: look for it
+}
+
+// Front says where applications reach the proxy, and on what terms.
+type Front struct {
+	SOCKS    string   // host:port of the listener for SOCKS5 and HTTP
+	HTTP     string   // host:port of the listener for HTTP
+	Username string   // empty, with Password: no authentication
+	Password string   // secret: formatting and marshalling a Front hide it
+	Wait     Duration // how long a new connection waits for a usable core
+}
+
+// Health says how the active session is checked.
+type Health struct {
+	Enabled   bool     // whether failed checks rotate
+	Interval  Duration // between two checks
+	Timeout   Duration // of one check
+	Threshold int      // more failures in a row than this rotate
+	URLs      []string // fetched through the proxy; empty: only handshakes are checked
+}
+
+// Rotation says when and how to move to another config.
+type Rotation struct {
+	Enabled  bool     // whether xrat rotates by itself
+	Interval Duration // between two rotations of the timer; 0: no timer
+	Cooldown Duration // how long a failed config is left alone
+	Drain    Duration // how long old connections may stay on the old core
+}
+
+// Log says how much the daemon writes to its log.
+type Log struct {
+	Level string // one of zerolog's level names
+}
+
+// Duration is a time.Duration that prints and marshals as the settings file
+// writes it ("15s").
+type Duration time.Duration
+
+// Std returns d as the standard library's type.
+func (d Duration) Std() time.Duration { return time.Duration(d) }
+
+// String returns d as the settings file writes it.
+func (d Duration) String() string { return time.Duration(d).String() }
+
+// MarshalText returns the same as String.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// redacted stands where a password was.
+const redacted = "[redacted]"
+
+// safeFront is a Front without its methods, and without its password.
+type safeFront Front
+
+func (f Front) safe() safeFront {
+	if f.Password != "" {
+		f.Password = redacted
+	}
+	return safeFront(f)
+}
+
+// Format prints f for any verb, with the password hidden. It also serves a
+// [Settings], whose other fields are no secrets. Reflection cannot be stopped:
+// a Settings in an unexported field of a printed struct would show everything.
+func (f Front) Format(state fmt.State, verb rune) {
+	fmt.Fprintf(state, fmt.FormatString(state, verb), f.safe())
+}
+
+// MarshalJSON hides the password. Settings are never read back from JSON.
+func (f Front) MarshalJSON() ([]byte, error) { return json.Marshal(f.safe()) }
+
+// Default returns the settings that hold where the file says nothing.
+func Default() Settings {
+	return Settings{
+		Front: Front{
+			SOCKS: "127.0.0.1:10808",
+			HTTP:  "127.0.0.1:10809",
+			Wait:  Duration(10 * time.Second),
+		},
+		Health: Health{
+			Enabled:   true,
+			Interval:  Duration(15 * time.Second),
+			Timeout:   Duration(3 * time.Second),
+			Threshold: 2,
+			URLs:      []string{"https://www.gstatic.com/generate_204", "https://cp.cloudflare.com/generate_204"},
+		},
+		Rotation: Rotation{
+			Enabled:  true,
+			Cooldown: Duration(5 * time.Minute),
+			Drain:    Duration(30 * time.Second),
+		},
+		Log: Log{Level: "info"},
+	}
+}

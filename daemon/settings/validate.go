@@ -1,0 +1,217 @@
+package settings
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/rs/zerolog"
+)
+
+const (
+	// maxCredential is the limit of RFC 1929, section 2: lengths are one octet.
+	maxCredential = 255
+	maxURLs       = 16
+	maxURLLength  = 2048
+	maxThreshold  = 100
+)
+
+// Validate checks settings that were not loaded from a file. The error joins a
+// [*Problem] for each thing that is wrong; they have no line.
+func (s Settings) Validate() error {
+	var problems []*Problem
+	for _, found := range s.check() {
+		problems = append(problems, &Problem{Key: found.keys[0], Message: found.message})
+	}
+	return join(problems)
+}
+
+// finding is one thing wrong with a value, or with several together.
+type finding struct {
+	message string
+	keys    []string // the one to blame first
+}
+
+// check applies every rule. Messages never quote the password.
+func (s Settings) check() []finding {
+	var found []finding
+	add := func(message string, keys ...string) {
+		found = append(found, finding{message, keys})
+	}
+
+	if path := s.Core.Path; path != "" && !filepath.IsAbs(path) {
+		add(fmt.Sprintf("core.path %s is not an absolute path; write it from the root on, without ~", quote(path)), "core.path")
+	} else if strings.ContainsRune(path, 0) {
+		add("core.path contains a NUL character; no file has such a name", "core.path")
+	}
+
+	s.Front.check(add)
+
+	const day = 24 * time.Hour
+	durations := []struct {
+		key         string
+		value       Duration
+		zero        bool // whether 0 has a meaning of its own
+		least, most time.Duration
+	}{
+		{"front.wait", s.Front.Wait, false, 100 * time.Millisecond, 10 * time.Minute},
+		{"health.interval", s.Health.Interval, false, time.Second, day},
+		{"health.timeout", s.Health.Timeout, false, 100 * time.Millisecond, 5 * time.Minute},
+		{"rotation.interval", s.Rotation.Interval, true, time.Second, 365 * day},
+		{"rotation.cooldown", s.Rotation.Cooldown, true, 0, 365 * day},
+		{"rotation.drain", s.Rotation.Drain, true, 0, day},
+	}
+	for _, d := range durations {
+		value := d.value.Std()
+		if value >= d.least && value <= d.most || d.zero && value == 0 {
+			continue
+		}
+		bounds := fmt.Sprintf("from %s to %s", shortDuration(Duration(d.least)), shortDuration(Duration(d.most)))
+		if d.zero && d.least > 0 {
+			bounds = "0s for off, or " + bounds
+		}
+		add(fmt.Sprintf("%s must be %s, not %s", d.key, bounds, shortDuration(d.value)), d.key)
+	}
+
+	if t := s.Health.Threshold; t < 0 || t > maxThreshold {
+		add(fmt.Sprintf("health.threshold must be from 0 to %d, not %d", maxThreshold, t), "health.threshold")
+	}
+	if n := len(s.Health.URLs); n > maxURLs {
+		add(fmt.Sprintf("health.urls has %d addresses; at most %d are allowed, and two or three are enough", n, maxURLs), "health.urls")
+	} else {
+		for _, u := range s.Health.URLs {
+			if reason := badURL(u); reason != "" {
+				add("health.urls: "+reason, "health.urls")
+			}
+		}
+	}
+
+	if names := levelNames(); !slices.Contains(names, s.Log.Level) {
+		add(fmt.Sprintf("log.level must be one of %s, not %s", strings.Join(names, ", "), quote(s.Log.Level)), "log.level")
+	}
+	return found
+}
+
+func (f Front) check(add func(message string, keys ...string)) {
+	socks, socksReason := parseAddress(f.SOCKS)
+	if socksReason != "" {
+		add("front.socks "+socksReason, "front.socks")
+	}
+	http, httpReason := parseAddress(f.HTTP)
+	if httpReason != "" {
+		add("front.http "+httpReason, "front.http")
+	}
+	if socksReason == "" && httpReason == "" && socks.collides(http) {
+		add(fmt.Sprintf("front.socks %s and front.http %s need the same port; give one of them another", f.SOCKS, f.HTTP),
+			"front.http", "front.socks")
+	}
+
+	open := func(a address, reason, key, value string) {
+		if reason == "" && !a.loopback && f.Username == "" && f.Password == "" {
+			add(fmt.Sprintf("%s %s can be reached from other machines, and anybody there could use the proxy; set front.username and front.password, or listen on 127.0.0.1",
+				key, quote(value)), key, "front.username", "front.password")
+		}
+	}
+	open(socks, socksReason, "front.socks", f.SOCKS)
+	open(http, httpReason, "front.http", f.HTTP)
+
+	switch {
+	case f.Username != "" && f.Password == "":
+		add("front.username is set but front.password is empty; set both, or neither", "front.password", "front.username")
+	case f.Username == "" && f.Password != "":
+		add("front.password is set but front.username is empty; set both, or neither", "front.username", "front.password")
+	}
+	credential := func(key, value string) {
+		if len(value) > maxCredential {
+			add(fmt.Sprintf("%s is %d bytes long; SOCKS5 allows %d", key, len(value), maxCredential), key)
+		}
+		if strings.ContainsFunc(value, unicode.IsControl) {
+			add(key+" contains a control character, which HTTP does not allow", key)
+		}
+	}
+	credential("front.username", f.Username)
+	credential("front.password", f.Password)
+	// RFC 7617, section 2: the first colon ends the user-id.
+	if strings.Contains(f.Username, ":") {
+		add("front.username contains a colon, which HTTP does not allow", "front.username")
+	}
+}
+
+// address is where a listener is to listen.
+type address struct {
+	ip       netip.Addr // invalid: every address of the machine
+	port     uint16
+	loopback bool
+}
+
+// parseAddress reads host:port. The host is an IP address, "localhost", or
+// empty for every address; other names could mean another address tomorrow.
+// Port 0 lets the system choose, which tests and trials need.
+func parseAddress(s string) (a address, reason string) {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return address{}, quote(s) + ` is not host:port; write for example "127.0.0.1:10808" or "[::1]:10808"`
+	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return address{}, fmt.Sprintf("%s has no valid port; it must be from 1 to 65535, or 0 for any free one", quote(s))
+	}
+	a.port = uint16(number)
+	switch {
+	case host == "":
+	case strings.EqualFold(host, "localhost"):
+		a.ip, a.loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1}), true
+	default:
+		ip, err := netip.ParseAddr(host)
+		if err != nil {
+			return address{}, fmt.Sprintf("%s: the host must be an IP address or localhost", quote(s))
+		}
+		ip = ip.Unmap()
+		a.loopback = ip.IsLoopback()
+		if !ip.IsUnspecified() {
+			a.ip = ip
+		}
+	}
+	return a, ""
+}
+
+// collides reports whether a and b cannot both be listened on.
+func (a address) collides(b address) bool {
+	return a.port == b.port && a.port != 0 && (a.ip == b.ip || !a.ip.IsValid() || !b.ip.IsValid())
+}
+
+// badURL says why u cannot be a probe's address; "" when it can.
+func badURL(u string) string {
+	if len(u) > maxURLLength {
+		return fmt.Sprintf("an address is %d bytes long; at most %d are allowed", len(u), maxURLLength)
+	}
+	parsed, err := url.Parse(u)
+	switch {
+	case err != nil:
+		// The text may be anything, also one with a password in it.
+		return "an address is not a URL; write for example \"https://www.gstatic.com/generate_204\""
+	case parsed.User != nil:
+		return fmt.Sprintf("%s contains a user name; a probe sends no credentials, remove it", quote(parsed.Host))
+	case parsed.Scheme != "http" && parsed.Scheme != "https":
+		return quote(u) + " is not an http or https address"
+	case parsed.Hostname() == "":
+		return quote(u) + " names no host"
+	}
+	return ""
+}
+
+// levelNames are the names that zerolog gives its levels.
+func levelNames() []string {
+	var names []string
+	for level := zerolog.TraceLevel; level <= zerolog.PanicLevel; level++ {
+		names = append(names, level.String())
+	}
+	return append(names, zerolog.Disabled.String())
+}
