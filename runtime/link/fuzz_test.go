@@ -52,8 +52,8 @@ func checkParse(t *testing.T, s string) {
 }
 
 func FuzzParseList(f *testing.F) {
-	f.Add(strings.Join(goodLinks, "\n"))
-	f.Add(strings.TrimPrefix(vmessJSON(strings.Join(goodLinks[:3], "\r\n")), "vmess://"))
+	f.Add("\uFEFF# comment\r\n\n// comment\n" + goodLinks[0] + "\r\nbroken\n" + goodLinks[len(goodLinks)-1])
+	f.Add(strings.TrimPrefix(vmessJSON("socks://192.0.2.1\r\ntrojan://x@example.org"), "vmess://"))
 	f.Fuzz(func(t *testing.T, text string) {
 		last := 0
 		for _, line := range ParseList(text) {
