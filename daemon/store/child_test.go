@@ -24,6 +24,8 @@ func TestMain(m *testing.M) {
 		childWrite(dir)
 	case "dump":
 		childDump(dir)
+	case "fill":
+		childFill(dir)
 	}
 }
 
