@@ -377,3 +377,32 @@ func TestCrashes(t *testing.T) {
 		})
 	}
 }
+
+// TestHistoryIsSavedInPassing: the keeper saves the probe history with the
+// database closed before and after.
+func TestHistoryIsSavedInPassing(t *testing.T) {
+	ctx := context.Background()
+	o := quiet()
+	o.IdleClose = time.Hour
+	s := mustOpen(t, t.TempDir(), o)
+	if _, _, err := s.AddConfigs(ctx, testConfigs(0, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.closeIdle(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.PutOutcome(ctx, Outcome{ConfigID: 1, Successes: 7}); err != nil {
+		t.Fatal(err)
+	}
+	before := s.seq()
+	s.tend(ctx, time.Now().Add(2*outcomeDelay))
+	s.mu.Lock()
+	closed, pending, after := s.db == nil, len(s.outcomes), s.meta.Seq
+	s.mu.Unlock()
+	if !closed || pending != 0 || after != before+1 {
+		t.Errorf("closed %v, pending %d, change %d after %d", closed, pending, after, before)
+	}
+	if got, err := s.Outcomes(ctx); err != nil || got[1].Successes != 7 {
+		t.Error(got, err)
+	}
+}

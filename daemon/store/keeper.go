@@ -37,6 +37,7 @@ func (s *Store) keep(ctx context.Context) {
 func (s *Store) tend(ctx context.Context, now time.Time) {
 	s.mu.Lock()
 	due := s.due
+	open := s.db != nil
 	// The deadline is only refreshed here, not by every call: a busy store
 	// costs the keeper one wake-up each IdleClose.
 	if reached(due.idle, now) && s.lastUse.Add(s.o.IdleClose).After(now) {
@@ -52,7 +53,9 @@ func (s *Store) tend(ctx context.Context, now time.Time) {
 	if reached(due.export, now) || idle && !due.export.IsZero() {
 		s.report(ctx, "exporting the store", s.export(ctx), func() { s.due.export = now.Add(retryDelay) })
 	}
-	if idle {
+	// What the keeper has opened for itself it closes at once: an open database
+	// wakes up about 200 times a second.
+	if idle || !open {
 		s.report(ctx, "closing the idle database", s.closeIdle(ctx), func() { s.due.idle = now.Add(retryDelay) })
 	}
 }
