@@ -36,6 +36,7 @@ type Front struct {
 	log         zerolog.Logger
 	credentials [2][sha256.Size]byte
 	pools       *pools
+	pipes       *pipes
 	dialer      net.Dialer
 	signals     chan Signal
 	state       atomic.Pointer[state]
@@ -65,6 +66,7 @@ func New(o Options) *Front {
 		log:          o.Log,
 		credentials:  [2][sha256.Size]byte{sha256.Sum256([]byte(o.Username)), sha256.Sum256([]byte(o.Password))},
 		pools:        newPools(),
+		pipes:        newPipes(),
 		signals:      make(chan Signal, 64),
 		sessions:     make(map[int64]*session),
 		clients:      make(map[*net.TCPConn]struct{}),
@@ -86,7 +88,7 @@ func (f *Front) Open(ctx context.Context) error {
 	if f.run != nil {
 		return nil
 	}
-	authenticated := f.authenticates() && f.o.Password != ""
+	authenticated := f.o.Username != "" && f.o.Password != ""
 	r := new(run)
 	var errs [2]error
 	if f.o.SOCKS != "" {
@@ -155,6 +157,7 @@ func (f *Front) Close() error {
 	}
 	r.web.close()
 	r.wg.Wait()
+	f.pipes.close()
 	return nil
 }
 

@@ -22,6 +22,9 @@ func controlListener(_, _ string, c syscall.RawConn) error {
 		set(int(fd), unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15)
 		set(int(fd), unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15)
 		set(int(fd), unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 9)
+		// Clients speak first. Until one does there is nothing to do, and no reason to be woken; after the time, in
+		// seconds, it is accepted all the same.
+		set(int(fd), unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 1)
 	}); cerr != nil {
 		return cerr
 	}

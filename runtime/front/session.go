@@ -32,6 +32,10 @@ type session struct {
 
 func newSession() *session { return &session{users: make(map[user]struct{})} }
 
+func (s *session) countUp(n int) { s.up.Add(uint64(n)) }
+
+func (s *session) countDown(n int) { s.down.Add(uint64(n)) }
+
 func (s *session) enter(u user) {
 	s.mu.Lock()
 	s.users[u] = struct{}{}

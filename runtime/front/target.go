@@ -27,6 +27,7 @@ func (t Target) GoString() string { return t.Address }
 type target struct {
 	id       int64
 	addr     netip.AddrPort
+	address  string // addr, for dialling
 	auth     bool
 	greeting []byte // greeting and credentials, sent together with the request
 	session  *session
@@ -56,7 +57,7 @@ func (f *Front) SetTarget(t *Target) {
 			f.log.Error().Int64("session_id", t.ID).Msg("the core's inbound is not an IP address with a port; connections wait")
 		} else {
 			next = &target{
-				id: t.ID, addr: addr, auth: t.User != "", greeting: appendGreeting(nil, t.User, t.Password),
+				id: t.ID, addr: addr, address: addr.String(), auth: t.User != "", greeting: appendGreeting(nil, t.User, t.Password),
 				session: f.session(t.ID), web: f.newTransport(true),
 			}
 		}
@@ -108,10 +109,11 @@ func (f *Front) dial(ctx context.Context, u user) (*net.TCPConn, *target, error)
 				t.session.leave(u)
 				continue
 			}
-			conn, err := f.dialer.DialTCP(st.ctx, "tcp", netip.AddrPort{}, t.addr)
+			// Not DialTCP: its empty local address costs a bind.
+			conn, err := f.dialer.DialContext(st.ctx, "tcp", t.address)
 			if err == nil {
 				t.session.connections.Add(1)
-				return conn, t, nil
+				return conn.(*net.TCPConn), t, nil
 			}
 			t.session.leave(u)
 			if st.ctx.Err() == nil {

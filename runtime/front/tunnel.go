@@ -22,7 +22,7 @@ func (f *Front) tunnel(client *net.TCPConn, u *upstream) {
 			u.abort()
 		}
 	}()
-	if f.copyDown(client, u) != nil {
+	if f.copyDown(client, u, uplink) != nil {
 		reset(client)
 		u.abort()
 	}
@@ -31,54 +31,89 @@ func (f *Front) tunnel(client *net.TCPConn, u *upstream) {
 	u.Close()
 }
 
+// copyUp carries the client's bytes until its end, for which it returns nil.
 func (f *Front) copyUp(client *net.TCPConn, u *upstream) error {
 	r, err := newLazyReader(f.pools, client)
 	if err != nil {
 		return err
 	}
-	for size := smallBuffer; ; {
+	size := smallBuffer
+	for {
 		b, n, err := r.read(size)
+		if err == nil {
+			_, err = u.Write(b.b[:n])
+			b.release()
+			if u.finished.Load() {
+				client.SetReadDeadline(time.Now().Add(halfClosed))
+			}
+			if err == nil && n == largeBuffer && u.answered.Load() {
+				_, err = f.moveBulk(u.tcp.Load(), client, u.target.session.countUp)
+			}
+		}
 		if errors.Is(err, io.EOF) {
 			// The core may have ended already; there is nobody left to tell then.
-			u.CloseWrite()
+			if !u.finished.Load() {
+				u.CloseWrite()
+			}
 			return nil
 		}
 		if err != nil {
 			return err
-		}
-		_, err = u.Write(b.b[:n])
-		b.release()
-		if err != nil {
-			return err
-		}
-		if u.finished.Load() {
-			client.SetReadDeadline(time.Now().Add(halfClosed))
 		}
 		size = nextSize(size, n)
 	}
 }
 
-func (f *Front) copyDown(client *net.TCPConn, u *upstream) error {
+// copyDown carries the answers until their end, for which it returns nil.
+func (f *Front) copyDown(client *net.TCPConn, u *upstream, uplink <-chan struct{}) error {
 	b, answer, err := u.first()
-	for size := smallBuffer; ; {
+	size := smallBuffer
+	for {
+		if err == nil {
+			var n int
+			n, err = client.Write(answer)
+			b.release()
+			u.target.session.countDown(n)
+			if err == nil && len(answer) == largeBuffer {
+				var fromCore bool
+				if fromCore, err = f.moveBulk(client, u.tcp.Load(), u.target.session.countDown); fromCore {
+					u.noteBroken(err)
+				}
+			}
+		}
 		if errors.Is(err, io.EOF) {
 			u.finished.Store(true)
-			client.SetReadDeadline(time.Now().Add(halfClosed))
-			client.CloseWrite()
+			select {
+			case <-uplink: // both have ended; closing says so to the client
+			default:
+				client.SetReadDeadline(time.Now().Add(halfClosed))
+				client.CloseWrite()
+			}
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		var n int
-		n, err = client.Write(answer)
-		b.release()
-		u.target.session.down.Add(uint64(n))
-		if err != nil {
-			return err
-		}
 		size = nextSize(size, len(answer))
 		b, answer, err = u.next(size)
+	}
+}
+
+// moveBulk lets the kernel move bytes for as long as they come in quantity. It returns nil when copying is better again,
+// and otherwise the end of the source, as io.EOF, or what broke, and whether that was the source.
+func (f *Front) moveBulk(dst, src *net.TCPConn, count func(n int)) (source bool, err error) {
+	m := newMover(f.pipes, dst, src, count)
+	if m == nil {
+		return false, nil
+	}
+	for {
+		n, source, err := m.move()
+		if errors.Is(err, errNoPipe) || err == nil && n <= smallBuffer {
+			return false, nil
+		}
+		if err != nil {
+			return source, err
+		}
 	}
 }
 

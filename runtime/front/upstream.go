@@ -240,12 +240,17 @@ func (u *upstream) first() (*buffer, []byte, error) {
 func (u *upstream) next(size int) (*buffer, []byte, error) {
 	b, n, err := u.reader.read(size)
 	if err != nil {
-		if !errors.Is(err, io.EOF) && !u.aborted.Load() {
-			u.f.signal(u.target.id, CoreGone)
-		}
+		u.noteBroken(err)
 		return nil, nil, err
 	}
 	return b, b.b[:n], nil
+}
+
+// noteBroken reports an established connection that ended with anything but an end.
+func (u *upstream) noteBroken(err error) {
+	if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) && !u.aborted.Load() {
+		u.f.signal(u.target.id, CoreGone)
+	}
 }
 
 func (u *upstream) awaitAnswer(r *lazyReader, tcp *net.TCPConn) (*buffer, []byte, error) {
