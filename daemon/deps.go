@@ -76,6 +76,8 @@ type Deps struct {
 	CapLog func()
 	// CoreDir is the working directory of cores, CoreLog the file they write to.
 	CoreDir, CoreLog string
-	Version          string
-	Log              zerolog.Logger
+	// Warnings are shown in every status.
+	Warnings []string
+	Version  string
+	Log      zerolog.Logger
 }

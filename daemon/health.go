@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -93,17 +94,23 @@ func endpointState(err error) ipc.EndpointPayload {
 
 // frontInbounds are the front's listeners as a prober wants them.
 func (s *Supervisor) frontInbounds() (socks, http probe.Proxy) {
-	socksAddress, httpAddress := s.Front.Addresses()
+	socksAddress, httpAddress := s.addresses()
 	f := s.Settings.Front
 	return probe.Proxy{Address: socksAddress, User: f.Username, Password: f.Password},
 		probe.Proxy{Address: httpAddress, User: f.Username, Password: f.Password}
+}
+
+// addresses are where applications reach the front, or will once it is open.
+func (s *Supervisor) addresses() (socks, http string) {
+	socks, http = s.Front.Addresses()
+	return cmp.Or(socks, s.Settings.Front.SOCKS), cmp.Or(http, s.Settings.Front.HTTP)
 }
 
 // endpoints lists the addresses with their states; the core's inbound, which is
 // nobody's business but the daemon's, comes last and without its address.
 func (s *Supervisor) endpoints(socks, http ipc.EndpointPayload, core string) []ipc.EndpointPayload {
 	socks.Protocol, http.Protocol = "socks", "http"
-	socks.Address, http.Address = s.Front.Addresses()
+	socks.Address, http.Address = s.addresses()
 	return []ipc.EndpointPayload{socks, http, {Protocol: "core", State: core}}
 }
 

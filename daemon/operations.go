@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
@@ -119,6 +120,7 @@ func (s *Supervisor) swap(op *operation, next *session) {
 	st := &s.st
 	old := st.active
 	st.active = next
+	next.servingSince = time.Now()
 	st.health = rotation.Health{}
 	in := next.core.Inbound()
 	s.Front.SetTarget(&front.Target{ID: next.id, Address: in.Address, User: in.User, Password: in.Password})
@@ -191,8 +193,17 @@ func (s *Supervisor) coreExited(w *session) {
 	cause := w.core.ExitReason()
 	s.Log.Warn().Int64("session", w.id).Str("cause", cause).Msg("the core has exited")
 	st.message = "the core has exited: " + cause
-	st.crashes = append(st.crashes, time.Now())
 	st.checkAt = time.Time{}
+	now := time.Now()
+	if now.Sub(w.servingSince) > stableAfter {
+		st.crashes = 0
+	}
+	if !endedFromOutside(cause) {
+		st.crashes++
+		if st.crashes >= crashLimit {
+			st.retryAt = now.Add(rotation.Backoff(st.crashes-crashLimit+1, rand.Float64()))
+		}
+	}
 	final := s.counted(w)
 	s.Front.Forget(w.id)
 	s.journal.Append(func(ctx context.Context) error {
@@ -201,13 +212,20 @@ func (s *Supervisor) coreExited(w *session) {
 	}, nil)
 }
 
-// crashWindow and crashLimit say when a core that keeps ending is given up for
-// another config: a core that is killed once is restarted with its own config,
-// since that says nothing about the server.
 const (
-	crashWindow = 20 * time.Second
-	crashLimit  = 3
+	// stableAfter is how long a core must live for its end not to count as one
+	// more crash in a row.
+	stableAfter = time.Minute
+	// crashLimit is the number of crashes in a row after which its config is
+	// given up for another. Before, it is restarted: that a core ends says
+	// little about the server.
+	crashLimit = 3
 )
+
+// endedFromOutside tells whether a core was killed, as opposed to having ended
+// by itself: somebody's signal, or the kernel's when memory runs out. A Go
+// program that crashes exits with a status.
+func endedFromOutside(cause string) bool { return strings.HasPrefix(cause, "signal: ") }
 
 // startRecovery brings back a session that should be there.
 func (s *Supervisor) startRecovery() {
@@ -217,17 +235,12 @@ func (s *Supervisor) startRecovery() {
 		s.begin(&operation{kind: opRecover}, plan{openFront: true})
 		return
 	}
-	cutoff := time.Now().Add(-crashWindow)
-	for len(st.crashes) > 0 && st.crashes[0].Before(cutoff) {
-		st.crashes = st.crashes[1:]
-	}
 	p := plan{trigger: ipc.TriggerHealthCheckFailed, reason: reason{reasonCoreExited, st.message}, openFront: !st.frontOpen}
 	switch {
-	case len(st.crashes) >= crashLimit:
+	case st.crashes >= crashLimit:
 		p.reason.code = reasonCrashLoop
-		p.checked = true
-		p.candidates = s.candidates(rotation.PreferBest, st.desired.ConfigID)
-	case len(st.crashes) == 0 && st.attempts == 0:
+		p.candidates = s.desiredLast(st.desired.ConfigID, s.rotates())
+	case st.crashes == 0 && st.attempts == 0 && st.message == "":
 		p.trigger, p.reason = ipc.TriggerManual, reason{reasonRestore, "the daemon was restarted while connected"}
 		fallthrough
 	default:
@@ -252,6 +265,19 @@ func (s *Supervisor) desiredFirst(id int64, others bool) configsFunc {
 		}
 		rest, err := s.candidates(rotation.PreferBest, id)(ctx)
 		return append(wanted, rest...), err
+	}
+}
+
+// desiredLast names the other configs, if those may take its place, and then the
+// one that the user asked for.
+func (s *Supervisor) desiredLast(id int64, others bool) configsFunc {
+	first := s.desiredFirst(id, others)
+	return func(ctx context.Context) ([]store.Config, error) {
+		configs, err := first(ctx)
+		if err != nil || len(configs) < 2 || configs[0].ID != id {
+			return configs, err
+		}
+		return append(configs[1:], configs[0]), nil
 	}
 }
 
@@ -320,7 +346,7 @@ func (s *Supervisor) tearDown(kind opKind, reply chan<- answer) {
 	active := st.active
 	st.active, st.health = nil, rotation.Health{}
 	st.checkAt, st.timerAt, st.retryAt = time.Time{}, time.Time{}, time.Time{}
-	st.attempts, st.message, st.crashes = 0, "", nil
+	st.attempts, st.message, st.crashes = 0, "", 0
 	s.Front.SetTarget(nil)
 	why := reason{reasonUser, "the user disconnected"}
 	if kind == opShutdown {

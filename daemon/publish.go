@@ -30,6 +30,7 @@ func (s *Supervisor) publish() {
 	status := ipc.StatusPayload{
 		State: st.name(), Message: st.message, LastRotation: st.lastRotation,
 		Configs: st.configs, ConfigsRevision: st.revision,
+		Warnings: append([]string{}, s.Warnings...),
 		Rotation: ipc.ProxyStatusPayload{
 			DaemonReady: true, RotationEnabled: s.rotates(),
 			IntervalSecs:         seconds(s.Settings.Rotation.Interval.Std()),

@@ -99,6 +99,7 @@ func (s *Supervisor) reattach(ctx context.Context, record store.Session, configs
 	}
 	st := &s.st
 	st.active = w
+	w.servingSince = time.Now()
 	st.checkAt = time.Now() // at once: nobody has watched it meanwhile
 	st.desired.ConfigID = w.config.ID
 	w.endpoints = s.endpoints(notChecked, notChecked, "reachable")

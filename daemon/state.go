@@ -31,7 +31,7 @@ type state struct {
 	attempts int       // in a row at which nothing worked
 	// rotateAfter holds back the next rotation after one at which nothing worked.
 	rotateAfter time.Time
-	crashes     []time.Time
+	crashes     int    // of cores in a row
 	message     string // explains a state that is not well
 
 	configs  int
@@ -63,12 +63,13 @@ type session struct {
 
 	// --
 
-	verified  bool // the way out worked once
-	latency   time.Duration
-	endpoints []ipc.EndpointPayload
-	savedAt   time.Time // when its counters were last written
-	saved     front.Counters
-	toldAt    time.Time // when its outcome was last written
+	servingSince time.Time
+	verified     bool // the way out worked once
+	latency      time.Duration
+	endpoints    []ipc.EndpointPayload
+	savedAt      time.Time // when its counters were last written
+	saved        front.Counters
+	toldAt       time.Time // when its outcome was last written
 }
 
 // proxy is the core's inbound as a prober wants it.

@@ -508,10 +508,42 @@ func TestCrashLoopMovesOn(t *testing.T) {
 			}
 			synctest.Wait()
 		}
-		time.Sleep(time.Second)
+		time.Sleep(2 * time.Second)
 		h.want(ipc.StateConnected, "b")
 		if got := h.s.status().Session.ReasonCode; got != reasonCrashLoop {
 			t.Errorf("reason %s", got)
+		}
+	})
+}
+
+// The only config's core keeps ending: it is started ever more rarely, but not
+// given up.
+func TestCrashLoopOfTheOnlyConfig(t *testing.T) {
+	bubble(t, "a", nil, func(h *harness) {
+		h.connect(1)
+		crash := func(cause string, during time.Duration) int {
+			before := h.starts()
+			for end := time.Now().Add(during); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+				for _, c := range h.running() {
+					c.exit(cause)
+				}
+			}
+			return h.starts() - before
+		}
+		if n := crash("exit status 2", 20*time.Second); n > 7 {
+			t.Errorf("%d starts in 20 s", n)
+		}
+		if n := crash("exit status 2", 10*time.Minute); n < 8 || n > 17 {
+			t.Errorf("%d starts in 10 min", n)
+		}
+		if !h.world.open {
+			t.Error("the front was closed")
+		}
+		time.Sleep(2 * time.Minute)
+		h.want(ipc.StateConnected, "a")
+		// Killed from outside, it is back at once, however often.
+		if n := crash("signal: killed", time.Minute); n < 250 {
+			t.Errorf("%d starts in a minute of kills", n)
 		}
 	})
 }

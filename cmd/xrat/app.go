@@ -129,7 +129,7 @@ Start with:
 		a.importCommand(), a.listCommand(), a.showCommand(), a.removeCommand(),
 		a.connectCommand(), a.disconnectCommand(), a.rotateCommand(),
 		a.statusCommand(), a.sessionsCommand(),
-		a.proxyCommand(), a.daemonCommand(), a.versionCommand(),
+		a.proxyCommand(), a.daemonCommand(), a.demoCommand(), a.versionCommand(),
 		&cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: exitCodesHelp},
 	)
 	return root

@@ -10,3 +10,6 @@ import (
 func detached() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{CreationFlags: windows.DETACHED_PROCESS | windows.CREATE_NEW_PROCESS_GROUP}
 }
+
+// privateFiles does nothing: the user's directories are private by their access lists.
+func privateFiles() {}

@@ -42,6 +42,7 @@ const (
 // runServer is the daemon: lock, settings, log, store, the cores of an earlier
 // daemon, and then the socket, so that whoever gets an answer gets a true one.
 func (a *app) runServer(ctx context.Context) (err error) {
+	privateFiles()
 	if err := a.paths.Prepare(); err != nil {
 		return fmt.Errorf("preparing the directories: %w", err)
 	}
@@ -115,13 +116,27 @@ func (a *app) dependencies(config settings.Settings, records *store.Store, log z
 		HTTPInbound: func(ctx context.Context, p probe.Proxy) error {
 			return probe.HTTPInbound(ctx, p.Address, p.User, p.Password)
 		},
-		Locate:  func() (string, error) { return xray.Locate(config.Core.Path) },
-		CapLog:  func() { capLog(a.paths.CoreLog, log) },
-		CoreDir: filepath.Join(a.paths.RuntimeDir, "core"),
-		CoreLog: a.paths.CoreLog,
-		Version: version,
-		Log:     part("supervisor"),
+		Locate:   func() (string, error) { return xray.Locate(config.Core.Path) },
+		CapLog:   func() { capLog(a.paths.CoreLog, log) },
+		CoreDir:  filepath.Join(a.paths.RuntimeDir, "core"),
+		CoreLog:  a.paths.CoreLog,
+		Warnings: warnings(records),
+		Version:  version,
+		Log:      part("supervisor"),
 	}
+}
+
+// warnings says what the user should know of how the store was opened.
+func warnings(records *store.Store) []string {
+	r := records.Recovery()
+	if r == nil {
+		return nil
+	}
+	text := fmt.Sprintf("the database was damaged (%s) and restored: %d configs, %d sessions; the damaged one is kept in %s", r.Reason, r.Configs, r.Sessions, r.Damaged)
+	if r.Missing > 0 {
+		text += fmt.Sprintf("; the newest %d changes may be lost", r.Missing)
+	}
+	return []string{text}
 }
 
 func capLog(path string, log zerolog.Logger) {

@@ -25,7 +25,7 @@ Without a daemon the state is disconnected and the exit code 3.`,
 			_, err := a.client.Quick(c.Context(), ipc.Request{Type: ipc.KindStatus}, &p)
 			if errors.Is(err, ipc.ErrNotRunning) && a.asJSON {
 				// A script gets the same document in every case.
-				p = ipc.StatusPayload{State: ipc.StateDisconnected, Message: err.Error(), Inbounds: []ipc.EndpointPayload{}}
+				p = ipc.StatusPayload{State: ipc.StateDisconnected, Message: err.Error(), Inbounds: []ipc.EndpointPayload{}, Warnings: []string{}}
 				p.Rotation.LastResult, p.Rotation.LastCandidateResult = "none", "none"
 				if err := a.print(p, nil); err != nil {
 					return err
@@ -50,6 +50,9 @@ func printStatus(w io.Writer, p ipc.StatusPayload, now time.Time) {
 	fmt.Fprintln(w, head)
 	if p.Message != "" {
 		fmt.Fprintln(w, "  "+fit(sentence(p.Message), 300))
+	}
+	for _, warning := range p.Warnings {
+		fmt.Fprintln(w, "  Warning: "+fit(warning, 500))
 	}
 	for _, in := range p.Inbounds {
 		detail := ""

@@ -237,6 +237,9 @@ type StatusPayload struct {
 	Rotation     ProxyStatusPayload `json:"rotation"`
 	Traffic      TrafficPayload     `json:"traffic"`
 	LastRotation *RotationPayload   `json:"last_rotation"`
+	// Warnings tell of what is wrong for as long as the daemon runs, such as
+	// records that were lost.
+	Warnings []string `json:"warnings"`
 	// Configs counts the stored configs, so that a client knows when to list again.
 	Configs int `json:"configs"`
 	// ConfigsRevision changes when the list of configs does.
