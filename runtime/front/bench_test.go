@@ -288,6 +288,43 @@ func compare(b *testing.B, o order, unit float64, name string) {
 	b.ReportMetric(cpu/amount*1e6, "front-cpu-us/"+name[:len(name)-2]) // says more than the ratio when others use the machine
 }
 
+// BenchmarkIdleConnections reports what a thousand open connections, each of which has carried something, cost in memory.
+func BenchmarkIdleConnections(b *testing.B) {
+	k := startFakeCore(b, echoServe)
+	var addr string
+	front := startRole(b, "front", k.target(1))
+	front.hear(b, &addr)
+	before := residentMB(front.cmd.Process.Pid)
+	const n = 1000
+	for b.Loop() {
+		conns := make([]net.Conn, 0, n)
+		for range n {
+			c := dialFront(b, addr)
+			speak(b, c, "\x05\x01\x00", "\x05\x00")
+			speak(b, c, "\x05\x01\x00\x01\xc0\x00\x02\x01\x00\x50", "\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00")
+			speak(b, c, "hello", "hello")
+			conns = append(conns, c)
+		}
+		after := residentMB(front.cmd.Process.Pid)
+		b.ReportMetric(after, "resident-MB")
+		b.ReportMetric((after-before)*1024/n, "KB/conn")
+		for _, c := range conns {
+			c.Close()
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+// residentMB returns the resident memory of a process, as far as the system tells.
+func residentMB(pid int) float64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		return 0
+	}
+	pages, _ := strconv.ParseFloat(strings.Fields(string(b))[1], 64)
+	return pages * float64(os.Getpagesize()) / (1 << 20)
+}
+
 // cpuSeconds returns the processor time that a process has used, as far as the system tells.
 func cpuSeconds(pid int) float64 {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))

@@ -33,6 +33,8 @@ func (r *lazyReader) read(size int) (*buffer, int, error) {
 	return b, n, nil
 }
 
+func (r *lazyReader) poll() (*buffer, int) { return nil, 0 }
+
 func (r *lazyReader) readFrom(size int) (*buffer, int, netip.AddrPort, error) {
 	b := r.pools.get(size)
 	n, from, err := r.conn.(*net.UDPConn).ReadFromUDPAddrPort(b.b)

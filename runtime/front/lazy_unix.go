@@ -24,6 +24,7 @@ type lazyReader struct {
 	n    int
 	from unix.Sockaddr
 	err  error
+	late error // what poll met, for the next read
 }
 
 func newLazyReader(p *pools, c syscall.Conn) (*lazyReader, error) {
@@ -48,6 +49,9 @@ func newLazyPacketReader(p *pools, c *net.UDPConn) (*lazyReader, error) {
 // read waits for data and returns it in a buffer of the given size, which the caller releases. The end of a stream is io.EOF;
 // with an error there is no buffer.
 func (r *lazyReader) read(size int) (*buffer, int, error) {
+	if r.late != nil {
+		return nil, 0, r.late
+	}
 	r.size = size
 	err := r.rc.Read(r.try)
 	b, n := r.buf, r.n
@@ -62,6 +66,26 @@ func (r *lazyReader) read(size int) (*buffer, int, error) {
 		return nil, 0, err
 	}
 	return b, n, nil
+}
+
+// poll returns what is there at this moment, in a small buffer that the caller releases, or nil.
+func (r *lazyReader) poll() (*buffer, int) {
+	r.size = smallBuffer
+	err := r.rc.Read(func(fd uintptr) bool { r.try(fd); return true })
+	b, n := r.buf, r.n
+	r.buf = nil
+	if b == nil {
+		return nil, 0
+	}
+	if err == nil {
+		err = r.err
+	}
+	if err != nil {
+		r.late = err
+		b.release()
+		return nil, 0
+	}
+	return b, n
 }
 
 // readFrom is read for datagrams, with their sender. The reader must be of newLazyPacketReader.

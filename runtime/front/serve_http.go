@@ -59,8 +59,9 @@ func (f *Front) serveHTTPIntake(ctx context.Context, in *intake) {
 		}
 		if f.authorizedHTTP(req) {
 			c.SetReadDeadline(time.Time{})
-			early := in.data
-			f.serveConnect(ctx, c, req.Host, early, in.release)
+			early := bytes.Clone(in.data)
+			in.release()
+			f.serveConnect(ctx, c, req.Host, early)
 			return
 		}
 		if _, err := c.Write(plainResponse(http.StatusProxyAuthRequired, textCredentials, "Proxy-Authenticate: "+proxyChallenge+"\r\n")); err != nil {
@@ -106,27 +107,16 @@ func refuseConnect(c *net.TCPConn, err error) {
 	}
 }
 
-// serveConnect tunnels c to hostport. early is what the client has already sent; it is used no more when release is called.
-func (f *Front) serveConnect(ctx context.Context, c *net.TCPConn, hostport string, early []byte, release func()) {
+// serveConnect tunnels c to hostport. early is what the client has already sent.
+func (f *Front) serveConnect(ctx context.Context, c *net.TCPConn, hostport string, early []byte) {
 	dest, err := newAddress(hostport)
 	if err != nil {
-		release()
 		refuse(c, plainResponse(http.StatusBadRequest, textDestination, "Connection: close\r\n"))
 		return
 	}
 	f.log.Debug().Stringer("destination", dest).Msg("connect")
-	u, err := f.connect(ctx, dest, early)
-	release()
-	if err != nil {
-		refuse(c, plainResponse(http.StatusServiceUnavailable, textNotWorking, "Connection: close\r\n"))
-		return
-	}
-	if _, err := c.Write([]byte(established)); err != nil {
-		c.Close()
-		u.Close()
-		return
-	}
-	f.tunnel(c, u)
+	f.serveTunnel(ctx, c, dest, early, []byte(established),
+		plainResponse(http.StatusServiceUnavailable, textNotWorking, "Connection: close\r\n"))
 }
 
 // plainResponse is a whole response in plain text, with further header lines.

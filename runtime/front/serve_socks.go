@@ -22,18 +22,10 @@ func (f *Front) serveSOCKS(ctx context.Context, in *intake) {
 	switch command {
 	case commandConnect:
 		f.log.Debug().Stringer("destination", dest).Msg("connect")
-		u, err := f.connect(ctx, bytes.Clone(dest), in.data)
+		early := bytes.Clone(in.data)
+		dest = bytes.Clone(dest)
 		in.release()
-		if err != nil {
-			refuse(c, appendReply(nil, replyFailure, netip.AddrPort{}))
-			return
-		}
-		if _, err := c.Write(appendReply(nil, replySucceeded, netip.AddrPort{})); err != nil {
-			c.Close()
-			u.Close()
-			return
-		}
-		f.tunnel(c, u)
+		f.serveTunnel(ctx, c, dest, early, appendReply(nil, replySucceeded, netip.AddrPort{}), appendReply(nil, replyFailure, netip.AddrPort{}))
 	case commandAssociate:
 		in.release()
 		f.serveUDP(ctx, c)

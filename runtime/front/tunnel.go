@@ -1,6 +1,7 @@
 package front
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -11,13 +12,47 @@ import (
 // seconds; without a bound a client that forgets to close would be kept for ever.
 const halfClosed = 2 * time.Minute
 
+// serveTunnel tunnels c to dest, and closes c. While there is a target the client is told success before the core has been
+// dialled: the core itself answers before it has tried the destination, so the word never meant more, and the client's
+// first bytes come while the dial is under way. Without a target the client waits for the answer, and gets no if there is none.
+func (f *Front) serveTunnel(ctx context.Context, c *net.TCPConn, dest address, early, success, failure []byte) {
+	client, err := newLazyReader(f.pools, c)
+	if err != nil {
+		c.Close()
+		return
+	}
+	told := f.state.Load().target != nil
+	if told {
+		if _, err := c.Write(success); err != nil {
+			c.Close()
+			return
+		}
+	}
+	u, err := f.connect(ctx, dest, early, client)
+	switch {
+	case err != nil && told:
+		reset(c)
+		return
+	case err != nil:
+		refuse(c, failure)
+		return
+	case !told:
+		if _, err := c.Write(success); err != nil {
+			c.Close()
+			u.Close()
+			return
+		}
+	}
+	f.tunnel(c, client, u)
+}
+
 // tunnel copies between a client and its upstream until both directions have ended, and closes both. An end is passed on
 // as an end, a reset as a reset.
-func (f *Front) tunnel(client *net.TCPConn, u *upstream) {
+func (f *Front) tunnel(client *net.TCPConn, reader *lazyReader, u *upstream) {
 	uplink := make(chan struct{})
 	go func() {
 		defer close(uplink)
-		if f.copyUp(client, u) != nil {
+		if f.copyUp(client, reader, u) != nil {
 			reset(client)
 			u.abort()
 		}
@@ -32,11 +67,7 @@ func (f *Front) tunnel(client *net.TCPConn, u *upstream) {
 }
 
 // copyUp carries the client's bytes until its end, for which it returns nil.
-func (f *Front) copyUp(client *net.TCPConn, u *upstream) error {
-	r, err := newLazyReader(f.pools, client)
-	if err != nil {
-		return err
-	}
+func (f *Front) copyUp(client *net.TCPConn, r *lazyReader, u *upstream) error {
 	size := smallBuffer
 	for {
 		b, n, err := r.read(size)

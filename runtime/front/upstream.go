@@ -53,13 +53,14 @@ type upstream struct {
 }
 
 // connect reaches a core, waiting for one if need be, and sends it the request for dest and the client's first bytes, in
-// one write. The error is errNoCore or that of ctx, which bounds the waiting of connect and of later replays.
-func (f *Front) connect(ctx context.Context, dest address, early []byte) (*upstream, error) {
+// one write: early, or else what client has to offer when the core has been reached. Both may be nil. The error is errNoCore
+// or that of ctx, which bounds the waiting of connect and of later replays.
+func (f *Front) connect(ctx context.Context, dest address, early []byte, client *lazyReader) (*upstream, error) {
 	u := &upstream{f: f, ctx: ctx, dest: dest}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.keep(early)
-	if err := u.dial(early); err != nil {
+	if err := u.dial(early, client); err != nil {
 		u.drop()
 		return nil, err
 	}
@@ -68,7 +69,7 @@ func (f *Front) connect(ctx context.Context, dest address, early []byte) (*upstr
 
 // dial needs mu. It connects to the current core and sends the request with early. A core that dies under the first write
 // has not acted on it, so that the next try is safe.
-func (u *upstream) dial(early []byte) error {
+func (u *upstream) dial(early []byte, client *lazyReader) error {
 	for {
 		tcp, t, err := u.f.dial(u.ctx, u)
 		if err != nil {
@@ -84,6 +85,13 @@ func (u *upstream) dial(early []byte) error {
 			return net.ErrClosed
 		}
 		expectReplies(tcp, t.auth)
+		if len(early) == 0 && client != nil {
+			if b, n := client.poll(); n > 0 {
+				defer b.release()
+				early = b.b[:n]
+				u.keep(early)
+			}
+		}
 		if err = u.request(tcp, t, early); err == nil {
 			if u.ended {
 				tcp.CloseWrite()
@@ -178,7 +186,7 @@ func (u *upstream) replay() error {
 	if err := u.pause(); err != nil {
 		return err
 	}
-	return u.dial(u.sent)
+	return u.dial(u.sent, nil)
 }
 
 // Write sends p to the core that has the connection.

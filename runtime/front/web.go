@@ -134,7 +134,7 @@ func (w *webServer) connect(rw http.ResponseWriter, r *http.Request, wc *webConn
 	early, _ := rest.Reader.Peek(rest.Reader.Buffered())
 	early = append(bytes.Clone(early), wc.unread...)
 	wc.tcp.SetDeadline(time.Time{})
-	w.f.serveConnect(w.ctx, wc.tcp, r.Host, early, func() {})
+	w.f.serveConnect(w.ctx, wc.tcp, r.Host, early)
 }
 
 // RoundTrip sends requests that may be repeated over kept-alive connections: when one of those turns out to be dead, the
@@ -180,7 +180,7 @@ func (f *Front) dialWeb(_ context.Context, _, hostport string) (net.Conn, error)
 	}
 	// The connection may outlive the request for which it is dialled.
 	ctx, stop := context.WithCancel(r.ctx)
-	u, err := f.connect(ctx, dest, nil)
+	u, err := f.connect(ctx, dest, nil, nil)
 	if err != nil {
 		stop()
 		return nil, err
