@@ -338,15 +338,6 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func TestForeignPeer(t *testing.T) {
-	if err := allowUID(1000, 1000); err != nil {
-		t.Error(err)
-	}
-	if err := allowUID(0, 1000); err == nil {
-		t.Error("another user is let in")
-	}
-}
-
 func TestSubscribe(t *testing.T) {
 	states := make(chan EventPayload, 3)
 	client := &Client{Socket: serve(t, &echo{states: states})}
