@@ -120,30 +120,33 @@ func TestSwapUnderLoad(t *testing.T) {
 	}
 }
 
-// Each swap is between two sessions of one core here, as fast as it goes: all moments between two steps are met.
+// Swaps as fast as they go, between cores that are killed as soon as they are drained, with dead ones and none in between:
+// all moments between two steps are met.
 func TestSwapStorm(t *testing.T) {
 	f := openFront(t, nil)
-	var live [2]*fakeCore
-	for i := range live {
-		live[i] = startFakeCore(t, echoServe)
-	}
 	dead := startFakeCore(t, echoServe)
 	dead.kill()
-	f.SetTarget(live[0].target(1))
+	current := startFakeCore(t, echoServe)
+	f.SetTarget(current.target(1))
 	ctx, stop := context.WithCancel(t.Context())
 	var swaps sync.WaitGroup
 	swaps.Go(func() {
 		for i := int64(2); ctx.Err() == nil; i++ {
-			switch i % 4 {
+			old := current
+			switch current = nil; i % 4 {
 			case 0:
 				f.SetTarget(nil)
 			case 1:
 				f.SetTarget(dead.target(i))
 			default:
-				f.SetTarget(live[i%2].target(i))
+				current = startFakeCore(t, echoServe)
+				f.SetTarget(current.target(i))
 			}
 			drain(f, i-1, patience)
 			f.Forget(i - 1)
+			if old != nil {
+				old.kill()
+			}
 		}
 	})
 	var load sync.WaitGroup

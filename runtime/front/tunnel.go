@@ -68,17 +68,20 @@ func (f *Front) tunnel(client *net.TCPConn, reader *lazyReader, u *upstream) {
 
 // copyUp carries the client's bytes until its end, for which it returns nil.
 func (f *Front) copyUp(client *net.TCPConn, r *lazyReader, u *upstream) error {
+	alive := func() {
+		if u.finished.Load() {
+			client.SetReadDeadline(time.Now().Add(halfClosed))
+		}
+	}
 	size := smallBuffer
 	for {
 		b, n, err := r.read(size)
 		if err == nil {
 			_, err = u.Write(b.b[:n])
 			b.release()
-			if u.finished.Load() {
-				client.SetReadDeadline(time.Now().Add(halfClosed))
-			}
+			alive()
 			if err == nil && n == largeBuffer && u.answered.Load() {
-				_, err = f.moveBulk(u.tcp.Load(), client, u.target.session.countUp)
+				_, err = f.moveBulk(u.tcp.Load(), client, func(n int) { u.target.session.countUp(n); alive() })
 			}
 		}
 		if errors.Is(err, io.EOF) {
