@@ -53,8 +53,11 @@ type pair struct{ client, server *net.TCPConn }
 func openGate(target string, udp bool) (*gate, error) {
 	const tries = 16 // until a port is free for UDP too
 	for try := 1; ; try++ {
-		listener, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		listener, err := listenFirm()
 		if err != nil {
+			if try < tries {
+				continue
+			}
 			return nil, fmt.Errorf("opening a gate: %w", err)
 		}
 		g := &gate{target: target, listener: listener, pairs: make(map[*pair]struct{})}
@@ -72,6 +75,17 @@ func openGate(target string, udp bool) (*gate, error) {
 		g.group.Go(g.serve)
 		return g, nil
 	}
+}
+
+// listenFirm listens on a port that the kernel chose, but binds it by number:
+// only then does the kernel leave the port with a socket that stops listening.
+func listenFirm() (*net.TCPListener, error) {
+	chosen, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		return nil, err
+	}
+	_ = chosen.Close()
+	return net.ListenTCP("tcp4", chosen.Addr().(*net.TCPAddr))
 }
 
 func (g *gate) address() string { return g.listener.Addr().String() }

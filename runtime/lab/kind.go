@@ -40,6 +40,19 @@ func Kinds() []Kind {
 // UDP reports whether servers of this kind carry UDP.
 func (k Kind) UDP() bool { return k != HTTP }
 
+// ServerFirst reports whether a server can greet a client that stays silent, as
+// in SSH or SMTP. With the pinned core (26.3.27) VMess, Shadowsocks and HTTP
+// break when the client's first bytes take longer than 100 ms: its wrapper
+// around a SOCKS connection answers a timed out read with an empty buffer, and
+// these protocols take that for data or for the end of the stream.
+func (k Kind) ServerFirst() bool {
+	switch k {
+	case VMess, VMessWS, Shadowsocks, HTTP:
+		return false
+	}
+	return true
+}
+
 const (
 	flow   = "xtls-rprx-vision"
 	path   = "/lab"

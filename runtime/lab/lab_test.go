@@ -180,14 +180,19 @@ func askUDP(t testing.TB, in xray.Inbound, target, text string) string {
 	to := netip.MustParseAddrPort(target)
 	head := append([]byte{0, 0, 0, 1}, to.Addr().AsSlice()...)
 	head = append(head, byte(to.Port()>>8), byte(to.Port()))
-	_ = conn.SetReadDeadline(time.Now().Add(long))
-	if _, err := conn.Write(append(head, text...)); err != nil {
-		t.Fatal(err)
-	}
 	answer := make([]byte, 2048)
-	n, err := conn.Read(answer)
-	if err != nil || n < len(head) {
-		t.Fatalf("%d bytes back: %v", n, err)
+	n := 0
+	// Sent again when lost, as every user of UDP has to: the core opens its filter
+	// for the client only after it has answered the SOCKS request.
+	for deadline := time.Now().Add(long); n < len(head); {
+		if time.Now().After(deadline) {
+			t.Fatalf("no answer by UDP to %q", text)
+		}
+		if _, err := conn.Write(append(head, text...)); err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+		n, _ = conn.Read(answer)
 	}
 	return string(answer[len(head):n])
 }
@@ -210,15 +215,13 @@ func TestKinds(t *testing.T) {
 			conn := connect(t, in, l.Origin().TCPAddress())
 			reader := bufio.NewReader(conn)
 			_ = conn.SetReadDeadline(time.Now().Add(long))
-			if kind == VMess || kind == VMessWS {
-				// A core's VMess client sends its request with the first bytes of the
-				// application, so nobody can greet it before.
+			if !kind.ServerFirst() {
 				fmt.Fprintln(conn, "anyone?")
 			}
 			if line, err := reader.ReadString('\n'); err != nil || line != "hello "+s.Name()+"\n" {
 				t.Errorf("greeting %q, %v", line, err)
 			}
-			if kind != VMess && kind != VMessWS {
+			if kind.ServerFirst() {
 				fmt.Fprintln(conn, "anyone?")
 			}
 			if line, err := reader.ReadString('\n'); err != nil || line != "anyone?\n" {
@@ -427,8 +430,8 @@ func TestOldConnections(t *testing.T) {
 	if err := ask(long); err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(begin); took < 2*delay {
-		t.Errorf("slowed by %v each way, the answer took %v", delay, took)
+	if took := time.Since(begin); took < delay {
+		t.Errorf("slowed by %v, the answer took %v", delay, took)
 	}
 	if err := s.Blackhole(); err != nil {
 		t.Fatal(err)
