@@ -5,7 +5,6 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -68,7 +67,7 @@ func testMain(m *testing.M) int {
 
 // box is one user's machine: directories of its own, a lab, and the programs.
 type box struct {
-	t       *testing.T
+	t       testing.TB
 	dir     string
 	program string
 	env     []string
@@ -80,7 +79,7 @@ type box struct {
 
 // newBox makes an empty machine. settings are added to the file's defaults,
 // which are the documented ones but for the ports and the URLs.
-func newBox(t *testing.T, settings string) *box {
+func newBox(t testing.TB, settings string) *box {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "box") // t.TempDir can be too long for a socket
 	must(t, err)
@@ -89,7 +88,7 @@ func newBox(t *testing.T, settings string) *box {
 		"HOME=" + b.path("home"), "XDG_CONFIG_HOME=" + b.path("config"), "XDG_DATA_HOME=" + b.path("data"),
 		"XDG_STATE_HOME=" + b.path("state"), "XDG_RUNTIME_DIR=" + b.path("run"), "XDG_CACHE_HOME=" + b.path("cache"),
 		"XRAT_XRAY=" + programs.core, "PATH=/usr/bin:/bin", "TMPDIR=" + os.TempDir(),
-		"GORACE=halt_on_error=1 log_path=" + b.path("race"),
+		"GORACE=atexit_sleep_ms=0 halt_on_error=1 log_path=" + b.path("race"),
 	}
 	for _, d := range []string{"home", "config", "data", "state", "run"} {
 		must(t, os.Mkdir(b.path(d), 0o700))
@@ -204,10 +203,13 @@ func (b *box) fails(code int, want string, args ...string) {
 	}
 }
 
+// status asks the daemon as `xrat status --json` does, without the time that
+// starting a program takes.
 func (b *box) status() ipc.StatusPayload {
 	b.t.Helper()
 	var p ipc.StatusPayload
-	must(b.t, json.Unmarshal([]byte(b.ok("status", "--json")), &p))
+	_, err := b.client().Quick(context.Background(), ipc.Request{Type: ipc.KindStatus}, &p)
+	must(b.t, err)
 	return p
 }
 
@@ -261,7 +263,7 @@ func (b *box) kill9(pid int) {
 	b.t.Fatalf("process %d does not die", pid)
 }
 
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
@@ -269,7 +271,7 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

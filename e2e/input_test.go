@@ -194,6 +194,44 @@ func TestImport(t *testing.T) {
 	}
 }
 
+// What scripts rely on, with the daemon and without it.
+func TestStatusJSON(t *testing.T) {
+	b := newBox(t, "")
+	b.serve(lab.VLESS)
+	b.ok("connect")
+	b.exit()
+	check := func(out string) map[string]any {
+		t.Helper()
+		var status map[string]any
+		must(t, json.Unmarshal([]byte(out), &status))
+		for _, key := range []string{"state", "daemon", "session", "inbounds", "rotation", "traffic"} {
+			if _, there := status[key]; !there {
+				t.Errorf("there is no %q in %s", key, out)
+			}
+		}
+		return status
+	}
+	status := check(b.ok("status", "--json"))
+	session, _ := status["session"].(map[string]any)
+	for _, key := range []string{"id", "config_id", "config_name", "pid", "trigger", "started_at"} {
+		if session[key] == nil {
+			t.Errorf("session has no %q: %v", key, session)
+		}
+	}
+	inbounds, _ := status["inbounds"].([]any)
+	if len(inbounds) != 2 || inbounds[0].(map[string]any)["address"] != b.socks || inbounds[1].(map[string]any)["address"] != b.http {
+		t.Errorf("inbounds %v", inbounds)
+	}
+	if status["state"] != "connected" || status["traffic"].(map[string]any)["connections"].(float64) < 1 {
+		t.Errorf("%v", status)
+	}
+	b.ok("daemon", "stop")
+	r := b.run("status", "--json")
+	if status := check(r.out); r.code != 3 || status["state"] != "disconnected" || status["session"] != nil {
+		t.Errorf("without a daemon: exit code %d, %v", r.code, status)
+	}
+}
+
 func TestUsage(t *testing.T) {
 	b := newBox(t, "")
 	for _, line := range []string{"nonsense", "connect a b", "rotate --what", "show", "daemon nonsense", "status extra", "sessions --limit x", "sessions --limit 0"} {

@@ -141,7 +141,7 @@ func (b *box) stream(ctx context.Context) error {
 }
 
 // check reports what failed.
-func (l *load) check(t *testing.T) {
+func (l *load) check(t testing.TB) {
 	t.Helper()
 	t.Logf("%d requests sent, %d failed, %d streams broken, longest request %v", l.sent.Load(), l.failed.Load(), l.broken.Load(), time.Duration(l.longest.Load()))
 	if l.sent.Load() == 0 {

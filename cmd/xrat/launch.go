@@ -28,10 +28,15 @@ const startTime = 20 * time.Second
 // ensureDaemon starts the daemon unless one answers.
 func (a *app) ensureDaemon(ctx context.Context) error {
 	_, err := a.client.Ping(ctx)
-	if errors.Is(err, ipc.ErrNotRunning) {
+	if absent(err) {
 		_, _, err = a.startDaemon(ctx)
 	}
 	return err
+}
+
+// absent tells whether a ping found no daemon, or one that was just dying.
+func absent(err error) bool {
+	return errors.Is(err, ipc.ErrNotRunning) || errors.Is(err, ipc.ErrNoReply)
 }
 
 // startDaemon makes sure that a daemon answers, and tells whether this call
@@ -39,7 +44,7 @@ func (a *app) ensureDaemon(ctx context.Context) error {
 // every caller waits for whichever answers.
 func (a *app) startDaemon(ctx context.Context) (ping ipc.PingPayload, started bool, err error) {
 	ping, err = a.client.Ping(ctx)
-	if !errors.Is(err, ipc.ErrNotRunning) {
+	if !absent(err) {
 		return ping, false, err
 	}
 	if err := a.paths.Prepare(); err != nil {
@@ -130,7 +135,7 @@ func (a *app) awaitDaemon(ctx context.Context, c *child) (ping ipc.PingPayload, 
 		if err == nil {
 			return ping, ping.PID == c.pid, nil
 		}
-		if !errors.Is(err, ipc.ErrNotRunning) && ctx.Err() == nil {
+		if !absent(err) && ctx.Err() == nil {
 			return ping, false, err
 		}
 		if exited == nil && !a.daemonLocked() {

@@ -141,7 +141,7 @@ func readError(ctx context.Context, err error) error {
 		return context.Cause(ctx)
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) {
-		return errors.New("the daemon closed the connection without an answer: it may have been stopped")
+		return ErrNoReply
 	}
 	return fmt.Errorf("reading the reply: %w", err)
 }

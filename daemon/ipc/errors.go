@@ -20,6 +20,10 @@ const (
 // ErrNotRunning is returned by the client when no daemon listens on the socket.
 var ErrNotRunning = errors.New("the daemon is not running")
 
+// ErrNoReply is returned by the client when the daemon ended the connection
+// without an answer; whether it carried out the request is unknown.
+var ErrNoReply = errors.New("the daemon closed the connection without an answer: it may have been stopped")
+
 // Error is a request's failure with the code that crosses the wire. Its text is
 // meant for the user and holds no secret.
 type Error struct {
