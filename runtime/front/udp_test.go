@@ -176,13 +176,13 @@ func TestUDPStrangersAndFragments(t *testing.T) {
 	}
 	defer stranger.Close()
 	dest := netip.MustParseAddrPort(echo)
-	stranger.WriteToUDPAddrPort(append(appendAddrPort([]byte{0, 0, 0}, dest), "theirs"...), u.relay)
+	stranger.WriteToUDPAddrPort(append(appendAddrPort([]byte{0, 0, 0}, dest), "theirs!"...), u.relay)
 	other, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 2)})
 	if err == nil {
 		defer other.Close()
-		other.WriteToUDPAddrPort(append(appendAddrPort([]byte{0, 0, 0}, dest), "theirs"...), u.relay)
+		other.WriteToUDPAddrPort(append(appendAddrPort([]byte{0, 0, 0}, dest), "theirs!"...), u.relay)
 	}
-	u.sendRaw(t, append(appendAddrPort([]byte{0, 0, 1}, dest), "fragment"...))
+	u.sendRaw(t, append(appendAddrPort([]byte{0, 0, 1}, dest), "fragment!"...))
 	u.sendRaw(t, []byte{0, 0, 0, 9, 9})
 	u.sendRaw(t, nil)
 	u.exchange(t, echo, "more")
