@@ -41,17 +41,9 @@ func Kinds() []Kind {
 func (k Kind) UDP() bool { return k != HTTP }
 
 // ServerFirst reports whether a server can greet a client that stays silent, as
-// in SSH or SMTP. With the pinned core (26.3.27) VMess, Shadowsocks and HTTP
-// break when the client's first bytes take longer than 100 ms: its wrapper
-// around a SOCKS connection answers a timed out read with an empty buffer, and
-// these protocols take that for data or for the end of the stream.
-func (k Kind) ServerFirst() bool {
-	switch k {
-	case VMess, VMessWS, Shadowsocks, HTTP:
-		return false
-	}
-	return true
-}
+// in SSH or SMTP. The core's HTTP outbound cannot: it sends its CONNECT together
+// with the client's first bytes, and waits for those.
+func (k Kind) ServerFirst() bool { return k != HTTP }
 
 const (
 	flow   = "xtls-rprx-vision"

@@ -215,7 +215,9 @@ func TestKinds(t *testing.T) {
 			conn := connect(t, in, l.Origin().TCPAddress())
 			reader := bufio.NewReader(conn)
 			_ = conn.SetReadDeadline(time.Now().Add(long))
+			// The server speaks first; the client stays silent until it has.
 			if !kind.ServerFirst() {
+				time.Sleep(300 * time.Millisecond) // longer than the core waits for a first byte
 				fmt.Fprintln(conn, "anyone?")
 			}
 			if line, err := reader.ReadString('\n'); err != nil || line != "hello "+s.Name()+"\n" {

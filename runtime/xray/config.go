@@ -47,6 +47,23 @@ type (
 		Policy    policyConfig      `json:"policy"`
 		Inbounds  []inboundConfig   `json:"inbounds"`
 		Outbounds []json.RawMessage `json:"outbounds"`
+		Routing   *routingConfig    `json:"routing,omitempty"`
+	}
+	routingConfig struct {
+		Rules []ruleConfig `json:"rules"`
+	}
+	ruleConfig struct {
+		InboundTag  []string `json:"inboundTag"`
+		Network     string   `json:"network"`
+		OutboundTag string   `json:"outboundTag"`
+	}
+	loopbackConfig struct {
+		Tag      string           `json:"tag"`
+		Protocol string           `json:"protocol"`
+		Settings loopbackSettings `json:"settings"`
+	}
+	loopbackSettings struct {
+		InboundTag string `json:"inboundTag"`
 	}
 	logConfig struct {
 		Level  string `json:"loglevel"`
@@ -62,6 +79,7 @@ type (
 		DownlinkOnly int `json:"downlinkOnly"`
 	}
 	inboundConfig struct {
+		Tag      string         `json:"tag"`
 		Listen   string         `json:"listen"` // omitted, the core binds every address
 		Port     int            `json:"port"`
 		Protocol string         `json:"protocol"`
@@ -98,7 +116,7 @@ func configure(l link.Link, in Inbound) (config []byte, secrets []string, err er
 	if err != nil {
 		return nil, nil, err
 	}
-	config, err = json.Marshal(coreConfig{
+	full := coreConfig{
 		Log: logConfig{Level: "warning", Access: "none"},
 		Policy: policyConfig{Levels: map[string]levelConfig{"0": {
 			Handshake:    handshakeLimit,
@@ -107,6 +125,7 @@ func configure(l link.Link, in Inbound) (config []byte, secrets []string, err er
 			DownlinkOnly: downlinkOnlyLimit,
 		}}},
 		Inbounds: []inboundConfig{{
+			Tag:      inboundTag,
 			Listen:   host,
 			Port:     port,
 			Protocol: "socks",
@@ -118,11 +137,46 @@ func configure(l link.Link, in Inbound) (config []byte, secrets []string, err er
 			},
 		}},
 		Outbounds: []json.RawMessage{outbound},
-	})
+	}
+	if needsDetour(l.Protocol) {
+		if err := full.addDetour(); err != nil {
+			return nil, nil, err
+		}
+	}
+	config, err = json.Marshal(full)
 	if err != nil {
 		return nil, nil, fmt.Errorf("writing the core's configuration: %w", err)
 	}
 	return config, append(findSecrets(outbound), in.User, in.Password), nil
+}
+
+const (
+	inboundTag = "in"
+	detourTag  = "detour"
+)
+
+// needsDetour tells whether the outbound of a protocol must not read the
+// application's bytes straight from the SOCKS inbound. In core 26.3.27 that
+// inbound's reader reports silence (100 ms without a first byte) as an empty
+// read (common/buf, TimeoutWrapperReader), and the outbounds of these protocols
+// send that to their server, which takes it for the end of the data: whoever
+// waits for the server's greeting, as SSH and SMTP do, or is slow, gets nothing.
+func needsDetour(p link.Protocol) bool {
+	return p == link.ProtocolVMess || p == link.ProtocolShadowsocks
+}
+
+// addDetour sends TCP through the core's loopback outbound, which dispatches it
+// anew, over a pipe that reports silence as what it is. UDP goes straight: the
+// loopback would send all datagrams of an association to its first destination.
+// The first outbound stays the server's, which is also the default.
+func (c *coreConfig) addDetour() error {
+	loopback, err := json.Marshal(loopbackConfig{Tag: detourTag, Protocol: "loopback", Settings: loopbackSettings{InboundTag: detourTag}})
+	if err != nil {
+		return fmt.Errorf("writing the core's configuration: %w", err)
+	}
+	c.Outbounds = append(c.Outbounds, loopback)
+	c.Routing = &routingConfig{Rules: []ruleConfig{{InboundTag: []string{inboundTag}, Network: "tcp", OutboundTag: detourTag}}}
+	return nil
 }
 
 // newInbound picks a loopback port on which nobody listens, for TCP and UDP,
