@@ -28,7 +28,7 @@ func (s *Supervisor) publish() {
 	st := &s.st
 	next := &snapshot{cooldownUntil: st.cooldownUntil, endpoints: s.endpoints(notChecked, notChecked, "not_checked")}
 	status := ipc.StatusPayload{
-		State: st.name(), Message: st.message, LastRotation: st.lastRotation,
+		State: st.name(), Message: st.message, Attempts: st.attempts, LastRotation: st.lastRotation,
 		Configs: st.configs, ConfigsRevision: st.revision,
 		Warnings: append([]string{}, s.Warnings...),
 		Rotation: ipc.ProxyStatusPayload{

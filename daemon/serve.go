@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/xrat-tray/xrat/daemon/ipc"
+	"github.com/xrat-tray/xrat/daemon/rotation"
 	"github.com/xrat-tray/xrat/daemon/store"
 	"github.com/xrat-tray/xrat/runtime/link"
 )
@@ -76,8 +77,17 @@ func (s *Supervisor) listConfigs(ctx context.Context) (ipc.ConfigListPayload, er
 		return payload, fmt.Errorf("reading how the configs did: %w", err)
 	}
 	active := s.snapshot.Load().status.Rotation.ActiveConfigID
+	var candidates []rotation.Candidate
+	for _, c := range configs {
+		candidates = append(candidates, rotation.Candidate{ConfigID: c.ID, History: historyOf(outcomes[c.ID])})
+	}
+	ranks := make(map[int64]int, len(configs))
+	for i, c := range rotation.Order(time.Now(), rotation.PreferBest, candidates) {
+		ranks[c.ConfigID] = i + 1
+	}
 	for _, c := range configs {
 		p := configPayload(c)
+		p.Rank = ranks[c.ID]
 		p.Active = active != nil && *active == c.ID
 		if o, known := outcomes[c.ID]; known {
 			p.Successes, p.Failures, p.LatencyMillis = o.Successes, o.Failures, o.LatencyMS

@@ -230,7 +230,9 @@ type RotationPayload struct {
 type StatusPayload struct {
 	State State `json:"state"`
 	// Message explains the state where it needs an explanation.
-	Message      string             `json:"message"`
+	Message string `json:"message"`
+	// Attempts counts those in a row at which no server worked.
+	Attempts     int                `json:"attempts"`
 	Daemon       *DaemonPayload     `json:"daemon"`
 	Session      *SessionPayload    `json:"session"`
 	Inbounds     []EndpointPayload  `json:"inbounds"`
@@ -266,6 +268,9 @@ type ConfigPayload struct {
 	Source    string    `json:"source"`
 	CreatedAt time.Time `json:"created_at"`
 	Active    bool      `json:"active"`
+	// Rank is the config's place, from 1, in the order in which they would be
+	// tried if the best were wanted now.
+	Rank int `json:"rank"`
 	// What is known of its health; zero values when nothing is.
 	Successes     int        `json:"successes"`
 	Failures      int        `json:"failures"`
