@@ -42,8 +42,10 @@ var ours = map[string][]string{
 	// probe asks the core's inbound whether it answers: the same handshake as for the front.
 	"runtime/xray": {"runtime/link", "runtime/probe"},
 
-	"assets": {},
-	"e2e":    {},
+	"assets":      {},
+	"assets/draw": {"assets/..."},
+	"e2e":         {},
+	"e2e/desktop": {},
 }
 
 // owners lists for each library that has owners the files that may import it.
@@ -61,7 +63,8 @@ var owners = []struct {
 	{"fyne.io/systray", []string{"tray/systray*.go"}},
 	{"github.com/gen2brain/beeep", []string{"tray/notify*.go"}},
 	{"github.com/esiqveland/notify", []string{"tray/notify*.go"}},
-	{"github.com/godbus/dbus", []string{"tray/notify*.go", "tray/*_test.go", "e2e/*_test.go"}},
+	{"github.com/godbus/dbus", []string{"tray/notify*.go", "tray/*_test.go", "e2e/desktop/*_test.go"}},
+	{"github.com/atotto/clipboard", []string{"tray/system.go"}},
 	{"github.com/spf13/cobra", []string{"cmd/xrat/*.go"}},
 	{"github.com/spf13/pflag", []string{"cmd/xrat/*.go"}},
 	{"github.com/shirou/gopsutil", []string{"runtime/ports/*.go", "runtime/xray/*.go"}},

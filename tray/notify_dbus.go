@@ -1,0 +1,128 @@
+//go:build linux || freebsd || openbsd || netbsd
+
+package tray
+
+import (
+	"context"
+	"fmt"
+	"html"
+	"slices"
+	"sync"
+
+	"github.com/godbus/dbus/v5"
+	"github.com/rs/zerolog"
+)
+
+// The names of the Desktop Notifications Specification.
+const (
+	notificationsName = "org.freedesktop.Notifications"
+	notificationsPath = "/org/freedesktop/Notifications"
+)
+
+// notificationServer sends notifications over a connection of the tray's own. On
+// the shared one of the process, a subscription to the signals of notifications
+// would end systray's watch for panels, which takes every signal for its own.
+type notificationServer struct {
+	conn    *dbus.Conn
+	actions chan<- string
+	log     zerolog.Logger
+
+	mu sync.Mutex
+	// capabilities are those of the server that is there now; nil: not known.
+	capabilities []string
+	ids          map[subject]uint32 // of what is or was on the screen
+}
+
+// newNotificationServer subscribes to what the server tells.
+func newNotificationServer(ctx context.Context, conn *dbus.Conn, actions chan<- string, log zerolog.Logger) (*notificationServer, error) {
+	err := conn.AddMatchSignalContext(ctx, dbus.WithMatchInterface(notificationsName), dbus.WithMatchMember("ActionInvoked"))
+	if err == nil {
+		err = conn.AddMatchSignalContext(ctx, dbus.WithMatchSender("org.freedesktop.DBus"), dbus.WithMatchMember("NameOwnerChanged"),
+			dbus.WithMatchArg(0, notificationsName))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("subscribing to the notification server: %w", err)
+	}
+	return &notificationServer{conn: conn, actions: actions, log: log, ids: map[subject]uint32{}}, nil
+}
+
+// send shows a notification, with its actions if the server has such.
+func (s *notificationServer) send(ctx context.Context, n notification) error {
+	capabilities, err := s.capable(ctx)
+	if err != nil {
+		return err
+	}
+	actions := []string{}
+	if slices.Contains(capabilities, "actions") {
+		for _, a := range n.Actions {
+			actions = append(actions, a.Key, a.Label)
+		}
+	}
+	body := n.Body
+	if slices.Contains(capabilities, "body-markup") {
+		body = html.EscapeString(body)
+	}
+	s.mu.Lock()
+	replaces := s.ids[n.Subject]
+	s.mu.Unlock()
+	hints := map[string]dbus.Variant{"desktop-entry": dbus.MakeVariant("xrat-tray"), "category": dbus.MakeVariant("network")}
+	const serversChoice = int32(-1) // of how long it is shown
+	var id uint32
+	err = s.conn.Object(notificationsName, notificationsPath).CallWithContext(ctx, notificationsName+".Notify", 0,
+		"xrat", replaces, "xrat-connected", n.Title, body, actions, hints, serversChoice).Store(&id)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errNoServer, err)
+	}
+	s.mu.Lock()
+	s.ids[n.Subject] = id
+	s.mu.Unlock()
+	return nil
+}
+
+// capable asks the server, once in its life, what it can do.
+func (s *notificationServer) capable(ctx context.Context) ([]string, error) {
+	s.mu.Lock()
+	known := s.capabilities
+	s.mu.Unlock()
+	if known != nil {
+		return known, nil
+	}
+	found := []string{}
+	err := s.conn.Object(notificationsName, notificationsPath).CallWithContext(ctx, notificationsName+".GetCapabilities", 0).Store(&found)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoServer, err)
+	}
+	s.mu.Lock()
+	s.capabilities = found
+	s.mu.Unlock()
+	return found, nil
+}
+
+// signal takes what arrives on the connection.
+func (s *notificationServer) signal(ctx context.Context, signal *dbus.Signal) {
+	switch signal.Name {
+	case "org.freedesktop.DBus.NameOwnerChanged":
+		if len(signal.Body) == 3 && signal.Body[0] == notificationsName {
+			// Another server: what this one can do, and its ids, are gone.
+			s.mu.Lock()
+			s.capabilities, s.ids = nil, map[subject]uint32{}
+			s.mu.Unlock()
+		}
+	case notificationsName + ".ActionInvoked":
+		if len(signal.Body) != 2 {
+			return
+		}
+		id, _ := signal.Body[0].(uint32)
+		key, _ := signal.Body[1].(string)
+		s.mu.Lock()
+		ours := id != 0 && s.ids[subjectConnection] == id // everybody's are told of
+		s.mu.Unlock()
+		if !ours {
+			return
+		}
+		select {
+		case s.actions <- key:
+		case <-ctx.Done():
+		}
+	}
+}

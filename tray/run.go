@@ -1,0 +1,48 @@
+//go:build !darwin || cgo
+
+package tray
+
+import (
+	"context"
+	"time"
+)
+
+// clickBacklog is how many clicks wait at most.
+const clickBacklog = 16
+
+// Run shows the tray and returns when ctx ends or the user quits. It must be
+// called once in a process, by main itself, since some systems want their menus
+// to be handled by the first thread. It returns an ErrNoTray where no panel is.
+func Run(ctx context.Context, o Options) error {
+	bus, err := openDesktop(ctx, o.WaitForTray, o.Log)
+	if err != nil || ctx.Err() != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	host := &systrayHost{clicks: make(chan slot, clickBacklog), opened: make(chan struct{}, 1)}
+	t := newTray(o, host.clicks, host.opened)
+	first := t.model.menu(time.Now())
+	t.offered = first
+	t.painter = newPainter(host.show, first)
+	t.notifier = newNotifier(bus.notify, bus.actions, o.Log)
+	built, finished := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(finished)
+		select {
+		case <-built:
+		case <-ctx.Done():
+			return
+		}
+		t.work.Go(func() { bus.keep(ctx) })
+		host.forward(ctx.Done(), &t.work)
+		t.run(ctx)
+		cancel()
+		t.work.Wait()
+	}()
+	runSystray(func() {
+		host.build(first)
+		close(built)
+	}, finished)
+	return nil
+}

@@ -1,0 +1,138 @@
+//go:build !darwin || cgo
+
+package tray
+
+import (
+	"strings"
+	"sync"
+
+	"fyne.io/systray"
+)
+
+// systrayHost shows the menu with package systray. One exists in a process.
+type systrayHost struct {
+	items  [slotCount]*systray.MenuItem
+	shown  menu
+	clicks chan slot
+	opened chan struct{} // the menu was opened
+}
+
+// build makes all items; systray calls it once.
+func (h *systrayHost) build(first menu) {
+	systray.SetIcon(first.Icon.Tray())
+	systray.SetTooltip(first.Tooltip)
+	for s := range slot(slotCount) {
+		it := first.Items[s]
+		title := escapeLabel(it.Title)
+		parent := h.items[slotConnect]
+		switch child := s.isConfig() || s == slotMore; {
+		case child && s.checkable():
+			h.items[s] = parent.AddSubMenuItemCheckbox(title, "", it.Checked)
+		case child:
+			h.items[s] = parent.AddSubMenuItem(title, "")
+		case s.checkable():
+			h.items[s] = systray.AddMenuItemCheckbox(title, "", it.Checked)
+		default:
+			h.items[s] = systray.AddMenuItem(title, "")
+		}
+		if !it.Enabled {
+			h.items[s].Disable()
+		}
+		if !it.Visible {
+			h.items[s].Hide()
+		}
+		if s.endsGroup() {
+			systray.AddSeparator()
+		}
+	}
+	h.shown = first
+}
+
+// forward passes clicks on until done is closed. systray drops a click that
+// nobody waits for, hence a goroutine for each item and a buffer behind them.
+func (h *systrayHost) forward(done <-chan struct{}, wait *sync.WaitGroup) {
+	for s, it := range h.items {
+		wait.Go(func() {
+			for {
+				select {
+				case _, ok := <-it.ClickedCh:
+					if !ok {
+						return
+					}
+					select {
+					case h.clicks <- slot(s):
+					default: // nobody clicks that often
+					}
+				case <-done:
+					return
+				}
+			}
+		})
+	}
+	wait.Go(func() {
+		for {
+			select {
+			case <-systray.TrayOpenedCh:
+				select {
+				case h.opened <- struct{}{}:
+				default: // it is known already
+				}
+			case <-done:
+				return
+			}
+		}
+	})
+}
+
+// show makes the differences to what is shown visible. Only one goroutine may
+// call it.
+func (h *systrayHost) show(next menu) {
+	if next.Icon != h.shown.Icon {
+		systray.SetIcon(next.Icon.Tray())
+	}
+	if next.Tooltip != h.shown.Tooltip {
+		systray.SetTooltip(next.Tooltip)
+	}
+	for s := range slot(slotCount) {
+		have, want := h.shown.Items[s], next.Items[s]
+		it := h.items[s]
+		if want.Visible && want.Title != have.Title {
+			it.SetTitle(escapeLabel(want.Title))
+		}
+		if want.Checked != have.Checked {
+			if want.Checked {
+				it.Check()
+			} else {
+				it.Uncheck()
+			}
+		}
+		if want.Enabled != have.Enabled {
+			if want.Enabled {
+				it.Enable()
+			} else {
+				it.Disable()
+			}
+		}
+		// Last, so that a row appears with its new text.
+		if want.Visible != have.Visible {
+			if want.Visible {
+				it.Show()
+			} else {
+				it.Hide()
+			}
+		}
+		if !want.Visible {
+			next.Items[s].Title = have.Title // what the hidden item still says
+		}
+	}
+	h.shown = next
+}
+
+// escapeLabel keeps a label from naming a key: the character after the marker
+// would be underlined and the marker lost.
+func escapeLabel(title string) string {
+	if mnemonic == "" {
+		return title
+	}
+	return strings.ReplaceAll(title, mnemonic, mnemonic+mnemonic)
+}
