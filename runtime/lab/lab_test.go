@@ -251,6 +251,41 @@ func TestKinds(t *testing.T) {
 	}
 }
 
+// TestEnd closes connections from the site's side: the application must learn of
+// it at once, since many answers end with their connection.
+func TestEnd(t *testing.T) {
+	site, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = site.Close() })
+	go func() {
+		for {
+			conn, err := site.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				_, _ = conn.Read(make([]byte, 16))
+				_, _ = io.WriteString(conn, "bye")
+				_ = conn.Close()
+			}()
+		}
+	}()
+	l := newLab(t)
+	for _, kind := range Kinds() {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			conn := connect(t, client(t, addServer(t, l, "server "+string(kind), kind)), site.Addr().String())
+			_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+			_, _ = io.WriteString(conn, "hello")
+			if got, err := io.ReadAll(conn); err != nil || string(got) != "bye" {
+				t.Errorf("%q, %v", got, err)
+			}
+		})
+	}
+}
+
 // TestOrigin visits the pages without a proxy.
 func TestOrigin(t *testing.T) {
 	o := newLab(t).Origin()

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"runtime"
 	"strconv"
 
 	"github.com/xrat-tray/xrat/runtime/link"
@@ -28,15 +29,18 @@ func (in Inbound) GoString() string { return fmt.Sprintf("xray.Inbound{Address:%
 // alone, which ends a connection when the application or the server does, and
 // TCP keep-alive finds peers that vanished; so the core need not guess from
 // silence. Its own defaults cut an idle SSH session after 300 s, and a half-closed
-// connection after 1 s, while the server may still be working on its answer.
+// connection after 5 s, while the server may still be working on its answer.
 const (
 	handshakeLimit = 60
 	idleLimit      = 24 * 60 * 60
 	// downlinkOnlyLimit is for silence after the application has sent its last
 	// byte (half-close).
 	downlinkOnlyLimit = 10 * 60
-	// uplinkOnlyLimit is for silence after the server has sent its last byte.
-	uplinkOnlyLimit = 30
+	// uplinkOnlyLimit is for silence after the server has sent its last byte. The
+	// core cannot tell the application of that end but by closing the connection,
+	// and does so after this time: more than none is how long every answer that
+	// ends with its connection would hang.
+	uplinkOnlyLimit = 0
 )
 
 // The shape of the configuration: the few fields that we use of those that the
@@ -57,14 +61,6 @@ type (
 		Network     string   `json:"network"`
 		OutboundTag string   `json:"outboundTag"`
 	}
-	loopbackConfig struct {
-		Tag      string           `json:"tag"`
-		Protocol string           `json:"protocol"`
-		Settings loopbackSettings `json:"settings"`
-	}
-	loopbackSettings struct {
-		InboundTag string `json:"inboundTag"`
-	}
 	logConfig struct {
 		Level  string `json:"loglevel"`
 		Access string `json:"access"`
@@ -83,7 +79,7 @@ type (
 		Listen   string         `json:"listen"` // omitted, the core binds every address
 		Port     int            `json:"port"`
 		Protocol string         `json:"protocol"`
-		Settings socksConfig    `json:"settings"`
+		Settings any            `json:"settings"`
 		Sniffing sniffingConfig `json:"sniffing"`
 	}
 	socksConfig struct {
@@ -91,6 +87,25 @@ type (
 		Accounts []accountConfig `json:"accounts"`
 		UDP      bool            `json:"udp"`
 		IP       string          `json:"ip"` // where UDP associations are told to send
+	}
+	trojanInboundConfig struct {
+		Clients []trojanClientConfig `json:"clients"`
+	}
+	trojanClientConfig struct {
+		Password string `json:"password"`
+	}
+	trojanOutboundConfig struct {
+		Tag      string                 `json:"tag"`
+		Protocol string                 `json:"protocol"`
+		Settings trojanOutboundSettings `json:"settings"`
+	}
+	trojanOutboundSettings struct {
+		Servers []trojanServerConfig `json:"servers"`
+	}
+	trojanServerConfig struct {
+		Address  string `json:"address"`
+		Port     int    `json:"port"`
+		Password string `json:"password"`
 	}
 	accountConfig struct {
 		User     string `json:"user"`
@@ -139,7 +154,7 @@ func configure(l link.Link, in Inbound) (config []byte, secrets []string, err er
 		Outbounds: []json.RawMessage{outbound},
 	}
 	if needsDetour(l.Protocol) {
-		if err := full.addDetour(); err != nil {
+		if err := full.addDetour(port, in.Password); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -153,6 +168,9 @@ func configure(l link.Link, in Inbound) (config []byte, secrets []string, err er
 const (
 	inboundTag = "in"
 	detourTag  = "detour"
+	// detourHost is where a core listens for itself, on the port of its inbound:
+	// an address of the loopback network that nobody else uses.
+	detourHost = "127.0.0.2"
 )
 
 // needsDetour tells whether the outbound of a protocol must not read the
@@ -161,20 +179,29 @@ const (
 // read (common/buf, TimeoutWrapperReader), and the outbounds of these protocols
 // send that to their server, which takes it for the end of the data: whoever
 // waits for the server's greeting, as SSH and SMTP do, or is slow, gets nothing.
+// macOS has no loopback address but one; there it stays as it is.
 func needsDetour(p link.Protocol) bool {
-	return p == link.ProtocolVMess || p == link.ProtocolShadowsocks
+	return runtime.GOOS != "darwin" && (p == link.ProtocolVMess || p == link.ProtocolShadowsocks)
 }
 
-// addDetour sends TCP through the core's loopback outbound, which dispatches it
-// anew, over a pipe that reports silence as what it is. UDP goes straight: the
-// loopback would send all datagrams of an association to its first destination.
-// The first outbound stays the server's, which is also the default.
-func (c *coreConfig) addDetour() error {
-	loopback, err := json.Marshal(loopbackConfig{Tag: detourTag, Protocol: "loopback", Settings: loopbackSettings{InboundTag: detourTag}})
+// addDetour has the core carry TCP through itself, out by Trojan and in again:
+// the Trojan outbound copes with an empty read, the Trojan inbound's reader does
+// not make any, and both pass on the end of a connection (the core's loopback
+// outbound does not). UDP goes straight. The first outbound stays the server's,
+// which is also the default.
+func (c *coreConfig) addDetour(port int, password string) error {
+	outbound, err := json.Marshal(trojanOutboundConfig{
+		Tag: detourTag, Protocol: "trojan",
+		Settings: trojanOutboundSettings{Servers: []trojanServerConfig{{Address: detourHost, Port: port, Password: password}}},
+	})
 	if err != nil {
 		return fmt.Errorf("writing the core's configuration: %w", err)
 	}
-	c.Outbounds = append(c.Outbounds, loopback)
+	c.Inbounds = append(c.Inbounds, inboundConfig{
+		Tag: detourTag, Listen: detourHost, Port: port, Protocol: "trojan",
+		Settings: trojanInboundConfig{Clients: []trojanClientConfig{{Password: password}}},
+	})
+	c.Outbounds = append(c.Outbounds, outbound)
 	c.Routing = &routingConfig{Rules: []ruleConfig{{InboundTag: []string{inboundTag}, Network: "tcp", OutboundTag: detourTag}}}
 	return nil
 }
@@ -207,6 +234,13 @@ func freePort() (int, error) {
 			return 0, fmt.Errorf("finding a free port for the core: %w", err)
 		}
 		port := tcp.Addr().(*net.TCPAddr).Port
+		if detour, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.ParseIP(detourHost), Port: port}); err == nil {
+			_ = detour.Close()
+		} else if runtime.GOOS != "darwin" {
+			_ = tcp.Close()
+			last = err
+			continue
+		}
 		udp, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
 		if err == nil {
 			_ = udp.Close()

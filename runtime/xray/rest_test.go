@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/xrat-tray/xrat/runtime/link"
 )
 
 func TestLocate(t *testing.T) {
@@ -82,7 +84,7 @@ func TestConfigure(t *testing.T) {
 		t.Errorf("sections %s", got)
 	}
 	port := in.Address[strings.LastIndexByte(in.Address, ':')+1:]
-	want := fmt.Sprintf(`[{"listen":"127.0.0.1","port":%s,"protocol":"socks","settings":{"auth":"password",`+
+	want := fmt.Sprintf(`[{"tag":"in","listen":"127.0.0.1","port":%s,"protocol":"socks","settings":{"auth":"password",`+
 		`"accounts":[{"user":%q,"pass":%q}],"udp":true,"ip":"127.0.0.1"},"sniffing":{"enabled":false}}]`, port, in.User, in.Password)
 	if got := string(config["inbounds"]); got != want {
 		t.Errorf("inbounds %s\nwant     %s", got, want)
@@ -98,6 +100,34 @@ func TestConfigure(t *testing.T) {
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
 		if shown := fmt.Sprintf(verb, in) + fmt.Sprintf(verb, &in); strings.Contains(shown, in.Password) || strings.Contains(shown, in.User) {
 			t.Errorf("%s shows a secret: %s", verb, shown)
+		}
+	}
+}
+
+// TestDetour makes sure that what leads through the core a second time is on
+// loopback, behind a password, and for TCP alone.
+func TestDetour(t *testing.T) {
+	in, err := newInbound()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := link.Parse("ss://aes-128-gcm:password@127.0.0.1:9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _, err := configure(server, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := in.Address[strings.LastIndexByte(in.Address, ':')+1:]
+	for _, want := range []string{
+		`{"tag":"detour","listen":"127.0.0.2","port":` + port + `,"protocol":"trojan","settings":{"clients":[{"password":"` + in.Password + `"}]}`,
+		`{"tag":"detour","protocol":"trojan","settings":{"servers":[{"address":"127.0.0.2","port":` + port + `,"password":"` + in.Password + `"}]}}`,
+		`"routing":{"rules":[{"inboundTag":["in"],"network":"tcp","outboundTag":"detour"}]}`,
+		`"outbounds":[{"protocol":"shadowsocks"`, // the default stays the server's
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("%s is not in %s", want, text)
 		}
 	}
 }

@@ -21,17 +21,20 @@ type socket struct {
 }
 
 // judge compares the sockets that were seen with the plan: TCP and UDP on
-// planned, by the process alone. strict forbids further UDP sockets; a core that
+// planned, by the process alone, and perhaps TCP on the detour. strict forbids further UDP sockets; a core that
 // has served may have some for its way out.
 func judge(seen []socket, planned netip.AddrPort, strict bool) error {
 	missing := map[string]bool{"tcp": true, "udp": true}
 	for _, s := range seen {
 		address := netip.AddrPortFrom(s.address.Addr().Unmap(), s.address.Port())
 		onPlan := address == planned
+		isDetour := s.network == "tcp" && address.Port() == planned.Port() && address.Addr().String() == detourHost
 		shadows := address.Port() == planned.Port() && address.Addr().IsUnspecified()
 		switch {
 		case s.own && onPlan:
 			delete(missing, s.network)
+		case s.own && isDetour:
+			// where a core may listen for itself
 		case s.own && (s.network == "tcp" || strict):
 			return fmt.Errorf("%w: %s %s", errUnplanned, s.network, address)
 		case !s.own && (onPlan || shadows && s.network == "tcp"):
