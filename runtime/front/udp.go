@@ -12,6 +12,9 @@ import (
 )
 
 const (
+	// admissionTime is how long the core may take, after it has answered for an association, until it lets datagrams in
+	// (it adds the address to its filter after the answer). Earlier ones are lost.
+	admissionTime = 5 * time.Millisecond
 	// associateTimeout bounds the core's part of the set-up, which takes it well under a millisecond.
 	associateTimeout = 3 * time.Second
 	// lateReplies is how long the path over an earlier core stays open after its last datagram.
@@ -209,6 +212,7 @@ func (a *association) open() (*path, error) {
 		}
 		return nil, err
 	}
+	time.Sleep(admissionTime)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	p.udp = udp

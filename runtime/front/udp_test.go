@@ -191,3 +191,25 @@ func TestUDPStrangersAndFragments(t *testing.T) {
 		t.Errorf("%d bytes went up, not only ours", got)
 	}
 }
+
+// The core lets datagrams in from an address a moment after it has answered for
+// the first association; a datagram must not be sent before.
+func TestUDPFirstDatagramArrives(t *testing.T) {
+	dest := udpEcho(t)
+	lost := 0
+	const cores = 20
+	for range cores {
+		k := startRealCore(t)
+		f := openFront(t, nil)
+		f.SetTarget(k.target(1))
+		socks, _ := f.Addresses()
+		u := associateWith(t, socks)
+		u.send(t, dest, "first")
+		if _, ok := u.receive(t, time.Second); !ok {
+			lost++
+		}
+	}
+	if lost > 0 {
+		t.Errorf("%d of %d first datagrams were lost", lost, cores)
+	}
+}
