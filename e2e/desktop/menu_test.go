@@ -1,0 +1,325 @@
+//go:build linux
+
+package desktop
+
+import (
+	"bytes"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"math"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+
+	"github.com/xrat-tray/xrat/assets"
+)
+
+// entry is one item of the menu as the panel gets it.
+type entry struct {
+	Label                                string
+	Visible, Enabled, Checked, Separator bool
+	Children                             []entry
+}
+
+// layout is an item as com.canonical.dbusmenu sends it.
+type layout struct {
+	ID         int32
+	Properties map[string]dbus.Variant
+	Children   []dbus.Variant
+}
+
+// item is the bus name of the tray's icon, "" when the panel has none.
+func (d *desk) item() string {
+	v, err := d.conn.Object("org.kde.StatusNotifierWatcher", "/StatusNotifierWatcher").
+		GetProperty("org.kde.StatusNotifierWatcher.RegisteredStatusNotifierItems")
+	if err != nil {
+		return ""
+	}
+	items, _ := v.Value().([]string)
+	if len(items) != 1 {
+		return ""
+	}
+	name, _, _ := strings.Cut(items[0], "/")
+	return name
+}
+
+// menu reads the whole menu.
+func (d *desk) menu() []entry {
+	name := d.item()
+	if name == "" {
+		return nil
+	}
+	var revision uint32
+	var root layout
+	err := d.conn.Object(name, "/StatusNotifierItem/menu").
+		Call("com.canonical.dbusmenu.GetLayout", 0, int32(0), int32(-1), []string{}).Store(&revision, &root)
+	if err != nil {
+		return nil
+	}
+	return root.entries()
+}
+
+func (l layout) entries() []entry {
+	var all []entry
+	for _, child := range l.Children {
+		var c layout
+		if dbus.Store([]any{child.Value()}, &c) != nil {
+			continue
+		}
+		e := entry{Visible: true, Enabled: true, Children: c.entries()}
+		for name, v := range c.Properties {
+			switch value := v.Value().(type) {
+			case string:
+				if name == "label" {
+					e.Label = strings.ReplaceAll(value, "__", "_")
+				}
+				e.Separator = e.Separator || name == "type" && value == "separator"
+			case bool:
+				switch name {
+				case "visible":
+					e.Visible = value
+				case "enabled":
+					e.Enabled = value
+				}
+			case int32:
+				e.Checked = e.Checked || name == "toggle-state" && value == 1
+			}
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+// visible are the entries that are shown.
+func visible(all []entry) []entry {
+	var shown []entry
+	for _, e := range all {
+		if e.Visible {
+			shown = append(shown, e)
+		}
+	}
+	return shown
+}
+
+// find returns the first visible entry whose label begins so.
+func find(all []entry, label string) (entry, bool) {
+	for _, e := range visible(all) {
+		if strings.HasPrefix(e.Label, label) {
+			return e, true
+		}
+	}
+	return entry{}, false
+}
+
+// header is the first line of the menu.
+func (d *desk) header() string {
+	if m := visible(d.menu()); len(m) > 0 {
+		return m[0].Label
+	}
+	return ""
+}
+
+// awaitHeader waits until the menu's first line begins so.
+func (d *desk) awaitHeader(want string) {
+	d.t.Helper()
+	d.wait(fmt.Sprintf("the header %q", want), func() bool { return strings.HasPrefix(d.header(), want) })
+}
+
+// awaitEntry waits for an entry in the menu.
+func (d *desk) awaitEntry(label string, good func(entry) bool) {
+	d.t.Helper()
+	d.wait(fmt.Sprintf("the entry %q", label), func() bool {
+		e, found := find(d.menu(), label)
+		return found && good(e)
+	})
+}
+
+// The place of the icon in the panel: its middle, and its size when drawn.
+const iconX, iconY, iconSize = 12, 16, 22
+
+// awaitIcon waits until the icon on the screen is that of a state: in the
+// colours of which it consists, within what scaling does to them.
+func (d *desk) awaitIcon(want assets.Icon) {
+	d.t.Helper()
+	d.wait(fmt.Sprintf("the icon %q on the screen", want), func() bool {
+		// The pointer would light up what is below it.
+		d.run("xdotool", "mousemove", fmt.Sprint(screenWidth-1), fmt.Sprint(screenHeight-1))
+		return d.iconOnScreen() == want
+	})
+}
+
+// iconOnScreen is the icon that is most like what the panel shows, "" for none.
+func (d *desk) iconOnScreen() assets.Icon {
+	d.t.Helper()
+	file := d.path("icon.png")
+	d.ok("import", "-window", "root", "-crop", fmt.Sprintf("%dx%d+%d+%d", iconSize, iconSize, iconX-iconSize/2, iconY-iconSize/2), "+repage", file)
+	content, err := os.ReadFile(file)
+	must(d.t, err)
+	shown, err := png.Decode(bytes.NewReader(content))
+	must(d.t, err)
+	best, least := assets.Icon(""), 0.1
+	for _, icon := range assets.Icons() {
+		picture, err := png.Decode(bytes.NewReader(icon.Tray()))
+		must(d.t, err)
+		if difference := unlike(shown, picture); difference < least {
+			best, least = icon, difference
+		}
+	}
+	return best
+}
+
+// unlike compares what is shown with a picture laid over the panel's colour, part
+// by part: 0 is the same.
+func unlike(shown, picture image.Image) float64 {
+	const parts = 11 // on each side
+	panel := shown.At(shown.Bounds().Min.X, shown.Bounds().Min.Y)
+	var sum float64
+	for i := range parts * parts {
+		have, want := mean(shown, panel, i%parts, i/parts, parts), mean(picture, panel, i%parts, i/parts, parts)
+		for c := range have {
+			sum += math.Abs(have[c]-want[c]) / 3
+		}
+	}
+	return sum / (parts * parts)
+}
+
+// mean is the colour of one part of a picture that lies over a background.
+func mean(picture image.Image, background color.Color, column, row, parts int) (sum [3]float64) {
+	b := picture.Bounds()
+	under := [3]uint32{}
+	under[0], under[1], under[2], _ = background.RGBA()
+	n := 0.0
+	for y := row * b.Dy() / parts; y < (row+1)*b.Dy()/parts; y++ {
+		for x := column * b.Dx() / parts; x < (column+1)*b.Dx()/parts; x++ {
+			r, g, bl, a := picture.At(b.Min.X+x, b.Min.Y+y).RGBA()
+			for c, over := range [3]uint32{r, g, bl} {
+				sum[c] += (float64(over) + float64(under[c])*float64(0xffff-a)/0xffff) / 0xffff
+			}
+			n++
+		}
+	}
+	for c := range sum {
+		sum[c] /= n
+	}
+	return sum
+}
+
+// window is a menu on the screen.
+type window struct{ x, y, width, height int }
+
+var windowLine = regexp.MustCompile(`(0x[0-9a-f]+) .*?(\d+)x(\d+)\+-?\d+\+-?\d+\s+\+(-?\d+)\+(-?\d+)`)
+
+// menus are the open menus from the left.
+func (d *desk) menus() []window {
+	d.t.Helper()
+	var found []window
+	for _, line := range strings.Split(d.ok("xwininfo", "-root", "-tree"), "\n") {
+		m := windowLine.FindStringSubmatch(line)
+		if m == nil || !strings.Contains(line, "xfce4-panel") && !strings.Contains(line, "wrapper") {
+			continue
+		}
+		var n [4]int
+		for i := range n {
+			n[i], _ = strconv.Atoi(m[i+2])
+		}
+		w := window{n[2], n[3], n[0], n[1]}
+		if w.height < 60 || w.width < 60 || w.x < 0 || w.y < 0 {
+			continue
+		}
+		if strings.Contains(d.run("xwininfo", "-id", m[1]).out, "IsViewable") {
+			found = append(found, w)
+		}
+	}
+	for i := range found {
+		for j := i + 1; j < len(found); j++ {
+			if found[j].x < found[i].x {
+				found[i], found[j] = found[j], found[i]
+			}
+		}
+	}
+	return found
+}
+
+// openMenu clicks the icon and returns where its menu is.
+func (d *desk) openMenu() window {
+	d.t.Helper()
+	for range 3 { // the panel may have put the icon there this moment
+		d.ok("xdotool", "mousemove", fmt.Sprint(iconX), fmt.Sprint(iconY), "sleep", "0.1", "click", "1")
+		for range 50 {
+			if m := d.menus(); len(m) == 1 {
+				time.Sleep(200 * time.Millisecond) // it does not take a click at once
+				return m[0]
+			}
+			time.Sleep(30 * time.Millisecond)
+		}
+	}
+	d.failed("opening the menu")
+	return window{}
+}
+
+// closeMenu closes what is open.
+func (d *desk) closeMenu() {
+	d.t.Helper()
+	d.wait("closing the menu", func() bool {
+		if len(d.menus()) == 0 {
+			return true
+		}
+		d.ok("xdotool", "key", "Escape", "sleep", "0.1")
+		return false
+	})
+}
+
+// point is where an entry of an open menu is: the entries share its height but
+// for the lines between them, which are a few pixels each.
+func (w window) point(entries []entry, label string) (x, y int, found bool) {
+	const line = 2.0
+	shown := visible(entries)
+	rows, lines, above, linesAbove := 0, 0, 0, 0
+	for _, e := range shown {
+		switch {
+		case e.Separator:
+			lines++
+		default:
+			if !found && strings.HasPrefix(e.Label, label) {
+				found, above, linesAbove = true, rows, lines
+			}
+			rows++
+		}
+	}
+	row := (float64(w.height) - line*float64(lines)) / float64(rows)
+	return w.x + 60, w.y + int((float64(above)+.5)*row+line*float64(linesAbove)), found
+}
+
+// choose opens the menu and clicks an entry, or with two labels one of a submenu.
+func (d *desk) choose(labels ...string) {
+	d.t.Helper()
+	w := d.openMenu()
+	entries := d.menu()
+	x, y, found := w.point(entries, labels[0])
+	if !found {
+		d.t.Fatalf("the menu has no entry %q: %+v", labels[0], visible(entries))
+	}
+	if len(labels) == 1 {
+		d.ok("xdotool", "mousemove", fmt.Sprint(x), fmt.Sprint(y), "sleep", "0.2", "click", "1")
+		return
+	}
+	parent, _ := find(entries, labels[0])
+	d.ok("xdotool", "mousemove", fmt.Sprint(x), fmt.Sprint(y))
+	var open []window
+	d.wait("the submenu", func() bool { open = d.menus(); return len(open) == 2 })
+	time.Sleep(200 * time.Millisecond)
+	sub, subY, found := open[1].point(parent.Children, labels[1])
+	if !found {
+		d.t.Fatalf("the submenu has no entry %q: %+v", labels[1], visible(parent.Children))
+	}
+	// Along the row first, as a hand does: leaving it would close the submenu.
+	d.ok("xdotool", "mousemove", fmt.Sprint(sub), fmt.Sprint(y), "sleep", "0.1", "mousemove", fmt.Sprint(sub), fmt.Sprint(subY), "sleep", "0.3")
+	d.shot(strings.ReplaceAll(d.t.Name(), "/", "-") + "-choosing")
+	d.ok("xdotool", "click", "1")
+}
