@@ -4,18 +4,16 @@ package assets
 
 import _ "embed"
 
-// Panels ask for 16 to 24 pixels, on dense screens for twice as many, and make
-// one picture fit: this size is the double of the most usual one.
 var (
-	//go:embed icons/hicolor/48x48/apps/xrat-disconnected.png
+	//go:embed icons/disconnected.png
 	disconnected []byte
-	//go:embed icons/hicolor/48x48/apps/xrat-connecting.png
+	//go:embed icons/connecting.png
 	connecting []byte
-	//go:embed icons/hicolor/48x48/apps/xrat-connected.png
+	//go:embed icons/connected.png
 	connected []byte
-	//go:embed icons/hicolor/48x48/apps/xrat-degraded.png
+	//go:embed icons/degraded.png
 	degraded []byte
-	//go:embed icons/hicolor/48x48/apps/xrat-failed.png
+	//go:embed icons/failed.png
 	failed []byte
 )
 

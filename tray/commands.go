@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xrat-tray/xrat/assets"
 	"github.com/xrat-tray/xrat/daemon/ipc"
 )
 
@@ -105,13 +106,13 @@ func (t *tray) failed(err error) {
 		text = "the daemon took too long; see Open logs"
 	}
 	t.model.notice = text
-	t.answer("This did not work", text)
+	t.answer(assets.Degraded, "This did not work", text)
 }
 
 // answer tells what became of a command, where the menu cannot: it has closed.
-func (t *tray) answer(title, body string) {
+func (t *tray) answer(icon assets.Icon, title, body string) {
 	if t.model.notifications {
-		t.notifier.send(notification{Subject: subjectAnswer, Title: title, Body: clean(body, 2*textWidth)})
+		t.notifier.send(notification{Subject: subjectAnswer, Icon: icon, Title: title, Body: clean(body, 2*textWidth)})
 	}
 }
 
@@ -212,7 +213,7 @@ func (t *tray) copySettings(ctx context.Context) {
 		err := writeClipboard(ctx, text)
 		return func() {
 			if t.failed(err); err == nil {
-				t.answer("Proxy settings copied", "Paste them into a terminal; they hold for programs started there.")
+				t.answer(assets.Connected, "Proxy settings copied", "Paste them into a terminal; they hold for programs started there.")
 			}
 		}
 	})
@@ -248,7 +249,8 @@ func (t *tray) importClipboard(ctx context.Context) {
 		return func() {
 			t.model.pending = idle
 			if t.failed(err); err == nil {
-				t.answer(imported(payload))
+				title, body := imported(payload)
+				t.answer(assets.Connected, title, body)
 			}
 		}
 	})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/xrat-tray/xrat/assets"
 	"github.com/xrat-tray/xrat/daemon/ipc"
 )
 
@@ -19,6 +20,7 @@ const (
 // its place on the screen.
 type notification struct {
 	Subject     subject
+	Icon        assets.Icon
 	Title, Body string
 	Actions     []action
 }
@@ -78,8 +80,8 @@ func (i *incidents) observe(n news) verdict {
 		if i.wanted && i.trouble != lost {
 			i.trouble = lost
 			return verdict{grace: lossGrace, note: &notification{
-				Title: "Connection lost",
-				Body:  "The daemon has ended. Choose \"Daemon not running · Start\" in the menu to connect again.",
+				Icon: assets.Failed, Title: "Connection lost",
+				Body: "The daemon has ended. Choose \"Daemon not running · Start\" in the menu to connect again.",
 			}}
 		}
 	}
@@ -105,20 +107,20 @@ func (i *incidents) state(s ipc.StatusPayload) verdict {
 	case s.State == ipc.StateFailed && i.trouble != lost:
 		i.trouble = lost
 		return verdict{grace: lossGrace, note: &notification{
-			Title: "Connection lost",
-			Body:  sentence("No server works; xrat keeps trying.", clean(s.Message, textWidth)),
+			Icon: assets.Failed, Title: "Connection lost",
+			Body: sentence("No server works; xrat keeps trying.", clean(s.Message, textWidth)),
 		}}
 	case s.State == ipc.StateDegraded && s.Attempts > 0 && trigger != nil && *trigger != ipc.TriggerManual && i.trouble == well:
 		i.trouble = stuck
 		return verdict{note: &notification{
-			Title: "No working server found",
-			Body:  sentence(fmt.Sprintf("Staying on %s and trying again.", sessionName(s)), clean(s.Message, textWidth)),
+			Icon: assets.Degraded, Title: "No working server found",
+			Body: sentence(fmt.Sprintf("Staying on %s and trying again.", sessionName(s)), detail(s.Message)),
 		}}
 	case s.State == ipc.StateConnected && i.trouble != well:
 		i.trouble = well
 		return verdict{over: true, note: &notification{
-			Title: "Connected again",
-			Body:  join(sessionName(s), milliseconds(latency(s))),
+			Icon: assets.Connected, Title: "Connected again",
+			Body: join(sessionName(s), milliseconds(latency(s))),
 		}}
 	}
 	return verdict{}
@@ -127,6 +129,7 @@ func (i *incidents) state(s ipc.StatusPayload) verdict {
 // rotationNote says from where, to where and why.
 func rotationNote(r *ipc.RotationPayload) *notification {
 	return &notification{
+		Icon:  assets.Connected,
 		Title: "Switched to " + clean(r.ToConfigName, nameWidth),
 		Body:  sentence(fmt.Sprintf("%s: %s.", clean(r.FromConfigName, nameWidth), why(r)), detail(r.Reason)),
 		Actions: []action{

@@ -194,7 +194,7 @@ func (m *model) explanation() string {
 			text = m.status.Warnings[0]
 		}
 	}
-	return clean(text, textWidth)
+	return clean(text, rowWidth)
 }
 
 // facts are the rows that tell of the session.

@@ -8,8 +8,6 @@ import (
 
 	"github.com/gen2brain/beeep"
 	"github.com/rs/zerolog"
-
-	"github.com/xrat-tray/xrat/assets"
 )
 
 // notifyTime bounds one notification: its server may be slow, or hang.
@@ -26,7 +24,7 @@ type notifier struct {
 	// subject.
 	rich func(context.Context, notification) error
 	// plain sends one that does not.
-	plain   func(title, body string) error
+	plain   func(notification) error
 	queue   map[subject]chan notification
 	actions chan string // the keys of actions that the user chose
 	log     zerolog.Logger
@@ -70,7 +68,7 @@ func (n *notifier) deliver(ctx context.Context, note notification) {
 	defer cancel()
 	err := n.rich(bounding, note)
 	if errors.Is(err, errNoServer) {
-		err = bounded(ctx, notifyTime, func() error { return n.plain(note.Title, note.Body) })
+		err = bounded(ctx, notifyTime, func() error { return n.plain(note) })
 	}
 	if err != nil {
 		n.log.Warn().Err(err).Str("title", note.Title).Msg("sending a notification")
@@ -78,9 +76,9 @@ func (n *notifier) deliver(ctx context.Context, note notification) {
 }
 
 // plainNotification leaves everything to beeep, which knows every system.
-func plainNotification(title, body string) error {
+func plainNotification(n notification) error {
 	beeep.AppName = "xrat"
 	// Whether the server reads markup is not known here.
-	body = strings.NewReplacer("<", "‹", ">", "›", "&", "＆").Replace(body)
-	return beeep.Notify(title, body, assets.Connected.Tray())
+	body := strings.NewReplacer("<", "‹", ">", "›", "&", "＆").Replace(n.Body)
+	return beeep.Notify(n.Title, body, n.Icon.Tray())
 }

@@ -3,14 +3,20 @@
 package tray
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"html"
+	"image"
+	"image/draw"
+	"image/png"
 	"slices"
 	"sync"
 
 	"github.com/godbus/dbus/v5"
 	"github.com/rs/zerolog"
+
+	"github.com/xrat-tray/xrat/assets"
 )
 
 // The names of the Desktop Notifications Specification.
@@ -66,10 +72,13 @@ func (s *notificationServer) send(ctx context.Context, n notification) error {
 	replaces := s.ids[n.Subject]
 	s.mu.Unlock()
 	hints := map[string]dbus.Variant{"desktop-entry": dbus.MakeVariant("xrat-tray"), "category": dbus.MakeVariant("network")}
+	if picture, ok := imageData(n.Icon); ok {
+		hints["image-data"] = picture
+	}
 	const serversChoice = int32(-1) // of how long it is shown
 	var id uint32
 	err = s.conn.Object(notificationsName, notificationsPath).CallWithContext(ctx, notificationsName+".Notify", 0,
-		"xrat", replaces, "xrat-connected", n.Title, body, actions, hints, serversChoice).Store(&id)
+		"xrat", replaces, "", n.Title, body, actions, hints, serversChoice).Store(&id)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNoServer, err)
 	}
@@ -77,6 +86,25 @@ func (s *notificationServer) send(ctx context.Context, n notification) error {
 	s.ids[n.Subject] = id
 	s.mu.Unlock()
 	return nil
+}
+
+// imageData is an icon as the hint of that name wants it: width, height, bytes
+// in a row, whether there is transparency, bits of a sample, samples, and the
+// samples from the top left.
+func imageData(icon assets.Icon) (dbus.Variant, bool) {
+	decoded, err := png.Decode(bytes.NewReader(icon.Tray()))
+	if err != nil {
+		return dbus.Variant{}, false
+	}
+	b := decoded.Bounds()
+	picture := image.NewNRGBA(b)
+	draw.Draw(picture, b, decoded, b.Min, draw.Src)
+	return dbus.MakeVariant(struct {
+		Width, Height, Stride int32
+		Alpha                 bool
+		Bits, Channels        int32
+		Samples               []byte
+	}{int32(b.Dx()), int32(b.Dy()), int32(picture.Stride), true, 8, 4, picture.Pix}), true
 }
 
 // capable asks the server, once in its life, what it can do.

@@ -8,10 +8,12 @@ import (
 	"unicode/utf8"
 )
 
-// How many characters of a name and of a sentence are shown.
+// How many characters are shown of a name, in a row of the menu, and of a
+// sentence in a notification.
 const (
 	nameWidth = 40
-	textWidth = 90
+	rowWidth  = 60
+	textWidth = 120
 )
 
 // clean makes one short line of a text, which may come from strangers: names of

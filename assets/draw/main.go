@@ -20,6 +20,10 @@ var (
 	icoSizes = []int{16, 20, 24, 32, 48}
 )
 
+// traySize is the one size that the tray hands to panels, which make it fit: they
+// ask for 16 to 24 pixels, on dense screens for twice as many.
+const traySize = 48
+
 func main() {
 	out := flag.String("out", ".", "the directory to write the icons to")
 	preview := flag.String("preview", "", "a file to show all of them in")
@@ -45,6 +49,9 @@ func generate(out, preview string) error {
 		if err := os.WriteFile(filepath.Join(out, name+".ico"), icon(d), 0o644); err != nil {
 			return err
 		}
+		if err := writePNG(filepath.Join(out, name+".png"), forSystray(d.render(traySize))); err != nil {
+			return err
+		}
 	}
 	if preview == "" {
 		return nil
@@ -63,15 +70,15 @@ func writePNG(name string, img image.Image) error {
 
 // render draws in size pixels, each from many samples.
 func (d drawing) render(size int) *image.NRGBA {
-	const grid = 16 // samples along a pixel's side
+	grid := min(16, max(4, 384/size)) // samples along a pixel's side
 	img := image.NewNRGBA(image.Rect(0, 0, size, size))
 	for y := range size {
 		for x := range size {
 			var r, g, b, hits int
 			for i := range grid * grid {
 				p := point{
-					(float64(x) + (float64(i%grid)+.5)/grid) / float64(size),
-					(float64(y) + (float64(i/grid)+.5)/grid) / float64(size),
+					(float64(x) + (float64(i%grid)+.5)/float64(grid)) / float64(size),
+					(float64(y) + (float64(i/grid)+.5)/float64(grid)) / float64(size),
 				}
 				for _, l := range slices.Backward(d) {
 					if l.shape(p) {
@@ -80,8 +87,8 @@ func (d drawing) render(size int) *image.NRGBA {
 					}
 				}
 			}
-			if hits > 0 {
-				img.SetNRGBA(x, y, color.NRGBA{uint8(r / hits), uint8(g / hits), uint8(b / hits), uint8(hits * 255 / (grid * grid))})
+			if alpha := hits * 255 / (grid * grid); alpha > 0 {
+				img.SetNRGBA(x, y, color.NRGBA{uint8(r / hits), uint8(g / hits), uint8(b / hits), uint8(alpha)})
 			}
 		}
 	}

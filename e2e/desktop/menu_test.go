@@ -11,6 +11,7 @@ import (
 	"math"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -107,12 +108,19 @@ func visible(all []entry) []entry {
 	return shown
 }
 
-// find returns the first visible entry whose label begins so.
+// index finds the visible entry with a label, or else the first whose label
+// begins so; -1 is none.
+func index(shown []entry, label string) int {
+	if i := slices.IndexFunc(shown, func(e entry) bool { return e.Label == label }); i >= 0 {
+		return i
+	}
+	return slices.IndexFunc(shown, func(e entry) bool { return strings.HasPrefix(e.Label, label) })
+}
+
 func find(all []entry, label string) (entry, bool) {
-	for _, e := range visible(all) {
-		if strings.HasPrefix(e.Label, label) {
-			return e, true
-		}
+	shown := visible(all)
+	if i := index(shown, label); i >= 0 {
+		return shown[i], true
 	}
 	return entry{}, false
 }
@@ -236,13 +244,7 @@ func (d *desk) menus() []window {
 			found = append(found, w)
 		}
 	}
-	for i := range found {
-		for j := i + 1; j < len(found); j++ {
-			if found[j].x < found[i].x {
-				found[i], found[j] = found[j], found[i]
-			}
-		}
-	}
+	slices.SortFunc(found, func(a, b window) int { return a.x - b.x })
 	return found
 }
 
@@ -280,20 +282,22 @@ func (d *desk) closeMenu() {
 func (w window) point(entries []entry, label string) (x, y int, found bool) {
 	const line = 2.0
 	shown := visible(entries)
-	rows, lines, above, linesAbove := 0, 0, 0, 0
-	for _, e := range shown {
+	at := index(shown, label)
+	var rows, lines, above, linesAbove float64
+	for i, e := range shown {
 		switch {
+		case e.Separator && i < at:
+			lines, linesAbove = lines+1, linesAbove+1
 		case e.Separator:
 			lines++
+		case i < at:
+			rows, above = rows+1, above+1
 		default:
-			if !found && strings.HasPrefix(e.Label, label) {
-				found, above, linesAbove = true, rows, lines
-			}
 			rows++
 		}
 	}
-	row := (float64(w.height) - line*float64(lines)) / float64(rows)
-	return w.x + 60, w.y + int((float64(above)+.5)*row+line*float64(linesAbove)), found
+	row := (float64(w.height) - line*lines) / rows
+	return w.x + 60, w.y + int((above+.5)*row+line*linesAbove), at >= 0
 }
 
 // choose opens the menu and clicks an entry, or with two labels one of a submenu.
@@ -318,8 +322,11 @@ func (d *desk) choose(labels ...string) {
 	if !found {
 		d.t.Fatalf("the submenu has no entry %q: %+v", labels[1], visible(parent.Children))
 	}
-	// Along the row first, as a hand does: leaving it would close the submenu.
-	d.ok("xdotool", "mousemove", fmt.Sprint(sub), fmt.Sprint(y), "sleep", "0.1", "mousemove", fmt.Sprint(sub), fmt.Sprint(subY), "sleep", "0.3")
+	// Along the row first, as a hand does, since leaving it would close the
+	// submenu; and in steps, since an entry wants to see the pointer move.
+	for i, p := range [][2]int{{sub - 20, y}, {sub - 10, y}, {sub, subY - 3}, {sub + 2, subY}} {
+		d.ok("xdotool", "mousemove", fmt.Sprint(p[0]), fmt.Sprint(p[1]), "sleep", []string{"0.1", "0.3"}[i/3])
+	}
 	d.shot(strings.ReplaceAll(d.t.Name(), "/", "-") + "-choosing")
 	d.ok("xdotool", "click", "1")
 }
