@@ -177,7 +177,7 @@ func (m *model) header() (string, assets.Icon) {
 	case ipc.StateDisconnected:
 		return "Disconnected", assets.Disconnected
 	default:
-		return clean(string(m.status.State), nameWidth), assets.Degraded
+		return cmp.Or(clean(string(m.status.State), nameWidth), "Unknown state"), assets.Degraded
 	}
 }
 
@@ -187,6 +187,8 @@ func (m *model) explanation() string {
 	if text == "" && m.attachment == attached {
 		switch m.status.State {
 		case ipc.StateConnected, ipc.StateDisconnected:
+		case ipc.StateDegraded:
+			text = detail(m.status.Message) // the header tells the rest
 		default:
 			text = m.status.Message
 		}
@@ -253,14 +255,27 @@ func (m *model) commands(online bool, row func(slot, string, bool) *item) {
 	if !online {
 		return
 	}
-	for i, c := range m.configs[:min(len(m.configs), maxConfigs)] {
-		it := row(slotConfig+slot(i), join(clean(c.Name, nameWidth), health(c)), free)
-		it.Config = c.ID
-		it.Checked = m.status.Session != nil && m.status.Session.ConfigID == c.ID
+	for i, c := range m.offers() {
+		name := cmp.Or(clean(c.Name, nameWidth), fmt.Sprintf("config %d", c.ID))
+		it := row(slotConfig+slot(i), join(name, health(c)), free)
+		it.Config, it.Checked = c.ID, m.active(c)
 	}
 	if len(m.configs) > maxConfigs {
 		row(slotMore, "More: use xrat list", false)
 	}
+}
+
+func (m *model) active(c ipc.ConfigPayload) bool {
+	return m.status.Session != nil && m.status.Session.ConfigID == c.ID
+}
+
+// offers are the configs to choose from: the best, and the active one in any case.
+func (m *model) offers() []ipc.ConfigPayload {
+	best := m.configs[:min(len(m.configs), maxConfigs)]
+	if at := slices.IndexFunc(m.configs, m.active); at >= maxConfigs {
+		best = append(slices.Clone(best[:maxConfigs-1]), m.configs[at])
+	}
+	return best
 }
 
 // health is what is known of a config, in a word.

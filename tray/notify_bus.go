@@ -18,7 +18,8 @@ import (
 )
 
 const (
-	watcherName = "org.kde.StatusNotifierWatcher"
+	watcherName  = "org.kde.StatusNotifierWatcher"
+	ownerChanged = "org.freedesktop.DBus.NameOwnerChanged"
 	// busRetry bounds the time between two looks for a bus that is not there.
 	busRetry = 2 * time.Second
 	// busTime bounds one call of the bus itself.
@@ -68,6 +69,11 @@ func openDesktop(ctx context.Context, wait bool, log zerolog.Logger) (*desktop, 
 	return d, d.awaitHost(ctx, wait)
 }
 
+// ownerMatch is for the signals that tell who has a name on the bus.
+func ownerMatch(name string) []dbus.MatchOption {
+	return []dbus.MatchOption{dbus.WithMatchSender("org.freedesktop.DBus"), dbus.WithMatchMember("NameOwnerChanged"), dbus.WithMatchArg(0, name)}
+}
+
 // busAddress is where the session bus should be. Unlike godbus it starts none,
 // on which nobody would be.
 func busAddress() string {
@@ -88,6 +94,9 @@ func (d *desktop) connect(ctx context.Context) error {
 	bounded, cancel := context.WithTimeout(ctx, busTime)
 	defer cancel()
 	server, err := newNotificationServer(bounded, conn, d.actions, d.log)
+	if err == nil {
+		err = conn.AddMatchSignalContext(bounded, ownerMatch(watcherName)...)
+	}
 	if err != nil {
 		conn.Close()
 		return err
@@ -101,15 +110,8 @@ func (d *desktop) connect(ctx context.Context) error {
 func (d *desktop) awaitHost(ctx context.Context, wait bool) error {
 	conn := d.server.Load().conn
 	signals := make(chan *dbus.Signal, signalBacklog)
-	match := []dbus.MatchOption{dbus.WithMatchSender("org.freedesktop.DBus"), dbus.WithMatchMember("NameOwnerChanged"), dbus.WithMatchArg(0, watcherName)}
-	if wait {
-		conn.Signal(signals)
-		defer conn.RemoveSignal(signals)
-		if err := conn.AddMatchSignalContext(ctx, match...); err != nil {
-			return fmt.Errorf("watching for a panel: %w", err)
-		}
-		defer conn.RemoveMatchSignal(match...)
-	}
+	conn.Signal(signals)
+	defer conn.RemoveSignal(signals)
 	for said := false; ; {
 		var there bool
 		bounded, cancel := context.WithTimeout(ctx, busTime)
@@ -138,10 +140,10 @@ func (d *desktop) awaitHost(ctx context.Context, wait bool) error {
 }
 
 // keep takes the signals of the bus, and when the bus ends, connects to the next
-// one, until ctx ends.
-func (d *desktop) keep(ctx context.Context) {
+// one, until ctx ends. It calls panel when there is another panel.
+func (d *desktop) keep(ctx context.Context, panel func()) {
 	for {
-		d.listen(ctx)
+		d.listen(ctx, panel)
 		if ctx.Err() != nil {
 			d.close()
 			return
@@ -154,11 +156,12 @@ func (d *desktop) keep(ctx context.Context) {
 			}
 		}
 		restartSystray()
+		panel()
 	}
 }
 
 // listen handles signals until the connection breaks or ctx ends.
-func (d *desktop) listen(ctx context.Context) {
+func (d *desktop) listen(ctx context.Context, panel func()) {
 	server := d.server.Load()
 	signals := make(chan *dbus.Signal, signalBacklog)
 	server.conn.Signal(signals)
@@ -172,6 +175,9 @@ func (d *desktop) listen(ctx context.Context) {
 		case signal, ok := <-signals:
 			if !ok {
 				return
+			}
+			if signal.Name == ownerChanged && len(signal.Body) == 3 && signal.Body[0] == watcherName && signal.Body[2] != "" {
+				panel()
 			}
 			server.signal(ctx, signal)
 		}

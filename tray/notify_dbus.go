@@ -43,8 +43,7 @@ type notificationServer struct {
 func newNotificationServer(ctx context.Context, conn *dbus.Conn, actions chan<- string, log zerolog.Logger) (*notificationServer, error) {
 	err := conn.AddMatchSignalContext(ctx, dbus.WithMatchInterface(notificationsName), dbus.WithMatchMember("ActionInvoked"))
 	if err == nil {
-		err = conn.AddMatchSignalContext(ctx, dbus.WithMatchSender("org.freedesktop.DBus"), dbus.WithMatchMember("NameOwnerChanged"),
-			dbus.WithMatchArg(0, notificationsName))
+		err = conn.AddMatchSignalContext(ctx, ownerMatch(notificationsName)...)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("subscribing to the notification server: %w", err)
@@ -129,7 +128,7 @@ func (s *notificationServer) capable(ctx context.Context) ([]string, error) {
 // signal takes what arrives on the connection.
 func (s *notificationServer) signal(ctx context.Context, signal *dbus.Signal) {
 	switch signal.Name {
-	case "org.freedesktop.DBus.NameOwnerChanged":
+	case ownerChanged:
 		if len(signal.Body) == 3 && signal.Body[0] == notificationsName {
 			// Another server: what this one can do, and its ids, are gone.
 			s.mu.Lock()

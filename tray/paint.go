@@ -14,15 +14,32 @@ const paintSpacing = 250 * time.Millisecond
 // that hangs must not keep the tray from doing its work. Of menus that come
 // faster than it paints, it shows the newest.
 type painter struct {
-	show  func(menu)
-	next  chan menu // holds the newest that is not shown yet
-	shown atomic.Pointer[menu]
+	screen screen
+	next   chan menu     // holds the newest that is not shown yet
+	anew   chan struct{} // asks for the menu to be made anew
+	shown  atomic.Pointer[menu]
 }
 
-func newPainter(show func(menu), first menu) *painter {
-	p := &painter{show: show, next: make(chan menu, 1)}
+// screen is where the menu is seen. One goroutine calls it.
+type screen interface {
+	// show makes the differences to what is shown visible.
+	show(menu)
+	// rebuild makes the menu anew, for a panel that has never seen it.
+	rebuild(menu)
+}
+
+func newPainter(s screen, first menu) *painter {
+	p := &painter{screen: s, next: make(chan menu, 1), anew: make(chan struct{}, 1)}
 	p.shown.Store(&first)
 	return p
+}
+
+// again has the menu made anew. Any goroutine may call it; it never blocks.
+func (p *painter) again() {
+	select {
+	case p.anew <- struct{}{}:
+	default: // it is going to be
+	}
 }
 
 // offer makes m the next menu; only one goroutine may call it. It never blocks.
@@ -40,8 +57,10 @@ func (p *painter) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case m := <-p.next:
-			p.show(m)
+			p.screen.show(m)
 			p.shown.Store(&m)
+		case <-p.anew:
+			p.screen.rebuild(*p.shown.Load())
 		}
 		select {
 		case <-ctx.Done():

@@ -7,8 +7,12 @@ import (
 	"time"
 )
 
-// clickBacklog is how many clicks wait at most.
-const clickBacklog = 16
+const (
+	// clickBacklog is how many clicks wait at most.
+	clickBacklog = 16
+	// quitTime bounds how long the end waits for what is under way.
+	quitTime = 2 * time.Second
+)
 
 // Run shows the tray and returns when ctx ends or the user quits. It must be
 // called once in a process, by main itself, since some systems want their menus
@@ -24,7 +28,7 @@ func Run(ctx context.Context, o Options) error {
 	t := newTray(o, host.clicks, host.opened)
 	first := t.model.menu(time.Now())
 	t.offered = first
-	t.painter = newPainter(host.show, first)
+	t.painter = newPainter(host, first)
 	t.notifier = newNotifier(bus.notify, bus.actions, o.Log)
 	built, finished := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -34,11 +38,12 @@ func Run(ctx context.Context, o Options) error {
 		case <-ctx.Done():
 			return
 		}
-		t.work.Go(func() { bus.keep(ctx) })
+		t.work.Go(func() { bus.keep(ctx, t.painter.again) })
 		host.forward(ctx.Done(), &t.work)
 		t.run(ctx)
 		cancel()
-		t.work.Wait()
+		// A bus that hangs must not keep the user from quitting.
+		bounded(context.Background(), quitTime, func() error { t.work.Wait(); return nil })
 	}()
 	runSystray(func() {
 		host.build(first)

@@ -15,6 +15,8 @@ type systrayHost struct {
 	shown  menu
 	clicks chan slot
 	opened chan struct{} // the menu was opened
+	done   <-chan struct{}
+	wait   *sync.WaitGroup
 }
 
 // build makes all items; systray calls it once.
@@ -48,28 +50,48 @@ func (h *systrayHost) build(first menu) {
 	h.shown = first
 }
 
-// forward passes clicks on until done is closed. systray drops a click that
-// nobody waits for, hence a goroutine for each item and a buffer behind them.
+// rebuild makes all items anew. A panel of GTK that meets a menu which is
+// complete already loses its submenus: libdbusmenu-gtk wants to see the items
+// before their children, and systray takes care of that only for the first panel
+// and after ResetMenu. Nobody can have the menu open then.
+func (h *systrayHost) rebuild(m menu) {
+	systray.ResetMenu()
+	h.build(m)
+	h.forwardClicks()
+}
+
+// forward passes clicks on until done is closed, in goroutines that wait knows.
 func (h *systrayHost) forward(done <-chan struct{}, wait *sync.WaitGroup) {
+	h.done, h.wait = done, wait
+	h.forwardClicks()
+	h.forwardOpened()
+}
+
+// forwardClicks takes the clicks of all items. systray drops a click that nobody
+// waits for, hence a goroutine for each item and a buffer behind them.
+func (h *systrayHost) forwardClicks() {
 	for s, it := range h.items {
-		wait.Go(func() {
+		h.wait.Go(func() {
 			for {
 				select {
 				case _, ok := <-it.ClickedCh:
 					if !ok {
-						return
+						return // the item was made anew
 					}
 					select {
 					case h.clicks <- slot(s):
 					default: // nobody clicks that often
 					}
-				case <-done:
+				case <-h.done:
 					return
 				}
 			}
 		})
 	}
-	wait.Go(func() {
+}
+
+func (h *systrayHost) forwardOpened() {
+	h.wait.Go(func() {
 		for {
 			select {
 			case <-systray.TrayOpenedCh:
@@ -77,7 +99,7 @@ func (h *systrayHost) forward(done <-chan struct{}, wait *sync.WaitGroup) {
 				case h.opened <- struct{}{}:
 				default: // it is known already
 				}
-			case <-done:
+			case <-h.done:
 				return
 			}
 		}

@@ -32,12 +32,15 @@ func clean(s string, width int) string {
 	}, strings.ToValidUTF8(s, ""))
 	s = strings.Join(strings.Fields(s), " ")
 	if utf8.RuneCountInString(s) > width {
-		runes := []rune(s)[:width-1]
-		// No half of a composed character at the end.
-		for n := len(runes) - 1; n > 0 && (joins(runes[n]) || joins([]rune(s)[n+1])); n-- {
-			runes = runes[:n]
+		runes := []rune(s)
+		end := width - 1
+		for end > 0 && (joins(runes[end]) || runes[end-1] == zeroWidthJoiner) {
+			end-- // no half of a composed character at the end
 		}
-		s = strings.TrimSpace(string(runes)) + "…"
+		if end == 0 {
+			end = width - 1 // it is all one
+		}
+		s = strings.TrimSpace(string(runes[:end])) + "…"
 	}
 	if strings.ContainsFunc(s, rightToLeft) {
 		const isolate, pop = "\u2068", "\u2069"
@@ -46,9 +49,10 @@ func clean(s string, width int) string {
 	return s
 }
 
+const zeroWidthJoiner = '\u200d'
+
 // joins tells whether a character is shown as one with the one before it.
 func joins(r rune) bool {
-	const zeroWidthJoiner = '\u200d'
 	return r == zeroWidthJoiner || unicode.In(r, unicode.Mn, unicode.Me, unicode.Sk, unicode.Variation_Selector)
 }
 
@@ -130,6 +134,10 @@ func sentence(first, second string) string {
 
 // detail is what a reason says beyond its first words.
 func detail(reason string) string {
-	_, rest, _ := strings.Cut(reason, ":")
-	return clean(rest, textWidth)
+	_, rest, _ := strings.Cut(reason, ": ")
+	first, size := utf8.DecodeRuneInString(rest)
+	if size == 0 {
+		return ""
+	}
+	return clean(string(unicode.ToUpper(first))+rest[size:], textWidth)
 }

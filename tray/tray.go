@@ -8,6 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/xrat-tray/xrat/assets"
 	"github.com/xrat-tray/xrat/daemon/ipc"
 )
 
@@ -75,12 +76,9 @@ func newTray(o Options, clicks <-chan slot, opened <-chan struct{}) *tray {
 	return t
 }
 
-// run is the loop. It ends when ctx does or the user quits, and then waits for
-// everything it started.
+// run is the loop. It ends when ctx does or the user quits. What it started ends
+// with ctx, and is known to t.work.
 func (t *tray) run(ctx context.Context) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer t.work.Wait()
-	defer cancel()
 	t.work.Go(func() { t.attacher.run(ctx) })
 	t.work.Go(func() { t.painter.run(ctx) })
 	t.work.Go(func() { t.notifier.run(ctx) })
@@ -113,12 +111,13 @@ func (t *tray) run(ctx context.Context) {
 func (t *tray) learn(ctx context.Context, n news) {
 	was := t.model.attachment
 	t.model.attachment, t.model.status = n.attachment, n.status
-	if was != n.attachment {
-		t.model.notice = ""
-	}
-	if n.err != nil {
-		t.Log.Warn().Err(n.err).Msg("the daemon")
+	switch {
+	case n.err != nil && t.model.notice != n.err.Error():
+		t.Log.Warn().Err(n.err).Msg("the daemon is not usable")
 		t.model.notice = n.err.Error()
+		t.answer(assets.Failed, "The daemon is not usable", t.model.notice)
+	case n.err == nil && was != n.attachment && n.attachment != absent:
+		t.model.notice = ""
 	}
 	if n.attachment != attached {
 		t.model.configs, t.revision = nil, 0

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -346,6 +347,56 @@ func (d *desk) notes() []note {
 func (d *desk) displayed() string {
 	return strings.TrimSpace(d.ok("dunstctl", "count", "displayed"))
 }
+
+// monitor sees every notification on its way to the server.
+type monitor struct {
+	mu   sync.Mutex
+	seen []sentNote
+}
+
+type sentNote struct {
+	replaces      uint32
+	summary, body string
+	actions       []string
+}
+
+// monitor begins to watch the bus for notifications.
+func (d *desk) monitor() *monitor {
+	d.t.Helper()
+	conn, err := dbus.Connect("unix:path=" + d.path("run/bus"))
+	must(d.t, err)
+	d.t.Cleanup(func() { conn.Close() })
+	rule := []string{"type='method_call',interface='org.freedesktop.Notifications',member='Notify'"}
+	must(d.t, conn.BusObject().Call("org.freedesktop.DBus.Monitoring.BecomeMonitor", 0, rule, uint32(0)).Err)
+	messages := make(chan *dbus.Message, 100)
+	conn.Eavesdrop(messages)
+	m := new(monitor)
+	go func() { // ends with the connection
+		for message := range messages {
+			var n sentNote
+			var program, icon string
+			if len(message.Body) < 6 || dbus.Store(message.Body[:6], &program, &n.replaces, &icon, &n.summary, &n.body, &n.actions) != nil {
+				continue
+			}
+			m.mu.Lock()
+			m.seen = append(m.seen, n)
+			m.mu.Unlock()
+		}
+	}()
+	return m
+}
+
+// at returns one of the notifications; -1 is the last one.
+func (m *monitor) at(i int) sentNote {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if i += len(m.seen); i < 0 {
+		return sentNote{}
+	}
+	return m.seen[i]
+}
+
+func (m *monitor) last() sentNote { return m.at(-1) }
 
 func freeAddress(t testing.TB) string {
 	t.Helper()

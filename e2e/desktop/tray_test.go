@@ -45,6 +45,7 @@ func checked(e entry) bool { return e.Checked }
 func TestDay(t *testing.T) {
 	d := newDesk(t, true)
 	d.serve("tokyo-1", "paris-2", "oslo_3")
+	sent := d.monitor()
 	p := d.tray()
 	d.awaitHeader("Disconnected") // it has started the daemon
 	d.awaitIcon(assets.Disconnected)
@@ -116,11 +117,13 @@ func TestDay(t *testing.T) {
 	d.closeMenu()
 	must(t, d.servers[next].Heal())
 	d.awaitHeader("Connected · " + next)
-	d.wait("the notification of the recovery", func() bool {
-		return strings.Contains(d.onScreen(), "Connected again")
-	})
-	if got := d.notes(); len(got) != 3 || got[0].Summary.Data != "Connected again" {
-		t.Errorf("the recovery did not take the place of the incident: %+v", got)
+	// Its recovery takes its place on the screen.
+	d.wait("the notification of the recovery", func() bool { return sent.last().summary == "Connected again" })
+	if incident := sent.at(-2); incident.summary != "No working server found" || sent.last().replaces == 0 {
+		t.Errorf("after %+v came %+v", incident, sent.last())
+	}
+	if got := d.displayed(); got != "1" {
+		t.Errorf("%s notifications are on the screen", got)
 	}
 
 	// Switches.
@@ -177,13 +180,4 @@ func TestDay(t *testing.T) {
 	if _, err := d.status(); !errors.Is(err, ipc.ErrNotRunning) {
 		t.Errorf("the daemon: %v", err)
 	}
-}
-
-// onScreen is what the notification on the screen says.
-func (d *desk) onScreen() string {
-	d.ok("dunstctl", "close")
-	time.Sleep(50 * time.Millisecond)
-	out := d.ok("dunstctl", "history")
-	d.ok("dunstctl", "history-pop")
-	return out
 }
