@@ -140,8 +140,8 @@ func (d *desktop) awaitHost(ctx context.Context, wait bool) error {
 }
 
 // keep takes the signals of the bus, and when the bus ends, connects to the next
-// one, until ctx ends. It calls panel when there is another panel.
-func (d *desktop) keep(ctx context.Context, panel func()) {
+// one, until ctx ends. It calls panel when another panel is about to see the menu.
+func (d *desktop) keep(ctx context.Context, panel func(context.Context)) {
 	for {
 		d.listen(ctx, panel)
 		if ctx.Err() != nil {
@@ -155,13 +155,13 @@ func (d *desktop) keep(ctx context.Context, panel func()) {
 				return
 			}
 		}
+		panel(ctx) // before it can ask for the menu
 		restartSystray()
-		panel()
 	}
 }
 
 // listen handles signals until the connection breaks or ctx ends.
-func (d *desktop) listen(ctx context.Context, panel func()) {
+func (d *desktop) listen(ctx context.Context, panel func(context.Context)) {
 	server := d.server.Load()
 	signals := make(chan *dbus.Signal, signalBacklog)
 	server.conn.Signal(signals)
@@ -177,7 +177,7 @@ func (d *desktop) listen(ctx context.Context, panel func()) {
 				return
 			}
 			if signal.Name == ownerChanged && len(signal.Body) == 3 && signal.Body[0] == watcherName && signal.Body[2] != "" {
-				panel()
+				panel(ctx)
 			}
 			server.signal(ctx, signal)
 		}

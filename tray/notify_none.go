@@ -16,6 +16,6 @@ func openDesktop(context.Context, bool, zerolog.Logger) (*desktop, error) {
 }
 
 // keep has nothing to keep here.
-func (d *desktop) keep(context.Context, func()) {}
+func (d *desktop) keep(context.Context, func(context.Context)) {}
 
 func (d *desktop) notify(context.Context, notification) error { return errNoServer }

@@ -15,8 +15,8 @@ const paintSpacing = 250 * time.Millisecond
 // faster than it paints, it shows the newest.
 type painter struct {
 	screen screen
-	next   chan menu     // holds the newest that is not shown yet
-	anew   chan struct{} // asks for the menu to be made anew
+	next   chan menu          // holds the newest that is not shown yet
+	anew   chan chan struct{} // asks for the menu to be made anew
 	shown  atomic.Pointer[menu]
 }
 
@@ -29,16 +29,23 @@ type screen interface {
 }
 
 func newPainter(s screen, first menu) *painter {
-	p := &painter{screen: s, next: make(chan menu, 1), anew: make(chan struct{}, 1)}
+	p := &painter{screen: s, next: make(chan menu, 1), anew: make(chan chan struct{})}
 	p.shown.Store(&first)
 	return p
 }
 
-// again has the menu made anew. Any goroutine may call it; it never blocks.
-func (p *painter) again() {
+// again makes the menu anew and returns when that is done, or ctx is. Any
+// goroutine but the painter's may call it.
+func (p *painter) again(ctx context.Context) {
+	done := make(chan struct{})
 	select {
-	case p.anew <- struct{}{}:
-	default: // it is going to be
+	case p.anew <- done:
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
 	}
 }
 
@@ -52,20 +59,21 @@ func (p *painter) offer(m menu) {
 }
 
 func (p *painter) run(ctx context.Context) {
+	next := (<-chan menu)(p.next)
+	var rested <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case m := <-p.next:
+		case m := <-next:
 			p.screen.show(m)
 			p.shown.Store(&m)
-		case <-p.anew:
+			next, rested = nil, time.After(paintSpacing)
+		case <-rested:
+			next, rested = p.next, nil
+		case done := <-p.anew: // at once: a panel is about to ask
 			p.screen.rebuild(*p.shown.Load())
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(paintSpacing):
+			close(done)
 		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"fyne.io/systray"
+
+	"github.com/xrat-tray/xrat/assets"
 )
 
 // systrayHost shows the menu with package systray. One exists in a process.
@@ -21,7 +23,7 @@ type systrayHost struct {
 
 // build makes all items; systray calls it once.
 func (h *systrayHost) build(first menu) {
-	systray.SetIcon(first.Icon.Tray())
+	setIcon(first.Icon)
 	systray.SetTooltip(first.Tooltip)
 	for s := range slot(slotCount) {
 		it := first.Items[s]
@@ -110,7 +112,7 @@ func (h *systrayHost) forwardOpened() {
 // call it.
 func (h *systrayHost) show(next menu) {
 	if next.Icon != h.shown.Icon {
-		systray.SetIcon(next.Icon.Tray())
+		setIcon(next.Icon)
 	}
 	if next.Tooltip != h.shown.Tooltip {
 		systray.SetTooltip(next.Tooltip)
@@ -148,6 +150,13 @@ func (h *systrayHost) show(next menu) {
 		}
 	}
 	h.shown = next
+}
+
+// setIcon sets the icon. When the session bus has just ended, systray panics after
+// it has taken note of the icon, which it then shows on the next bus.
+func setIcon(icon assets.Icon) {
+	defer func() { _ = recover() }()
+	systray.SetIcon(icon.Tray())
 }
 
 // escapeLabel keeps a label from naming a key: the character after the marker

@@ -10,6 +10,7 @@ import (
 	"image/png"
 	"math"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -300,11 +301,29 @@ func (w window) point(entries []entry, label string) (x, y int, found bool) {
 	return w.x + 60, w.y + int((above+.5)*row+line*linesAbove), at >= 0
 }
 
+// settled waits until the menu has stayed the same for a moment, as somebody does
+// who reads it first, and returns it.
+func (d *desk) settled() []entry {
+	d.t.Helper()
+	var last []entry
+	d.wait("the menu to settle", func() bool {
+		before := last
+		time.Sleep(300 * time.Millisecond)
+		last = d.menu()
+		return before != nil && reflect.DeepEqual(before, last)
+	})
+	return last
+}
+
 // choose opens the menu and clicks an entry, or with two labels one of a submenu.
 func (d *desk) choose(labels ...string) {
 	d.t.Helper()
+	d.settled()
 	w := d.openMenu()
-	entries := d.menu()
+	entries := d.settled()
+	if m := d.menus(); len(m) == 1 {
+		w = m[0] // it may have grown
+	}
 	x, y, found := w.point(entries, labels[0])
 	if !found {
 		d.t.Fatalf("the menu has no entry %q: %+v", labels[0], visible(entries))
