@@ -83,9 +83,11 @@ func BenchmarkDaemonMemory(b *testing.B) {
 				b.Fatal(err)
 			}
 			connections = append(connections, conn)
-			// The server speaks first: wait until the way is complete.
+			// The answer shows that the way is complete.
+			fmt.Fprintln(conn, "hello")
+			conn.SetReadDeadline(time.Now().Add(20 * time.Second))
 			if _, err := conn.Read(make([]byte, 64)); err != nil {
-				b.Fatal(err)
+				b.Fatalf("connection %d: %v", len(connections), err)
 			}
 		}
 		time.Sleep(time.Second)
