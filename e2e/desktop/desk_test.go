@@ -396,6 +396,12 @@ func (m *monitor) at(i int) sentNote {
 	return m.seen[i]
 }
 
+func (m *monitor) count() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.seen)
+}
+
 func (m *monitor) last() sentNote { return m.at(-1) }
 
 func freeAddress(t testing.TB) string {

@@ -3,6 +3,7 @@
 package desktop
 
 import (
+	"context"
 	"debug/buildinfo"
 	"fmt"
 	"os"
@@ -10,11 +11,13 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/godbus/dbus/v5"
+	"github.com/rs/zerolog"
 
 	"github.com/xrat-tray/xrat/assets"
 	"github.com/xrat-tray/xrat/daemon/ipc"
@@ -99,7 +102,7 @@ func TestDaemonKilled(t *testing.T) {
 func TestBusReplaced(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, true)
-	d.serve("tokyo-1")
+	d.serve("tokyo-1", "paris-2") // a submenu of one is as low as a tooltip
 	p := d.tray()
 	d.awaitHeader("Disconnected")
 	for range 2 {
@@ -204,6 +207,118 @@ func TestActions(t *testing.T) {
 	d.choose("Copy proxy settings")
 	if n := server.next(d); n.summary != "Proxy settings copied" || n.replaces != 0 {
 		t.Errorf("to the new server: %+v", n)
+	}
+}
+
+// fakeDaemon answers what a tray asks, with whatever states a test wants.
+type fakeDaemon struct {
+	configs []ipc.ConfigPayload
+	mu      sync.Mutex
+	states  chan ipc.EventPayload
+	last    ipc.EventPayload
+}
+
+func (f *fakeDaemon) Handle(_ context.Context, r ipc.Request) (any, string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch r.Type {
+	case ipc.KindStatus:
+		return f.last.Status, "", nil
+	case ipc.KindConfigList:
+		return ipc.ConfigListPayload{Configs: f.configs}, "", nil
+	}
+	return nil, "", ipc.Errorf(ipc.CodeInvalidState, "only states here")
+}
+
+func (f *fakeDaemon) Subscribe() (<-chan ipc.EventPayload, func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.states = make(chan ipc.EventPayload, 1)
+	f.states <- f.last
+	return f.states, func() {}
+}
+
+// publish makes a state the newest one, as the daemon does.
+func (f *fakeDaemon) publish(p ipc.StatusPayload) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.last = ipc.EventPayload{Seq: f.last.Seq + 1, Status: p}
+	if f.states == nil {
+		return
+	}
+	select {
+	case <-f.states:
+	default:
+	}
+	f.states <- f.last
+}
+
+// Ten thousand states in a few seconds, a thousand configs, and names as bad as
+// they come.
+func TestFlood(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, true)
+	names := []string{"👩‍👩‍👧‍👦 family", "شماره یک", "\u202egnp.exe", strings.Repeat("long", 75), "a\x00\x1b[31m\nb", "<b>&amp;</b>", "\xff\xfe", "_under_score_", ""}
+	f := &fakeDaemon{}
+	for i := range 1000 {
+		f.configs = append(f.configs, ipc.ConfigPayload{ID: int64(i + 1), Rank: i + 1, Name: names[i%len(names)]})
+	}
+	status := func(i int) ipc.StatusPayload {
+		trigger := ipc.TriggerHealthCheckFailed
+		states := []ipc.State{ipc.StateConnected, ipc.StateRotating, ipc.StateDegraded, ipc.StateFailed, ipc.StateConnecting, ipc.StateDisconnected}
+		name := names[i%len(names)]
+		return ipc.StatusPayload{
+			State: states[i%len(states)], Message: "no working config found: " + name, Attempts: 1, Configs: 1000, ConfigsRevision: uint64(i / 100),
+			Session:      &ipc.SessionPayload{ID: int64(i), ConfigID: int64(i%1000 + 1), ConfigName: name, StartedAt: time.Now(), LatencyMillis: int64(i)},
+			Rotation:     ipc.ProxyStatusPayload{LastTrigger: &trigger, RotationEnabled: i%2 == 0},
+			LastRotation: &ipc.RotationPayload{At: time.Now(), Trigger: trigger, FromConfigName: name, ToConfigName: name, ToConfigID: int64(i%1000 + 1), Reason: name},
+			Inbounds:     []ipc.EndpointPayload{{Protocol: "socks", Address: "127.0.0.1:10808", State: "reachable"}},
+		}
+	}
+	f.publish(status(0))
+	must(t, os.Mkdir(d.path("run/xrat"), 0o700))
+	listener, err := ipc.Listen(d.path("run/xrat/xrat.sock"))
+	must(t, err)
+	ctx, stop := context.WithCancel(context.Background())
+	var serving sync.WaitGroup
+	serving.Go(func() { (&ipc.Server{Handler: f, Log: zerolog.Nop()}).Serve(ctx, listener, time.Second) })
+	defer serving.Wait()
+	defer stop()
+
+	sent := d.monitor()
+	p := d.tray()
+	d.awaitHeader("Connected · ")
+	time.Sleep(time.Second)
+	files, memory := descriptors(t, p.pid()), procStatus(t, p.pid(), "VmRSS")
+	for i := range 10_000 {
+		f.publish(status(i))
+		if i%10 == 0 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	end := status(0)
+	end.Session.ConfigName = "the end"
+	f.publish(end)
+	began := time.Now()
+	d.awaitHeader("Connected · the end")
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("the menu was %v behind", took)
+	}
+	d.awaitEntry("Connect", func(e entry) bool {
+		return e.Label != "Connect" || len(visible(e.Children)) == 26 // and "More"
+	})
+	d.settled()
+	d.openMenu() // it still opens
+	d.shot("flood")
+	d.closeMenu()
+	time.Sleep(time.Second)
+	moreFiles, moreMemory := descriptors(t, p.pid()), procStatus(t, p.pid(), "VmRSS")
+	t.Logf("files %d, then %d; resident %d kB, then %d; %d notifications", files, moreFiles, memory, moreMemory, sent.count())
+	if moreFiles > files+2 || moreMemory > 30<<10 {
+		t.Error("the tray has grown")
+	}
+	if n := sent.count(); n > 10 {
+		t.Errorf("%d notifications", n)
 	}
 }
 

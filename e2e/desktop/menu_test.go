@@ -224,7 +224,8 @@ type window struct{ x, y, width, height int }
 
 var windowLine = regexp.MustCompile(`(0x[0-9a-f]+) .*?(\d+)x(\d+)\+-?\d+\+-?\d+\s+\+(-?\d+)\+(-?\d+)`)
 
-// menus are the open menus from the left.
+// menus are the open menus from the left. What is lower than two entries is a
+// tooltip.
 func (d *desk) menus() []window {
 	d.t.Helper()
 	var found []window
@@ -238,7 +239,7 @@ func (d *desk) menus() []window {
 			n[i], _ = strconv.Atoi(m[i+2])
 		}
 		w := window{n[2], n[3], n[0], n[1]}
-		if w.height < 60 || w.width < 60 || w.x < 0 || w.y < 0 {
+		if w.height < 50 || w.width < 60 || w.x < 0 || w.y < 0 {
 			continue
 		}
 		if strings.Contains(d.run("xwininfo", "-id", m[1]).out, "IsViewable") {
