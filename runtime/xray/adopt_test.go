@@ -3,6 +3,7 @@
 package xray
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -36,16 +37,23 @@ func TestAdopt(t *testing.T) {
 	if !alive(r.Identity.PID) {
 		t.Fatal("Release ended the core")
 	}
-	if c, err = Adopt(t.Context(), zerolog.Nop(), r.Identity, r.Inbound); err != nil {
+	var log bytes.Buffer // read after the core's end, when nothing is written any more
+	if c, err = Adopt(t.Context(), zerolog.New(&log).Level(zerolog.WarnLevel), r.Identity, r.Inbound); err != nil {
 		t.Fatal(err)
+	}
+	if c.Killed() {
+		t.Error("killed while it runs")
 	}
 	// Its exit is an event, although it is no child of ours.
 	if err := syscall.Kill(r.Identity.PID, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	await(t, "the exit of the adopted core", c.Done())
-	if c.ExitReason() == "" {
-		t.Error("no exit reason")
+	if got := c.ExitReason(); got != "ended while it was not our child" || !c.Killed() {
+		t.Errorf("exit reason %q, killed %v", got, c.Killed())
+	}
+	if log.Len() > 0 {
+		t.Errorf("a warning about an ordinary end: %s", &log)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -23,13 +24,14 @@ type Core struct {
 	inbound  Inbound
 	handle   *handle
 	command  *exec.Cmd // nil: adopted, not our child
-	output   coreLog
+	output   coreLog   // empty: adopted
 	secrets  []string
 
 	release  context.CancelFunc // ends the watch without the process
 	watching chan struct{}      // closed when the watch has ended
 	done     chan struct{}      // closed when the process has exited
 	exit     ExitError          // set before done is closed
+	killed   bool               // likewise
 }
 
 // ExitError says that a core's process exited by itself.
@@ -57,6 +59,22 @@ func (c *Core) ExitReason() string {
 		return c.exit.Reason
 	default:
 		return ""
+	}
+}
+
+// Killed reports whether a signal ended the process, as opposed to an exit of
+// its own: somebody else's, or the kernel's when memory runs out. It is also
+// true when nobody can know, as for an adopted process, whose exit status goes
+// to the parent; it is false before Done is closed.
+//
+// Windows has no signals: there a process that was ended looks like one that
+// exited.
+func (c *Core) Killed() bool {
+	select {
+	case <-c.done:
+		return c.killed
+	default:
+		return false
 	}
 }
 
@@ -88,8 +106,8 @@ func (c *Core) reap() {
 	if err := c.handle.signalGroup(signalForce); err != nil {
 		c.log.Warn().Err(err).Int("pid", c.identity.PID).Msg("ending what the core left behind")
 	}
-	how := "exited"
-	c.exit.Code = -1
+	how := "ended while it was not our child" // adopted
+	c.exit.Code, c.killed = -1, true
 	if c.command != nil {
 		var state *exec.ExitError
 		if err := c.command.Wait(); err != nil && !errors.As(err, &state) {
@@ -97,14 +115,20 @@ func (c *Core) reap() {
 		}
 		if state := c.command.ProcessState; state != nil {
 			how, c.exit.Code = state.String(), state.ExitCode()
+			status, ok := state.Sys().(syscall.WaitStatus)
+			c.killed = !ok || status.Signaled()
 		}
 	}
 	c.exit.Reason = how
-	if line := c.output.lastLine(c.secrets); line != "" {
-		c.exit.Reason += ": " + line
-	}
-	if err := c.output.mask(c.secrets); err != nil {
-		c.log.Warn().Err(err).Msg("blanking out secrets in the core's log")
+	// The log of an adopted core is not known. It needs no masking: a core
+	// repeats its configuration only when it cannot start with it.
+	if c.output.path != "" {
+		if line := c.output.lastLine(c.secrets); line != "" {
+			c.exit.Reason += ": " + line
+		}
+		if err := c.output.mask(c.secrets); err != nil {
+			c.log.Warn().Err(err).Msg("blanking out secrets in the core's log")
+		}
 	}
 	c.log.Debug().Int("pid", c.identity.PID).Str("reason", c.exit.Reason).Msg("core exited")
 }

@@ -266,8 +266,8 @@ func TestStubborn(t *testing.T) {
 		if err := c.Stop(t.Context(), 50*time.Millisecond); err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(c.ExitReason(), "killed") || alive(c.Identity().PID) {
-			t.Errorf("exit reason %q, alive %v", c.ExitReason(), alive(c.Identity().PID))
+		if !strings.Contains(c.ExitReason(), "killed") || !c.Killed() || alive(c.Identity().PID) {
+			t.Errorf("exit reason %q, killed %v, alive %v", c.ExitReason(), c.Killed(), alive(c.Identity().PID))
 		}
 	})
 	t.Run("the end of the context shortens the grace", func(t *testing.T) {
@@ -301,8 +301,8 @@ func TestStubborn(t *testing.T) {
 func TestCrashIsAnEvent(t *testing.T) {
 	c := startCore(t, testSpec(t, self(t), stubPrefix+"crash later"))
 	await(t, "the crash", c.Done())
-	if !strings.HasPrefix(c.ExitReason(), "exit status 2: ") || c.exit.Code != 2 {
-		t.Errorf("exit reason %q, code %d", c.ExitReason(), c.exit.Code)
+	if !strings.HasPrefix(c.ExitReason(), "exit status 2: ") || c.exit.Code != 2 || c.Killed() {
+		t.Errorf("exit reason %q, code %d, killed %v", c.ExitReason(), c.exit.Code, c.Killed())
 	}
 }
 
