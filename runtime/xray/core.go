@@ -16,8 +16,8 @@ import (
 const killWait = 3 * time.Second
 
 // Core is one running core process. Its methods may be called at any time and
-// by several goroutines. One goroutine per Core watches the process; it ends
-// with the process or with Release.
+// by several goroutines. One goroutine per Core watches the process and ends
+// with it.
 type Core struct {
 	log      zerolog.Logger
 	identity Identity
@@ -27,11 +27,9 @@ type Core struct {
 	output   coreLog   // empty: adopted
 	secrets  []string
 
-	release  context.CancelFunc // ends the watch without the process
-	watching chan struct{}      // closed when the watch has ended
-	done     chan struct{}      // closed when the process has exited
-	exit     ExitError          // set before done is closed
-	killed   bool               // likewise
+	done   chan struct{} // closed when the process has exited
+	exit   ExitError     // set before done is closed
+	killed bool          // likewise
 }
 
 // ExitError says that a core's process exited by itself.
@@ -80,19 +78,12 @@ func (c *Core) Killed() bool {
 
 // watch starts the goroutine that waits for the process.
 func (c *Core) watch() {
-	ctx, cancel := context.WithCancel(context.Background())
-	c.release = cancel
-	c.watching = make(chan struct{})
 	c.done = make(chan struct{})
 	go func() {
-		defer close(c.watching)
 		defer c.handle.close()
-		defer cancel()
-		if err := c.handle.wait(ctx); err != nil {
-			if ctx.Err() == nil {
-				c.log.Error().Err(err).Int("pid", c.identity.PID).Msg("waiting for the core")
-			}
-			return
+		if err := c.handle.wait(context.Background()); err != nil {
+			c.log.Warn().Err(err).Int("pid", c.identity.PID).Msg("waiting for the core, looking for its end from time to time instead")
+			_ = pollExit(context.Background(), c.identity.PID, c.identity.StartTime)
 		}
 		c.reap()
 		close(c.done)
@@ -133,14 +124,6 @@ func (c *Core) reap() {
 	c.log.Debug().Int("pid", c.identity.PID).Str("reason", c.exit.Reason).Msg("core exited")
 }
 
-// Release gives the core up without ending it, for a program that leaves and
-// lets its successor adopt the process. It waits for the watch to end; Done is
-// not closed any more. Stop after Release does nothing.
-func (c *Core) Release() {
-	c.release()
-	<-c.watching
-}
-
 // Stop ends the process and everything in its group: TERM, CONT (a stopped
 // process sees TERM only then), after grace KILL. The end of ctx shortens the
 // grace, it does not spare the process. nil once the process is gone, also when
@@ -149,7 +132,7 @@ func (c *Core) Release() {
 // On Windows there is no asking: the process is ended at once, and what it
 // started lives on.
 func (c *Core) Stop(ctx context.Context, grace time.Duration) error {
-	return stop(ctx, c.handle, c.watching, c.identity.PID, grace)
+	return stop(ctx, c.handle, c.done, c.identity.PID, grace)
 }
 
 // stop is the ladder; gone is closed once the process needs no more signals.

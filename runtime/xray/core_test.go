@@ -36,8 +36,8 @@ func TestStartServesAndStops(t *testing.T) {
 	if recorded.Identity != c.Identity() || recorded.Inbound != c.Inbound() {
 		t.Errorf("recorded %v, is %v", recorded, record{c.Identity(), c.Inbound()})
 	}
-	if health := c.Health(t.Context()); health.State != Reachable {
-		t.Errorf("health %+v", health)
+	if err := c.Health(t.Context()); err != nil {
+		t.Errorf("health: %v", err)
 	}
 	if !strings.HasPrefix(c.Inbound().Address, "127.0.0.1:") {
 		t.Errorf("inbound at %s", c.Inbound().Address)
@@ -48,9 +48,9 @@ func TestStartServesAndStops(t *testing.T) {
 	if reason := c.ExitReason(); reason != "" {
 		t.Errorf("exit reason %q while running", reason)
 	}
-	wrong := c.Inbound()
-	wrong.Password = "wrong"
-	if handshake(t.Context(), wrong) == nil {
+	wrong := &Core{identity: c.identity, inbound: c.inbound, done: make(chan struct{})}
+	wrong.inbound.Password = "wrong"
+	if wrong.Health(t.Context()) == nil {
 		t.Error("the inbound takes any password")
 	}
 
@@ -70,8 +70,9 @@ func TestStartServesAndStops(t *testing.T) {
 	if !strings.Contains(c.ExitReason(), "exit status 0") && !strings.Contains(c.ExitReason(), "terminated") {
 		t.Errorf("exit reason %q", c.ExitReason())
 	}
-	if got := c.InboundHealth(t.Context()); got != Unreachable {
-		t.Errorf("health after Stop: %q", got)
+	var exit *ExitError
+	if err := c.Health(t.Context()); !errors.As(err, &exit) {
+		t.Errorf("health after Stop: %v", err)
 	}
 	if err := c.Stop(t.Context(), long); err != nil {
 		t.Errorf("second Stop: %v", err)
@@ -240,7 +241,7 @@ func TestLateSquatter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = checkSockets(c.Identity().PID, c.Inbound().Address, false)
+	err = c.Health(t.Context())
 	squatter.Close()
 	if !errors.Is(err, errForeign) {
 		t.Errorf("error %v, want errForeign", err)
@@ -438,8 +439,8 @@ func BenchmarkStart(b *testing.B) {
 func BenchmarkHealth(b *testing.B) {
 	c := startCore(b, testSpec(b, realCore(b), "n"))
 	for b.Loop() {
-		if health := c.Health(b.Context()); health.State != Reachable {
-			b.Fatal(health)
+		if err := c.Health(b.Context()); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

@@ -7,49 +7,6 @@ import (
 	"github.com/xrat-tray/xrat/runtime/probe"
 )
 
-// Endpoint is one address that the core or the front listens on.
-type Endpoint struct {
-	Protocol string // "socks", "http"
-	Address  string // host:port
-}
-
-// EndpointState is what is known about an endpoint.
-type EndpointState string
-
-// The states of an endpoint.
-const (
-	Reachable   EndpointState = "reachable"
-	Unreachable EndpointState = "unreachable"
-	NotChecked  EndpointState = "not_checked"
-)
-
-// EndpointHealth is the state of one endpoint; Detail says why it is unreachable.
-type EndpointHealth struct {
-	Protocol, Address string
-	State             EndpointState
-	Detail            string
-}
-
-// RuntimeInboundHealth is the state of all endpoints of a session.
-type RuntimeInboundHealth struct {
-	Endpoints []EndpointHealth
-}
-
-// OK reports whether at least one endpoint is reachable and none is known to be
-// unreachable.
-func (h RuntimeInboundHealth) OK() bool {
-	reachable := false
-	for _, endpoint := range h.Endpoints {
-		switch endpoint.State {
-		case Unreachable:
-			return false
-		case Reachable:
-			reachable = true
-		}
-	}
-	return reachable
-}
-
 // inboundTimeout bounds one look at an inbound, which takes less than a
 // millisecond on a machine that is well.
 const inboundTimeout = 2 * time.Second
@@ -62,34 +19,18 @@ func handshake(ctx context.Context, in Inbound) error {
 	return probe.Handshake(ctx, probe.Proxy{Address: in.Address, User: in.User, Password: in.Password})
 }
 
-// Endpoint gives the core's inbound as an endpoint.
-func (c *Core) Endpoint() Endpoint { return Endpoint{Protocol: "socks", Address: c.inbound.Address} }
-
-// InboundHealth asks the core's inbound for a handshake, for at most 2 s.
-// NotChecked when ctx ended before there was an answer.
-func (c *Core) InboundHealth(ctx context.Context) EndpointState { return c.Health(ctx).State }
-
-// Health is InboundHealth with the reason. Beside the handshake it checks that
-// the sockets of the process are the planned ones and that nobody shares its port.
-func (c *Core) Health(ctx context.Context) EndpointHealth {
-	health := EndpointHealth{Protocol: "socks", Address: c.inbound.Address, State: Unreachable}
+// Health reports whether the core serves: nil when its inbound has answered a
+// handshake, its sockets are the planned ones and nobody shares its port. It
+// takes at most some 2 s; the error says what is wrong, an *ExitError that the
+// core is gone.
+func (c *Core) Health(ctx context.Context) error {
 	select {
 	case <-c.done:
-		health.Detail = "the core has exited: " + c.ExitReason()
-		return health
+		return &c.exit
 	default:
 	}
-	err := handshake(ctx, c.inbound)
-	if err == nil {
-		err = checkSockets(c.identity.PID, c.inbound.Address, false)
+	if err := handshake(ctx, c.inbound); err != nil {
+		return err
 	}
-	switch {
-	case err == nil:
-		health.State = Reachable
-	case ctx.Err() != nil:
-		health.State, health.Detail = NotChecked, ctx.Err().Error()
-	default:
-		health.Detail = err.Error()
-	}
-	return health
+	return checkSockets(c.identity.PID, c.inbound.Address, false)
 }

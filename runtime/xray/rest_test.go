@@ -243,21 +243,3 @@ func TestCoreLog(t *testing.T) {
 		t.Errorf("no file: %q", got)
 	}
 }
-
-func TestRuntimeInboundHealth(t *testing.T) {
-	for states, want := range map[string]bool{
-		"":                      false,
-		"reachable":             true,
-		"reachable not_checked": true,
-		"not_checked":           false,
-		"reachable unreachable": false,
-	} {
-		var health RuntimeInboundHealth
-		for _, state := range strings.Fields(states) {
-			health.Endpoints = append(health.Endpoints, EndpointHealth{State: EndpointState(state)})
-		}
-		if health.OK() != want {
-			t.Errorf("%q: %v", states, health.OK())
-		}
-	}
-}
