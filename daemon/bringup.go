@@ -31,8 +31,10 @@ type plan struct {
 	// turn counts the attempts at which nothing worked, so that each one looks
 	// at other candidates.
 	turn int
-	// checked asks for a probe through the server before it counts as healthy.
+	// checked asks for a probe through the server before it counts as healthy;
+	// the config trusted needs none.
 	checked  bool
+	trusted  int64
 	trigger  ipc.Trigger
 	reason   reason
 	previous int64
@@ -40,8 +42,6 @@ type plan struct {
 	// before anything is started, and closes it again if nothing comes up and
 	// closeFront is set.
 	openFront, closeFront bool
-	// opened tells that a superseded operation has opened it already.
-	opened bool
 }
 
 // configsFunc names the configs to try, in order. It runs in a worker.
@@ -63,10 +63,8 @@ func window(configs []store.Config, turn int) []store.Config {
 // bringUp runs in a worker: it tries the candidates until one is healthy.
 func (s *Supervisor) bringUp(ctx context.Context, p plan) (result outcome) {
 	if p.openFront {
-		if !p.opened {
-			if err := s.Front.Open(ctx); err != nil {
-				return outcome{err: s.describeFront(err)}
-			}
+		if err := s.Front.Open(ctx); err != nil {
+			return outcome{err: s.describeFront(err)}
 		}
 		defer func() {
 			if result.session == nil && p.closeFront {
@@ -87,7 +85,7 @@ func (s *Supervisor) bringUp(ctx context.Context, p plan) (result outcome) {
 		session, failure := s.startSession(ctx, config, p)
 		if failure == nil {
 			result.session = session
-			s.recordOutcomes(ctx, result, p.checked)
+			s.recordOutcomes(ctx, result)
 			return result
 		}
 		result.tried = append(result.tried, *failure)
@@ -172,25 +170,27 @@ func (s *Supervisor) startSession(ctx context.Context, config store.Config, p pl
 	})
 	if err != nil {
 		session, failure := fail(codeStartFailed, err)
-		s.close(record.ID, store.StatusFailed, failure.code, err)
+		s.close(record.ID, failure.code, err)
 		return session, failure
 	}
 	started := &session{id: record.ID, config: config, core: core, trigger: p.trigger, reasonCode: p.reason.code, startedAt: record.StartedAt}
-	if p.checked && len(s.Settings.Health.URLs) == 0 {
+	failpoint("before-probe")
+	checked := p.checked && config.ID != p.trusted
+	if checked && len(s.Settings.Health.URLs) == 0 {
 		started.verified = true // an inbound that answers is all there is to know
-	} else if p.checked {
+	} else if checked {
 		result := s.Probe(ctx, started.proxy())
 		if !result.OK {
 			session, failure := fail("probe_"+result.Class, fmt.Errorf("no answer through it: %w", result.Err))
 			s.stopCore(core)
-			s.close(record.ID, store.StatusFailed, failure.code, failure.err)
+			s.close(record.ID, failure.code, failure.err)
 			return session, failure
 		}
 		started.verified, started.latency = true, result.Latency
 	}
 	if ctx.Err() != nil {
 		s.stopCore(core)
-		s.close(record.ID, store.StatusStopped, codeCanceled, context.Cause(ctx))
+		s.close(record.ID, codeCanceled, errCanceled)
 		return fail(codeCanceled, context.Cause(ctx))
 	}
 	return started, nil
@@ -219,18 +219,22 @@ func (s *Supervisor) note(ctx context.Context, id int64, change func(*store.Sess
 }
 
 // close completes the record of a session that never served.
-func (s *Supervisor) close(id int64, status store.Status, code string, cause error) {
+func (s *Supervisor) close(id int64, code string, cause error) {
 	s.note(context.Background(), id, func(r *store.Session) {
-		r.Status, r.ReasonCode, r.EndedAt = status, code, time.Now()
-		if cause != nil {
-			r.Reason = cause.Error()
+		r.Status, r.EndedAt = store.StatusFailed, time.Now()
+		if code == codeCanceled {
+			r.Status = store.StatusStopped
 		}
+		r.EndCode, r.EndReason = code, cause.Error()
 	})
 }
 
 // recordOutcomes keeps what the attempts have shown. Failures count only beside
-// a success: alone they may as well be the network's.
-func (s *Supervisor) recordOutcomes(ctx context.Context, o outcome, checked bool) {
+// a proven success: alone they may as well be the network's.
+func (s *Supervisor) recordOutcomes(ctx context.Context, o outcome) {
+	if !o.session.verified {
+		return
+	}
 	now := time.Now()
 	for _, failed := range o.tried {
 		if failed.code != codeCanceled {
@@ -239,14 +243,15 @@ func (s *Supervisor) recordOutcomes(ctx context.Context, o outcome, checked bool
 			})
 		}
 	}
-	if checked && o.session.verified {
-		s.recordOutcome(ctx, o.session.config.ID, func(h rotation.History) rotation.History {
-			return h.Succeeded(now, o.session.latency)
-		})
-	}
+	s.recordOutcome(ctx, o.session.config.ID, func(h rotation.History) rotation.History {
+		return h.Succeeded(now, o.session.latency)
+	})
 }
 
+// recordOutcome changes what is known of a config. Workers do it, one at a time.
 func (s *Supervisor) recordOutcome(ctx context.Context, configID int64, change func(rotation.History) rotation.History) {
+	s.outcomes.Lock()
+	defer s.outcomes.Unlock()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
 	defer cancel()
 	outcomes, err := s.Store.Outcomes(ctx)

@@ -20,6 +20,10 @@ type Core interface {
 	// Done is closed when the process has exited; ExitReason then says why.
 	Done() <-chan struct{}
 	ExitReason() string
+	// Killed tells, after Done, whether a signal ended it.
+	Killed() bool
+	// Health tells why the inbound does not serve, or that somebody shares its port.
+	Health(ctx context.Context) error
 	Stop(ctx context.Context, grace time.Duration) error
 }
 
@@ -70,6 +74,8 @@ type Deps struct {
 	// Handshake asks a SOCKS inbound, and HTTPInbound an HTTP one, whether it answers.
 	Handshake   func(ctx context.Context, inbound probe.Proxy) error
 	HTTPInbound func(ctx context.Context, inbound probe.Proxy) error
+	// CheckFree tells who has an address that could not be listened on.
+	CheckFree func(address string) error
 	// Locate returns the path of the core's executable.
 	Locate func() (string, error)
 	// CapLog bounds the file that the cores write to; it is called now and then.

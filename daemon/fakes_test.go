@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,6 +37,8 @@ type world struct {
 	openErr   error
 	forgotten []int64
 	locateErr error
+	stopTime  time.Duration  // that a core takes to stop
+	targets   map[int64]bool // the sessions that have served
 }
 
 // server is how one fake server behaves.
@@ -49,7 +52,7 @@ type server struct {
 func newWorld(hosts ...string) *world {
 	w := &world{
 		servers: map[string]*server{}, cores: map[int]*fakeCore{}, lastPID: 1000,
-		signals: make(chan front.Signal), drainTill: map[int64]chan struct{}{},
+		signals: make(chan front.Signal), drainTill: map[int64]chan struct{}{}, targets: map[int64]bool{},
 	}
 	for _, h := range hosts {
 		w.servers[h] = &server{latency: 50 * time.Millisecond, startTime: 15 * time.Millisecond}
@@ -77,8 +80,17 @@ func (c *fakeCore) Identity() xray.Identity { return c.id }
 func (c *fakeCore) Inbound() xray.Inbound   { return c.in }
 func (c *fakeCore) Done() <-chan struct{}   { return c.done }
 func (c *fakeCore) ExitReason() string      { return c.reason }
+func (c *fakeCore) Killed() bool            { return strings.HasPrefix(c.reason, "signal: ") }
+
+func (c *fakeCore) Health(ctx context.Context) error {
+	return c.w.handshake(ctx, probe.Proxy{Address: c.in.Address})
+}
 
 func (c *fakeCore) Stop(context.Context, time.Duration) error {
+	c.w.mu.Lock()
+	wait := c.w.stopTime
+	c.w.mu.Unlock()
+	time.Sleep(wait)
 	c.exit("stopped")
 	return nil
 }
@@ -236,6 +248,9 @@ func (w *world) SetTarget(t *front.Target) {
 		w.gaps++
 	}
 	w.target = t
+	if t != nil {
+		w.targets[t.ID] = true
+	}
 }
 
 func (w *world) Drain(ctx context.Context, id int64) int {

@@ -71,7 +71,7 @@ func (s *Supervisor) check(ctx context.Context, w *session) checkResult {
 	var checks sync.WaitGroup
 	checks.Go(func() { socksErr = s.Handshake(handshakes, socks) })
 	checks.Go(func() { httpErr = s.HTTPInbound(handshakes, http) })
-	checks.Go(func() { result.core = s.Handshake(handshakes, w.proxy()) })
+	checks.Go(func() { result.core = w.core.Health(handshakes) })
 	if len(s.Settings.Health.URLs) > 0 {
 		result.checked = true
 		checks.Go(func() { result.wayOut = s.Probe(ctx, w.proxy()) })
@@ -130,6 +130,9 @@ func (s *Supervisor) checkedSession(w *session, result checkResult) {
 	st.checkAt = now.Add(st.health.Spacing(s.Settings.Health.Interval.Std(), threshold))
 	s.saveCounters(w, now)
 	if verdict == rotation.Alive {
+		// A site whose connections end empty must not have the server asked
+		// every second for hours.
+		st.passiveWait = min(2*max(st.passiveWait, passiveSpacing), s.Settings.Health.Interval.Std())
 		first := !w.verified
 		w.verified, w.latency = w.verified || result.checked, result.wayOut.Latency
 		if !result.checked {
@@ -145,6 +148,7 @@ func (s *Supervisor) checkedSession(w *session, result checkResult) {
 		}
 		return
 	}
+	st.passiveWait = passiveSpacing
 	cause := result.core
 	code := "inbound_unreachable"
 	if cause == nil {
@@ -168,7 +172,7 @@ func (s *Supervisor) passive(signal front.Signal) {
 	if st.active == nil || signal.TargetID != st.active.id || st.checking || st.op != nil {
 		return
 	}
-	soonest := st.checkedAt.Add(passiveSpacing)
+	soonest := st.checkedAt.Add(max(st.passiveWait, passiveSpacing))
 	if now := time.Now(); soonest.Before(now) {
 		soonest = now
 	}

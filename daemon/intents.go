@@ -51,6 +51,9 @@ func (s *Supervisor) connect(r request) {
 		return
 	}
 	if a := st.active; a != nil && st.frontOpen && (r.ConfigID == nil || *r.ConfigID == a.config.ID) {
+		if st.op != nil { // the daemon's own, about to leave what the user wants
+			s.abandon(st.op)
+		}
 		r.reply <- answer{
 			payload: ipc.ConnectPayload{ConfigID: a.config.ID, SessionID: a.id, PID: a.core.Identity().PID, ConfigName: a.config.Name},
 			message: "already connected to " + a.config.Name,
@@ -99,7 +102,7 @@ func (s *Supervisor) replace(r request) {
 		activeID = active.config.ID
 	}
 	switch {
-	case r.CandidateID != nil && *r.CandidateID == activeID:
+	case r.CandidateID != nil && active != nil && *r.CandidateID == activeID:
 		refuse("%s is the active config already", active.config.Name)
 		return
 	case r.CandidateID != nil:

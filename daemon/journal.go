@@ -56,7 +56,8 @@ func (j *journal) Close() {
 	}
 }
 
-// Run writes until Close; a write is handed ctx.
+// Run writes until Close; a write is handed a context of ctx that ends after
+// recordTime, so that a disk that hangs does not keep answers back for ever.
 func (j *journal) Run(ctx context.Context) {
 	for {
 		j.mu.Lock()
@@ -64,7 +65,9 @@ func (j *journal) Run(ctx context.Context) {
 		j.queue = nil
 		j.mu.Unlock()
 		for _, e := range queue {
-			err := e.write(ctx)
+			limited, cancel := context.WithTimeoutCause(ctx, recordTime, errDiskSilent)
+			err := e.write(limited)
+			cancel()
 			if e.done != nil {
 				e.done(err)
 			}

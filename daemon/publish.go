@@ -16,6 +16,7 @@ type snapshot struct {
 	// all endpoints, the core's own inbound included
 	endpoints []ipc.EndpointPayload
 	// what goes on changing between two publications
+	stopping      bool
 	sessionID     int64
 	carried       front.Counters
 	cooldownUntil time.Time
@@ -26,7 +27,7 @@ var notChecked = ipc.EndpointPayload{State: "not_checked"}
 // publish makes the state visible to readers and subscribers, if it has changed.
 func (s *Supervisor) publish() {
 	st := &s.st
-	next := &snapshot{cooldownUntil: st.cooldownUntil, endpoints: s.endpoints(notChecked, notChecked, "not_checked")}
+	next := &snapshot{stopping: st.stopping, cooldownUntil: st.cooldownUntil, endpoints: s.endpoints(notChecked, notChecked, "not_checked")}
 	status := ipc.StatusPayload{
 		State: st.name(), Message: st.message, Attempts: st.attempts, LastRotation: st.lastRotation,
 		Configs: st.configs, ConfigsRevision: st.revision,

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,11 +15,10 @@ import (
 
 // The reason codes of sessions that could not be taken over.
 const (
-	reasonPIDMissing  = "reattach_pid_missing"
-	reasonMismatch    = "reattach_identity_mismatch"
-	reasonUnhealthy   = "reattach_unhealthy"
-	reasonNotNeeded   = "reattach_not_needed"
-	reasonFrontClosed = "front_unavailable"
+	reasonPIDMissing = "reattach_pid_missing"
+	reasonMismatch   = "reattach_identity_mismatch"
+	reasonUnhealthy  = "reattach_unhealthy"
+	reasonNotNeeded  = "reattach_not_needed"
 )
 
 // Restore reads what the user last asked for and takes over the core that an
@@ -41,9 +41,17 @@ func (s *Supervisor) Restore(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the sessions: %w", err)
 	}
-	// The newest first: after a crash in the middle of a rotation the new
-	// session is the one to keep.
-	slices.SortFunc(live, func(a, b store.Session) int { return int(b.ID - a.ID) })
+	// Those that served come first, the newest before the others: a session that
+	// was only starting has not proven itself, and no connection is lost with it.
+	slices.SortFunc(live, func(a, b store.Session) int {
+		if served := func(r store.Session) bool { return r.Status == store.StatusRunning }; served(a) != served(b) {
+			if served(a) {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(b.ID, a.ID)
+	})
 	for _, record := range live {
 		code := reasonNotNeeded
 		if desired.Connected && st.active == nil {
@@ -98,7 +106,7 @@ func (s *Supervisor) reattach(ctx context.Context, record store.Session, configs
 		carried: front.Counters{UpBytes: record.UpBytes, DownBytes: record.DownBytes, Connections: record.Connections},
 	}
 	st := &s.st
-	st.active = w
+	st.active, st.served = w, w
 	w.servingSince = time.Now()
 	st.checkAt = time.Now() // at once: nobody has watched it meanwhile
 	st.desired.ConfigID = w.config.ID
@@ -131,7 +139,7 @@ func (s *Supervisor) endLeftover(record store.Session, code string) {
 		text := "the daemon that ran it is gone"
 		if err != nil && !errors.Is(err, xray.ErrPIDMissing) && !errors.Is(err, xray.ErrIdentityMismatch) {
 			s.Log.Error().Err(err).Int64("session", record.ID).Int("pid", id.PID).Msg("ending the core of an old session")
-			text += "; ending its core: " + err.Error()
+			return nil // the record stays live, so that the next daemon tries again
 		}
 		s.note(ctx, record.ID, func(r *store.Session) {
 			r.Status, r.EndedAt = store.StatusFailed, time.Now()

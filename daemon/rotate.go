@@ -50,15 +50,6 @@ func (s *Supervisor) healthRotation(why reason) {
 	})
 }
 
-// abandon cancels an operation of the daemon's own, with nothing in its place.
-func (s *Supervisor) abandon(op *operation) {
-	s.supersede(nil)
-	s.work(func(context.Context) func() {
-		s.disposeOf(op)
-		return nil
-	})
-}
-
 // noteRotation keeps what a rotation that was tried came to.
 func (s *Supervisor) noteRotation(op *operation) {
 	st := &s.st
@@ -89,9 +80,10 @@ func (s *Supervisor) noteRotated(op *operation, old, next *session) {
 		DurationMillis: now.Sub(op.since).Milliseconds(),
 	}
 	st.cooldownUntil = now.Add(s.Settings.Rotation.Cooldown.Std())
-	st.timerAt = time.Time{}
-	s.planTimer()
-	if op.trigger == ipc.TriggerHealthCheckFailed {
+	st.lastTrigger, st.lastResult, st.lastVerdict = &op.trigger, "replaced", "healthy"
+	id := next.config.ID
+	st.lastCandidate = &id
+	if op.trigger == ipc.TriggerHealthCheckFailed && !op.manual && next.verified {
 		// The new one works where the old one did not: that is proof.
 		cooldown := s.Settings.Rotation.Cooldown.Std()
 		s.work(func(ctx context.Context) func() {

@@ -20,7 +20,7 @@ import (
 func (s *Supervisor) Handle(ctx context.Context, r ipc.Request) (payload any, message string, err error) {
 	switch r.Type {
 	case ipc.KindDaemonPing:
-		return ipc.PingPayload{DaemonReady: true, PID: s.pid, Version: s.Version}, "pong", nil
+		return ipc.PingPayload{DaemonReady: !s.snapshot.Load().stopping, PID: s.pid, Version: s.Version}, "pong", nil
 	case ipc.KindRuntimeStatus:
 		return s.runtimeStatus(), "", nil
 	case ipc.KindStatus:
@@ -130,6 +130,7 @@ func (s *Supervisor) importConfigs(ctx context.Context, text string) (any, strin
 		configs = append(configs, configOf(line.Link))
 	}
 	added, existing, err := s.Store.AddConfigs(ctx, configs)
+	s.configsChanged(ctx)
 	if err != nil {
 		return nil, "", fmt.Errorf("storing the configs: %w", err)
 	}
@@ -139,7 +140,6 @@ func (s *Supervisor) importConfigs(ctx context.Context, text string) (any, strin
 	for _, c := range existing {
 		payload.Existing = append(payload.Existing, configPayload(c))
 	}
-	s.configsChanged(len(added))
 	return payload, fmt.Sprintf("%d added, %d there already, %d not understood", len(added), len(existing), len(payload.Errors)), nil
 }
 
@@ -163,20 +163,23 @@ func (s *Supervisor) removeConfigs(ctx context.Context, ids []int64) (any, strin
 		}
 	}
 	removed, err := s.Store.RemoveConfigs(ctx, ids)
+	s.configsChanged(ctx)
 	if err != nil {
 		return nil, "", fmt.Errorf("removing configs: %w", err)
 	}
-	s.configsChanged(-removed)
 	return ipc.ConfigRemovePayload{Removed: removed}, fmt.Sprintf("%d removed", removed), nil
 }
 
-// configsChanged lets the loop know, and through it the subscribers.
-func (s *Supervisor) configsChanged(by int) {
-	if by == 0 {
+// configsChanged lets the loop know how many there are now, and through it the
+// subscribers. A change that failed halfway counts, too.
+func (s *Supervisor) configsChanged(ctx context.Context) {
+	configs, err := s.Store.Configs(ctx)
+	if err != nil {
+		s.Log.Error().Err(err).Msg("counting the configs")
 		return
 	}
 	select {
-	case s.reports <- func() { s.st.configs += by; s.st.revision++ }:
+	case s.reports <- func() { s.st.configs = len(configs); s.st.revision++ }:
 	case <-s.ended:
 	}
 }

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/xrat-tray/xrat/daemon/ipc"
@@ -16,7 +17,10 @@ type state struct {
 	desired   store.Desired
 	active    *session // serves new connections; nil while no core is usable
 	retired   map[int64]*retirement
-	op        *operation // in flight; nil when there is none
+	served    *session     // the last one that did, until the user disconnects
+	op        *operation   // in flight; nil when there is none
+	leaving   []*operation // abandoned, and not at their end yet
+	tearing   int          // disconnects and shutdowns that have not ended
 	frontOpen bool
 	stopping  bool // the daemon shuts down
 	ended     bool // and has done so
@@ -31,7 +35,13 @@ type state struct {
 	attempts int       // in a row at which nothing worked
 	// rotateAfter holds back the next rotation after one at which nothing worked.
 	rotateAfter time.Time
-	crashes     int    // of cores in a row
+	// crashes counts the cores of the config crashing that ended by themselves in
+	// a row; crashLoop tells that the last end was one too many.
+	crashes   int
+	crashing  int64
+	crashLoop bool
+	// passiveWait is how far apart checks are that the front's hints bring about.
+	passiveWait time.Duration
 	message     string // explains a state that is not well
 
 	configs  int
@@ -111,6 +121,9 @@ type operation struct {
 	outcome outcome
 	done    chan struct{}
 	replies []chan<- answer
+	// disposal is done once, by whoever waits for the end of an operation that
+	// is no longer current.
+	disposal sync.Once
 }
 
 // reason says why a session began, for programs and for people.
@@ -118,13 +131,12 @@ type reason struct{ code, text string }
 
 // The reason codes that this package gives; a failed probe adds its class.
 const (
-	reasonUser        = "user_request"
-	reasonTimer       = "timer"
-	reasonRestore     = "restored"
-	reasonCoreExited  = "core_exited"
-	reasonCrashLoop   = "core_crash_loop"
-	reasonCheckFailed = "check_failed"
-	reasonRetry       = "retry"
+	reasonUser       = "user_request"
+	reasonTimer      = "timer"
+	reasonRestore    = "restored"
+	reasonCoreExited = "core_exited"
+	reasonCrashLoop  = "core_crash_loop"
+	reasonRetry      = "retry"
 )
 
 // outcome is what a worker brought about.

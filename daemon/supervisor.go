@@ -30,6 +30,7 @@ type Supervisor struct {
 	reports  chan func()
 	ended    chan struct{} // closed when the loop takes no more requests
 	journal  *journal
+	outcomes sync.Mutex // held while what is known of a config is read and written
 	workers  sync.WaitGroup
 	// base is the context of workers: it ends with the loop, not with the
 	// signal that asks for the end, since stopping is work too.
@@ -74,7 +75,11 @@ func (s *Supervisor) Run(ctx context.Context) {
 	stop := ctx.Done()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var overdue <-chan time.Time
 	for !s.st.ended {
+		if s.st.stopping && overdue == nil {
+			overdue = time.After(shutdownTime)
+		}
 		s.reconcile()
 		s.publish()
 		s.arm(timer)
@@ -82,6 +87,9 @@ func (s *Supervisor) Run(ctx context.Context) {
 		case <-stop:
 			stop = nil
 			s.tearDown(opShutdown, nil)
+		case <-overdue:
+			s.Log.Error().Msg("the shutdown takes too long and is cut short")
+			s.st.ended = true
 		case r := <-s.requests:
 			s.intent(r)
 		case report := <-s.reports:
@@ -97,12 +105,14 @@ func (s *Supervisor) Run(ctx context.Context) {
 	s.drainReports()
 	flush, cancel := context.WithTimeout(context.Background(), shutdownTime/2)
 	defer cancel()
-	if err := s.journal.Flush(flush); err != nil {
-		s.Log.Warn().Err(err).Msg("the last records could not be written in time")
-		return // a store that hangs must not keep the process
-	}
+	err := s.journal.Flush(flush)
 	s.journal.Close()
-	writer.Wait()
+	if err != nil {
+		// A store that hangs must not keep the process; the writer is left to it.
+		s.Log.Warn().Err(err).Msg("the last records could not be written in time")
+	} else {
+		writer.Wait()
+	}
 	s.hub.close()
 }
 

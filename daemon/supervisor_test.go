@@ -34,8 +34,9 @@ func (h *harness) deps(config settings.Settings) Deps {
 	return Deps{
 		Settings: config, Store: h.memory, Front: h.world, Cores: h.world,
 		Probe: h.world.probe, Handshake: h.world.handshake, HTTPInbound: h.world.handshake,
-		Locate: func() (string, error) { return "/bin/xray", h.world.locateErr },
-		CapLog: func() {}, Version: "test", Log: zerolog.Nop(),
+		Locate:    func() (string, error) { return "/bin/xray", h.world.locateErr },
+		CheckFree: func(string) error { return nil },
+		CapLog:    func() {}, Version: "test", Log: zerolog.Nop(),
 	}
 }
 
@@ -54,6 +55,11 @@ func bubble(t *testing.T, hosts string, adjust func(*settings.Settings), f func(
 		for _, s := range h.all() {
 			if s.Status.Live() {
 				t.Errorf("session %d is still %s at the end", s.ID, s.Status)
+			}
+		}
+		for id := range h.targets {
+			if n := len(slices.DeleteFunc(slices.Clone(h.forgotten), func(f int64) bool { return f != id })); n != 1 {
+				t.Errorf("the front was told %d times to forget session %d", n, id)
 			}
 		}
 	})
@@ -762,6 +768,7 @@ func TestSubscribersSeeTheNewestState(t *testing.T) {
 		}
 		h.connect(1)
 		h.rotate(nil)
+		time.Sleep(time.Second) // the check that follows
 		synctest.Wait()
 		// Nobody read meanwhile: what is there is the newest, and a gap shows.
 		last := <-states

@@ -21,6 +21,7 @@ import (
 	"github.com/xrat-tray/xrat/daemon/settings"
 	"github.com/xrat-tray/xrat/daemon/store"
 	"github.com/xrat-tray/xrat/runtime/front"
+	"github.com/xrat-tray/xrat/runtime/ports"
 	"github.com/xrat-tray/xrat/runtime/probe"
 	"github.com/xrat-tray/xrat/runtime/xray"
 )
@@ -116,13 +117,14 @@ func (a *app) dependencies(config settings.Settings, records *store.Store, log z
 		HTTPInbound: func(ctx context.Context, p probe.Proxy) error {
 			return probe.HTTPInbound(ctx, p.Address, p.User, p.Password)
 		},
-		Locate:   func() (string, error) { return xray.Locate(config.Core.Path) },
-		CapLog:   func() { capLog(a.paths.CoreLog, log) },
-		CoreDir:  filepath.Join(a.paths.RuntimeDir, "core"),
-		CoreLog:  a.paths.CoreLog,
-		Warnings: warnings(records),
-		Version:  version,
-		Log:      part("supervisor"),
+		Locate:    func() (string, error) { return xray.Locate(config.Core.Path) },
+		CheckFree: ports.CheckFree,
+		CapLog:    func() { capLog(a.paths.CoreLog, log) },
+		CoreDir:   filepath.Join(a.paths.RuntimeDir, "core"),
+		CoreLog:   a.paths.CoreLog,
+		Warnings:  warnings(records),
+		Version:   version,
+		Log:       part("supervisor"),
 	}
 }
 

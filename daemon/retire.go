@@ -1,0 +1,62 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"github.com/xrat-tray/xrat/daemon/store"
+	"github.com/xrat-tray/xrat/runtime/front"
+)
+
+// retire lets a session drain, then ends it.
+func (s *Supervisor) retire(old *session, why reason) {
+	drain, hurry := context.WithTimeout(s.base, s.Settings.Rotation.Drain.Std())
+	r := &retirement{session: old, hurry: hurry, done: make(chan struct{})}
+	s.st.retired[old.id] = r
+	s.journal.Append(func(ctx context.Context) error {
+		s.note(ctx, old.id, func(r *store.Session) { r.Status = store.StatusDraining })
+		return nil
+	}, nil)
+	s.work(func(context.Context) func() {
+		defer close(r.done)
+		defer hurry()
+		if cut := s.Front.Drain(drain, old.id); cut > 0 {
+			s.Log.Info().Int64("session", old.id).Int("connections", cut).Msg("connections cut at the end of the drain")
+		}
+		s.end(old, why)
+		return func() { delete(s.st.retired, old.id) }
+	})
+}
+
+// end stops a session's core and completes its record; it runs in a worker.
+func (s *Supervisor) end(w *session, why reason) {
+	s.journal.Append(func(ctx context.Context) error {
+		s.note(ctx, w.id, func(r *store.Session) { r.Status = store.StatusStopping })
+		return nil
+	}, nil)
+	s.stopCore(w.core)
+	final := s.counted(w)
+	s.Front.Forget(w.id)
+	s.journal.Append(func(ctx context.Context) error {
+		s.finish(ctx, w, final, store.StatusStopped, why.code, why.text)
+		return nil
+	}, nil)
+}
+
+// counted is what a session carried, under this daemon and earlier ones.
+func (s *Supervisor) counted(w *session) front.Counters {
+	c := s.Front.Counters(w.id)
+	c.UpBytes += w.carried.UpBytes
+	c.DownBytes += w.carried.DownBytes
+	c.Connections += w.carried.Connections
+	return c
+}
+
+// finish completes a session's record.
+func (s *Supervisor) finish(ctx context.Context, w *session, c front.Counters, status store.Status, code, text string) {
+	s.note(ctx, w.id, func(r *store.Session) {
+		r.Status, r.EndedAt = status, time.Now()
+		r.EndCode, r.EndReason = code, text
+		r.UpBytes, r.DownBytes, r.Connections = c.UpBytes, c.DownBytes, c.Connections
+	})
+}
