@@ -23,7 +23,7 @@ SYSTEMS  := windows darwin
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: $(PROGRAMS) bin/xray ## build bin/xrat, bin/xrat-tray and the core, bin/xray
@@ -52,6 +52,10 @@ deps: ## install what the tests need from Debian's packages, or say what is miss
 .PHONY: test
 test: deps bin/xray ## run every test with the race detector
 	$(GO) test -race -timeout 9m ./...
+
+.PHONY: test-desktop
+test-desktop: deps bin/xray ## run the tests of the tray on a virtual screen (part of test)
+	$(GO) test -count 1 -timeout 5m -v ./e2e/desktop
 
 .PHONY: bench
 bench: build ## run the benchmarks
@@ -86,11 +90,15 @@ install: build ## install below PREFIX (default: ~/.local)
 	for program in $(notdir $(PROGRAMS)); do \
 		ln -sfn "../lib/xrat/$$program" '$(DESTDIR)$(PREFIX)/bin'/"$$program" || exit 1; \
 	done
+	install -d '$(DESTDIR)$(PREFIX)/share/applications'
+	sed 's|@EXEC@|"$(PREFIX)/lib/xrat/xrat-tray"|' assets/xrat-tray.desktop > '$(DESTDIR)$(PREFIX)/share/applications/xrat-tray.desktop'
+	cd assets/icons && find hicolor -name xrat-connected.png -exec install -D -m 644 '{}' '$(DESTDIR)$(PREFIX)/share/icons/{}' ';'
 
 .PHONY: uninstall
 uninstall: ## remove what install put there
 	rm -f $(foreach program,$(notdir $(PROGRAMS)),'$(DESTDIR)$(PREFIX)/bin/$(program)')
 	rm -rf '$(DESTDIR)$(PREFIX)/lib/xrat'
+	rm -f '$(DESTDIR)$(PREFIX)/share/applications/xrat-tray.desktop' '$(DESTDIR)$(PREFIX)'/share/icons/hicolor/*/apps/xrat-connected.png
 
 .PHONY: clean
 clean: ## remove what was built

@@ -15,6 +15,8 @@ import (
 const (
 	// requestTime bounds a request that has the daemon try servers.
 	requestTime = 90 * time.Second
+	// listSpacing is how long news of the configs' health may wait.
+	listSpacing = time.Second
 	// maxImport bounds what is taken from the clipboard, in bytes: a request may
 	// have 1 MiB, and JSON makes a text longer.
 	maxImport = 900 << 10
@@ -156,41 +158,48 @@ func (t *tray) stopAndQuit(ctx context.Context) {
 	})
 }
 
-// list fetches the configs, once at a time.
+// list fetches the configs if the model's list is not the newest, once at a time.
+// What is known of them can wait a moment: the daemon takes note of it after it
+// has told the state, and states can come fast.
 func (t *tray) list(ctx context.Context) {
-	if t.listing {
-		return // it looks again when that is done
+	want := listingOf(t.model.status)
+	if t.model.attachment != attached || t.fetching || t.listed == want {
+		return
 	}
-	t.listing = true
+	t.fetching = true
+	known := t.listed.attached && t.listed.revision == want.revision
 	t.worker(ctx, func(ctx context.Context) func() {
+		if known && !pause(ctx, listSpacing) {
+			return nil
+		}
 		var payload ipc.ConfigListPayload
-		// Of the state first: a change in between only means one list too many.
+		// The state first: a change in between only means one list too many.
 		var status ipc.StatusPayload
 		_, err := t.Client.Quick(ctx, ipc.Request{Type: ipc.KindStatus}, &status)
 		if err == nil {
 			_, err = t.Client.Quick(ctx, ipc.Request{Type: ipc.KindConfigList}, &payload)
 		}
 		return func() {
-			t.listing = false
-			if t.model.attachment != attached {
-				return
-			}
+			t.fetching = false
 			if err != nil {
 				t.Log.Warn().Err(err).Msg("listing the configs")
-				return
+				return // the next state asks again
 			}
-			t.model.configs, t.revision = bestFirst(payload.Configs), status.ConfigsRevision
+			if t.model.attachment == attached {
+				t.model.configs, t.listed = bestFirst(payload.Configs), listingOf(status)
+			}
+			t.list(ctx)
 		}
 	})
 }
 
 // refresh brings what changes without an event up to date, for somebody who
-// looks at it: the menu has just been opened.
+// looks at it: the menu has just been opened. Not every panel tells; then the
+// next check of the daemon does it.
 func (t *tray) refresh(ctx context.Context) {
 	if t.model.attachment != attached {
 		return
 	}
-	t.list(ctx)
 	t.worker(ctx, func(ctx context.Context) func() {
 		var status ipc.StatusPayload
 		_, err := t.Client.Quick(ctx, ipc.Request{Type: ipc.KindStatus}, &status)

@@ -198,13 +198,3 @@ func (d *desktop) notify(ctx context.Context, n notification) error {
 	}
 	return server.send(ctx, n)
 }
-
-// pause waits; it tells whether it waited to the end.
-func pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
-	}
-}

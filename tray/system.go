@@ -58,6 +58,16 @@ func bounded(ctx context.Context, limit time.Duration, f func() error) error {
 	}
 }
 
+// pause waits; it tells whether it waited to the end.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
 // openLogs shows the directory of the logs in the desktop's file manager.
 func (t *tray) openLogs(ctx context.Context) {
 	opener := map[string]string{"windows": "explorer", "darwin": "open"}[runtime.GOOS]

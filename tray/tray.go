@@ -41,8 +41,8 @@ type tray struct {
 	model     model
 	incidents incidents
 	delivery  delivery
-	revision  uint64 // of the list of configs that the model has
-	listing   bool   // it is being fetched
+	listed    listing // what the list of configs in the model is about
+	fetching  bool    // the next list
 	offered   menu
 
 	painter  *painter
@@ -120,11 +120,27 @@ func (t *tray) learn(ctx context.Context, n news) {
 		t.model.notice = ""
 	}
 	if n.attachment != attached {
-		t.model.configs, t.revision = nil, 0
-	} else if was != attached || t.revision != n.status.ConfigsRevision {
-		t.list(ctx)
+		t.model.configs, t.listed = nil, listing{}
 	}
+	t.list(ctx)
 	t.delivery.take(t.incidents.observe(n), time.Now())
+}
+
+// listing is what a list of configs depends on: which there are, and what is known
+// of them, which changes with the session and its state.
+type listing struct {
+	attached bool
+	revision uint64
+	session  int64
+	state    ipc.State
+}
+
+func listingOf(p ipc.StatusPayload) listing {
+	l := listing{attached: true, revision: p.ConfigsRevision, state: p.State}
+	if p.Session != nil {
+		l.session = p.Session.ID
+	}
+	return l
 }
 
 // deliver sends the notification that is due, if any, and says when to look again.
