@@ -19,8 +19,8 @@ func handshake(ctx context.Context, in Inbound) error {
 	return probe.Handshake(ctx, probe.Proxy{Address: in.Address, User: in.User, Password: in.Password})
 }
 
-// Health reports whether the core serves: nil when its inbound has answered a
-// handshake, its sockets are the planned ones and nobody shares its port. It
+// Health reports whether the core serves: nil when its sockets are the planned
+// ones, nobody shares its port and its inbound has answered a handshake. It
 // takes at most some 2 s; the error says what is wrong, an *ExitError that the
 // core is gone.
 func (c *Core) Health(ctx context.Context) error {
@@ -29,8 +29,9 @@ func (c *Core) Health(ctx context.Context) error {
 		return &c.exit
 	default:
 	}
-	if err := handshake(ctx, c.inbound); err != nil {
+	// The sockets first: who shares the port would get the password.
+	if err := checkSockets(c.identity.PID, c.inbound.Address, false); err != nil {
 		return err
 	}
-	return checkSockets(c.identity.PID, c.inbound.Address, false)
+	return handshake(ctx, c.inbound)
 }
