@@ -1,0 +1,394 @@
+package tray
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/xrat-tray/xrat/daemon/ipc"
+)
+
+// daemonDouble answers what a tray asks; the rest of its socket is the real one.
+type daemonDouble struct {
+	socket   string
+	mu       sync.Mutex
+	status   ipc.StatusPayload
+	configs  []ipc.ConfigPayload
+	requests []ipc.Request
+	answer   func(ipc.Request) error
+	states   chan ipc.EventPayload
+	seq      uint64
+	stop     func()
+}
+
+func (d *daemonDouble) Handle(_ context.Context, r ipc.Request) (any, string, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch r.Type {
+	case ipc.KindStatus:
+		return d.status, "", nil
+	case ipc.KindConfigList:
+		return ipc.ConfigListPayload{Configs: d.configs}, "", nil
+	}
+	d.requests = append(d.requests, r)
+	var err error
+	if d.answer != nil {
+		err = d.answer(r)
+	}
+	return ipc.ProxySwitchPayload{RotationEnabled: r.Type == ipc.KindProxyStart}, "", err
+}
+
+func (d *daemonDouble) Subscribe() (<-chan ipc.EventPayload, func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.states = make(chan ipc.EventPayload, 1)
+	d.states <- ipc.EventPayload{Seq: d.seq, Status: d.status}
+	return d.states, func() {}
+}
+
+func (d *daemonDouble) publish(p ipc.StatusPayload) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.seq++
+	d.status = p
+	select {
+	case <-d.states:
+	default:
+	}
+	if d.states != nil {
+		d.states <- ipc.EventPayload{Seq: d.seq, Status: p}
+	}
+}
+
+func (d *daemonDouble) asked(kind ipc.Kind) *ipc.Request {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, r := range d.requests {
+		if r.Type == kind {
+			return &r
+		}
+	}
+	return nil
+}
+
+// start serves until stop is called.
+func (d *daemonDouble) start(t testing.TB) {
+	t.Helper()
+	listener, err := ipc.Listen(d.socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		(&ipc.Server{Handler: d, Log: zerolog.Nop()}).Serve(ctx, listener, time.Second)
+	}()
+	d.stop = func() {
+		d.mu.Lock()
+		if d.states != nil {
+			close(d.states)
+			d.states = nil
+		}
+		d.mu.Unlock()
+		cancel()
+		<-done
+	}
+}
+
+// fakeScreen shows menus to a test.
+type fakeScreen struct {
+	mu    sync.Mutex
+	shown menu
+	paint int
+}
+
+func (s *fakeScreen) show(m menu) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shown = m
+	s.paint++
+}
+
+func (s *fakeScreen) rebuild(m menu) { s.show(m) }
+
+func (s *fakeScreen) item(at slot) item {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.shown.Items[at]
+}
+
+// stage is a tray with a screen and a daemon of a test.
+type stage struct {
+	t        *testing.T
+	daemon   *daemonDouble
+	screen   *fakeScreen
+	tray     *tray
+	clicks   chan slot
+	launches chan struct{}
+	launch   func() error
+	mu       sync.Mutex
+	notes    []notification
+	end      func() // of the tray; waits for it
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "tray") // t.TempDir can be too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	m := sample()
+	s := &stage{
+		t: t, screen: &fakeScreen{}, clicks: make(chan slot), launches: make(chan struct{}, 100),
+		daemon: &daemonDouble{socket: filepath.Join(dir, "s"), status: m.status, configs: m.configs},
+	}
+	s.tray = newTray(Options{
+		Client: &ipc.Client{Socket: s.daemon.socket}, Log: zerolog.Nop(),
+		PrefsFile: filepath.Join(dir, "tray.json"), LoginFile: filepath.Join(dir, "autostart", "x.desktop"), LoginExec: "/bin/x",
+		Launch: func(context.Context) error {
+			s.launches <- struct{}{}
+			if s.launch != nil {
+				return s.launch()
+			}
+			s.daemon.start(t)
+			return nil
+		},
+	}, s.clicks, make(chan struct{}))
+	s.tray.painter = newPainter(s.screen, s.tray.offered)
+	s.tray.notifier = newNotifier(func(_ context.Context, n notification) error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.notes = append(s.notes, n)
+		return nil
+	}, make(chan string), zerolog.Nop())
+	return s
+}
+
+func (s *stage) run() {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.tray.run(ctx)
+		cancel()
+		s.tray.work.Wait()
+	}()
+	s.end = func() {
+		cancel()
+		<-done
+	}
+}
+
+func (s *stage) await(what string, good func() bool) {
+	s.t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for !good() {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("%s: not in time; the menu is\n%s", what, s.screen.shown.text())
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func (s *stage) header(want string) {
+	s.t.Helper()
+	s.await(want, func() bool { return strings.HasPrefix(s.screen.item(slotHeader).Title, want) })
+}
+
+// shown waits until the painter has shown a change, which clicks refer to.
+func (s *stage) click(at slot) {
+	s.t.Helper()
+	s.await(fmt.Sprintf("slot %d", at), func() bool { return s.tray.painter.shown.Load().Items[at].Enabled })
+	s.clicks <- at
+}
+
+func TestLaunchesOnce(t *testing.T) {
+	s := newStage(t)
+	s.run()
+	defer s.end()
+	s.header("Connected · tokyo-1")
+	if len(s.launches) != 1 {
+		t.Errorf("%d launches", len(s.launches))
+	}
+	// It ends, and is not started again by itself.
+	s.daemon.stop()
+	s.header("Daemon not running")
+	time.Sleep(3 * firstRetry)
+	if len(s.launches) != 1 {
+		t.Errorf("%d launches after the daemon was stopped", len(s.launches))
+	}
+	s.click(slotHeader)
+	s.header("Connected · tokyo-1")
+	// It is restarted by somebody else.
+	s.daemon.stop()
+	s.header("Daemon not running")
+	s.daemon.start(t)
+	s.header("Connected · tokyo-1")
+	if len(s.launches) != 2 {
+		t.Errorf("%d launches", len(s.launches))
+	}
+	s.daemon.stop()
+}
+
+func TestLaunchFails(t *testing.T) {
+	s := newStage(t)
+	s.launch = func() error { return errors.New("the settings have errors: line 3") }
+	s.run()
+	defer s.end()
+	s.header("Daemon not running · Start")
+	s.await("the reason", func() bool { return strings.Contains(s.screen.item(slotNotice).Title, "line 3") })
+	time.Sleep(3 * firstRetry)
+	s.await("the reason still", func() bool { return strings.Contains(s.screen.item(slotNotice).Title, "line 3") })
+}
+
+func TestOtherProtocolVersion(t *testing.T) {
+	s := newStage(t)
+	s.tray.attacher.subscribe = func(context.Context, func(ipc.EventPayload) error) error {
+		return ipc.Errorf(ipc.CodeInvalidState, "the daemon speaks protocol version 2 and this program 1: update the older of the two")
+	}
+	s.run()
+	defer s.end()
+	s.header("Daemon not usable")
+	s.await("the reason", func() bool { return strings.Contains(s.screen.item(slotNotice).Title, "protocol version 2") })
+	if len(s.launches) != 0 {
+		t.Error("a daemon was started beside it")
+	}
+}
+
+// What clicks ask of the daemon.
+func TestClicks(t *testing.T) {
+	s := newStage(t)
+	s.run()
+	defer s.end()
+	s.header("Connected · tokyo-1")
+	s.await("the configs", func() bool { return s.screen.item(slotConfig + 2).Visible })
+	s.click(slotConfig + 1)
+	s.await("connect", func() bool { r := s.daemon.asked(ipc.KindRuntimeConnect); return r != nil && *r.ConfigID == 3 })
+	s.click(slotRotate)
+	s.await("rotate", func() bool {
+		r := s.daemon.asked(ipc.KindRuntimeReplace)
+		return r != nil && r.Trigger == ipc.TriggerManual
+	})
+	s.click(slotAutoRotate)
+	s.await("rotation off", func() bool { return s.daemon.asked(ipc.KindProxyStop) != nil })
+	s.click(slotStop)
+	s.await("stop", func() bool { return s.daemon.asked(ipc.KindRuntimeDisconnect) != nil })
+	s.await("its end", func() bool { return s.screen.item(slotStop).Title == "Stop" })
+
+	// A command that fails says so, until the next.
+	s.daemon.mu.Lock()
+	s.daemon.answer = func(ipc.Request) error { return ipc.Errorf(ipc.CodeBusy, "the daemon is rotating") }
+	s.daemon.mu.Unlock()
+	s.click(slotRotate)
+	s.await("the failure", func() bool { return s.screen.item(slotNotice).Title == "the daemon is rotating" })
+	s.await("its notification", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.notes) == 1 && s.notes[0].Subject == subjectAnswer
+	})
+
+	// Switches of the tray's own are kept.
+	s.click(slotNotifications)
+	s.await("notifications off", func() bool { return !s.screen.item(slotNotifications).Checked })
+	s.click(slotLogin)
+	s.await("start at login", func() bool { return s.screen.item(slotLogin).Checked })
+	if again := newTray(s.tray.Options, nil, nil); again.model.notifications || !again.model.login {
+		t.Errorf("after a restart: %+v", again.model)
+	}
+	s.click(slotLogin)
+	s.await("no start at login", func() bool { return !s.screen.item(slotLogin).Checked })
+	if _, err := os.Stat(s.tray.LoginFile); !os.IsNotExist(err) {
+		t.Errorf("the entry for logins: %v", err)
+	}
+	s.daemon.stop()
+}
+
+func TestDamagedPrefs(t *testing.T) {
+	s := newStage(t)
+	if err := os.WriteFile(s.tray.PrefsFile, []byte("{\"notifications\": 7"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if again := newTray(s.tray.Options, nil, nil); !again.model.notifications {
+		t.Error("the defaults do not hold")
+	}
+}
+
+// However many states come, the screen gets few, and the newest in the end.
+func TestCoalescing(t *testing.T) {
+	s := newStage(t)
+	s.run()
+	defer s.end()
+	s.header("Connected · tokyo-1")
+	began := time.Now()
+	p := s.daemon.status
+	for i := range 10_000 {
+		session := *p.Session
+		session.LatencyMillis = int64(i + 1)
+		p.Session = &session
+		s.daemon.publish(p)
+	}
+	s.header("Connected · tokyo-1 · 10000 ms")
+	if most := 3 + int(time.Since(began)/paintSpacing); s.screen.paint > 3+most {
+		t.Errorf("%d times painted in %v", s.screen.paint, time.Since(began))
+	}
+	s.daemon.stop()
+}
+
+// A thousand rotations and a hundred daemons leave nothing behind.
+func TestNothingLeaks(t *testing.T) {
+	s := newStage(t)
+	s.run()
+	defer s.end()
+	s.header("Connected")
+	s.await("the configs", func() bool { return s.screen.item(slotConfig).Visible })
+	files := func() int {
+		open, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			return 0 // only Linux tells
+		}
+		return len(open)
+	}
+	goroutines, descriptors := runtime.NumGoroutine(), files()
+	p := s.daemon.status
+	for i := range 1000 {
+		session := *p.Session
+		session.ID, session.ConfigID, session.ConfigName = int64(i+10), int64(i%3+1), fmt.Sprint("server-", i)
+		p.Session = &session
+		p.LastRotation = &ipc.RotationPayload{At: noon.Add(time.Duration(i) * time.Second), Trigger: ipc.TriggerHealthCheckFailed, ToConfigID: session.ConfigID}
+		s.daemon.publish(p)
+		if i%10 == 0 {
+			s.daemon.stop()
+			s.daemon.start(t)
+		}
+		if i%50 == 0 {
+			s.header("Connected · server-" + fmt.Sprint(i))
+		}
+	}
+	s.header("Connected · server-999")
+	s.await("as few goroutines as before", func() bool { return runtime.NumGoroutine() <= goroutines+goroutines/10 })
+	s.await("as few descriptors as before", func() bool { return files() <= descriptors+descriptors/10 })
+	s.daemon.stop()
+}
+
+func TestSilentDaemon(t *testing.T) {
+	s := newStage(t)
+	s.tray.attacher.subscribe = func(ctx context.Context, _ func(ipc.EventPayload) error) error {
+		<-ctx.Done() // a stopped process takes the connection and says nothing
+		return context.Cause(ctx)
+	}
+	s.run()
+	defer s.end()
+	s.header("Daemon not usable")
+	s.await("the reason", func() bool { return strings.Contains(s.screen.item(slotNotice).Title, "does not answer") })
+}
