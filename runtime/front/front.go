@@ -18,8 +18,9 @@ const handshakeTimeout = 10 * time.Second
 
 // Options are fixed for the life of a Front.
 type Options struct {
-	SOCKS string // IP address and port that speaks SOCKS5 and HTTP; empty: none
-	HTTP  string // IP address and port that speaks HTTP; empty: none
+	// SOCKS is the address that speaks SOCKS5 and HTTP, and HTTP the one that speaks only HTTP; empty: none. The host is an
+	// IP address, localhost for 127.0.0.1, or empty for every address of the machine.
+	SOCKS, HTTP string
 
 	// Username and Password are asked for on both listeners; both empty: no authentication. Addresses beyond loopback
 	// need them.

@@ -239,6 +239,8 @@ func TestAuthentication(t *testing.T) {
 			}
 		})
 	}
+	// The tunnel is told success before its dial.
+	eventually(t, "the core is reached for the request and the tunnel", func() bool { return k.accepted.Load() >= 2 })
 	if n := k.accepted.Load(); n != 2 {
 		t.Errorf("the core was reached %d times, want 2", n)
 	}
@@ -287,7 +289,8 @@ func TestOpenErrors(t *testing.T) {
 		"exposed":        {Options{SOCKS: "0.0.0.0:0"}, []string{"0.0.0.0:0", "username"}},
 		"exposed, IPv6":  {Options{HTTP: "[::]:0"}, []string{"[::]:0", "username"}},
 		"half protected": {Options{SOCKS: "0.0.0.0:0", Username: "u"}, []string{"username"}},
-		"no IP":          {Options{SOCKS: "localhost:0"}, []string{"localhost:0", "127.0.0.1:10808"}},
+		"a port alone":   {Options{SOCKS: ":0"}, []string{":0", "username"}},
+		"no IP":          {Options{SOCKS: "example.org:0"}, []string{"example.org:0", "127.0.0.1:10808"}},
 		"no port":        {Options{SOCKS: "127.0.0.1"}, []string{"127.0.0.1:10808"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -21,31 +23,48 @@ func (e *PortError) Error() string { return fmt.Sprintf("listening on %s: %v", e
 func (e *PortError) Unwrap() error { return e.Err }
 
 var (
-	errExposed = errors.New("an address beyond this machine needs a username and a password; set both, or listen on 127.0.0.1")
-	errNotIP   = errors.New(`not an IP address and a port; write it like "127.0.0.1:10808" or "[::1]:10808"`)
+	errExposed    = errors.New("an address beyond this machine needs a username and a password; set both, or listen on 127.0.0.1")
+	errNotAddress = errors.New(`not an IP address and a port; write it like "127.0.0.1:10808" or "[::1]:10808"`)
 )
 
-// checkAddress wants an IP address and a port, and credentials unless it is a loopback address. Names are not accepted,
-// because what they stand for can change.
-func checkAddress(address string, authenticated bool) error {
-	ap, err := netip.ParseAddrPort(address)
+// parseAddress turns what the user wrote into an IP address with a port for the net package. The host may also be
+// localhost, which is 127.0.0.1 here whatever the system makes of it, or empty for every address. Other names are not
+// accepted, because what they stand for can change. Addresses beyond loopback need credentials. The settings accept the
+// same, but for port 0.
+func parseAddress(text string, authenticated bool) (string, error) {
+	host, port, err := net.SplitHostPort(text)
 	if err != nil {
-		return errNotIP
+		return "", errNotAddress
 	}
-	if !ap.Addr().Unmap().IsLoopback() && !authenticated {
-		return errExposed
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return "", errNotAddress
 	}
-	return nil
+	loopback := false
+	switch {
+	case strings.EqualFold(host, "localhost"):
+		host, loopback = "127.0.0.1", true
+	case host != "":
+		ip, err := netip.ParseAddr(host)
+		if err != nil {
+			return "", errNotAddress
+		}
+		loopback = ip.Unmap().IsLoopback()
+	}
+	if !loopback && !authenticated {
+		return "", errExposed
+	}
+	return net.JoinHostPort(host, port), nil
 }
 
 // listen opens address exclusively. Clients get keep-alive probes, so that those which vanished without a word are noticed.
 func listen(ctx context.Context, address string, authenticated bool) (*net.TCPListener, error) {
-	if err := checkAddress(address, authenticated); err != nil {
+	ip, err := parseAddress(address, authenticated)
+	if err != nil {
 		return nil, &PortError{address, err}
 	}
 	lc := net.ListenConfig{Control: controlListener, KeepAlive: acceptKeepAlive}
 	lc.SetMultipathTCP(false) // splice and the socket options here are for plain TCP; the other end is this machine
-	l, err := lc.Listen(ctx, "tcp", address)
+	l, err := lc.Listen(ctx, "tcp", ip)
 	if err != nil {
 		// net.OpError repeats the address; the errno says it all.
 		var op *net.OpError
