@@ -47,9 +47,9 @@ func TestLoad(t *testing.T) {
 				s.Front.SOCKS, s.Front.Wait = "[::1]:1", Duration(200*time.Millisecond)
 				s.Health.Threshold, s.Health.URLs, s.Health.Enabled = 0, []string{}, false
 			}},
-		{"dotted and inline", "front.socks = 'localhost:0'\nhealth = { urls = [\"http://127.0.0.1:9/x\"] }\r\n",
+		{"dotted and inline", "front.socks = 'localhost:1'\nhealth = { urls = [\"http://127.0.0.1:9/x\"] }\r\n",
 			func(s *Settings) {
-				s.Front.SOCKS, s.Health.URLs = "localhost:0", []string{"http://127.0.0.1:9/x"}
+				s.Front.SOCKS, s.Health.URLs = "localhost:1", []string{"http://127.0.0.1:9/x"}
 			}},
 		{"exposed with credentials", "[front]\nsocks=\":1080\"\nusername=\"u\"\npassword=\"p\"",
 			func(s *Settings) { s.Front.SOCKS, s.Front.Username, s.Front.Password = ":1080", "u", "p" }},
@@ -57,8 +57,6 @@ func TestLoad(t *testing.T) {
 			func(s *Settings) { s.Rotation.Cooldown, s.Rotation.Drain = 0, 0 }},
 		{"same port on other addresses", "[front]\nsocks=\"127.0.0.1:80\"\nhttp=\"127.0.0.2:80\"",
 			func(s *Settings) { s.Front.SOCKS, s.Front.HTTP = "127.0.0.1:80", "127.0.0.2:80" }},
-		{"free ports", "[front]\nsocks=\"127.0.0.1:0\"\nhttp=\"127.0.0.1:0\"",
-			func(s *Settings) { s.Front.SOCKS, s.Front.HTTP = "127.0.0.1:0", "127.0.0.1:0" }},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -109,7 +107,11 @@ func TestLoadProblems(t *testing.T) {
 		}},
 		{"addresses", "[front]\nsocks=\"10808\"\nhttp=\"127.0.0.1:70000\"", []string{
 			`:2:1: front.socks "10808" is not host:port; write for example "127.0.0.1:10808" or "[::1]:10808"`,
-			`:3:1: front.http "127.0.0.1:70000" has no valid port; it must be from 1 to 65535, or 0 for any free one`,
+			`:3:1: front.http "127.0.0.1:70000" has no valid port; it must be from 1 to 65535`,
+		}},
+		{"port 0", "[front]\nsocks=\"127.0.0.1:0\"\nhttp=\"localhost:00\"", []string{
+			`:2:1: front.socks "127.0.0.1:0" would take another port at each start, where applications do not look; choose a port from 1 to 65535`,
+			`:3:1: front.http "localhost:00" would take another port at each start, where applications do not look; choose a port from 1 to 65535`,
 		}},
 		{"host name", "[front]\nsocks=\"example.org:1\"", []string{`:2:1: front.socks "example.org:1": the host must be an IP address or localhost`}},
 		{"same as the default of the other", "[front]\nsocks=\"localhost:10809\"", []string{

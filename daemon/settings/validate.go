@@ -152,16 +152,19 @@ type address struct {
 }
 
 // parseAddress reads host:port. The host is an IP address, "localhost", or
-// empty for every address; other names could mean another address tomorrow.
-// Port 0 lets the system choose, which tests and trials need.
+// empty for every address; other names could mean another address tomorrow. So
+// could port 0, with which the system chooses one at each opening.
 func parseAddress(s string) (a address, reason string) {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
 		return address{}, quote(s) + ` is not host:port; write for example "127.0.0.1:10808" or "[::1]:10808"`
 	}
 	number, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		return address{}, fmt.Sprintf("%s has no valid port; it must be from 1 to 65535, or 0 for any free one", quote(s))
+	switch {
+	case err != nil:
+		return address{}, fmt.Sprintf("%s has no valid port; it must be from 1 to 65535", quote(s))
+	case number == 0:
+		return address{}, fmt.Sprintf("%s would take another port at each start, where applications do not look; choose a port from 1 to 65535", quote(s))
 	}
 	a.port = uint16(number)
 	switch {
@@ -184,7 +187,7 @@ func parseAddress(s string) (a address, reason string) {
 
 // collides reports whether a and b cannot both be listened on.
 func (a address) collides(b address) bool {
-	return a.port == b.port && a.port != 0 && (a.ip == b.ip || !a.ip.IsValid() || !b.ip.IsValid())
+	return a.port == b.port && (a.ip == b.ip || !a.ip.IsValid() || !b.ip.IsValid())
 }
 
 // badURL says why u cannot be a probe's address; "" when it can.
