@@ -22,6 +22,7 @@ type Core struct {
 	log      zerolog.Logger
 	identity Identity
 	inbound  Inbound
+	plan     plan
 	handle   *handle
 	command  *exec.Cmd // nil: adopted, not our child
 	output   coreLog   // empty: adopted
@@ -175,15 +176,18 @@ func Adopt(ctx context.Context, log zerolog.Logger, id Identity, in Inbound) (*C
 		h.close()
 		return nil, fmt.Errorf("adopting the core: %w", err)
 	}
-	err = handshake(ctx, in)
+	p, err := newPlan(in, detourUnknown)
 	if err == nil {
-		err = checkSockets(id.PID, in.Address, false)
+		err = checkSockets(id.PID, p, false)
+	}
+	if err == nil {
+		err = handshake(ctx, in)
 	}
 	if err != nil {
 		h.close()
 		return nil, fmt.Errorf("adopting the core: %w: %w", ErrUnhealthy, err)
 	}
-	c := &Core{log: log, identity: id, inbound: in, handle: h, secrets: []string{in.User, in.Password}}
+	c := &Core{log: log, identity: id, inbound: in, plan: p, handle: h, secrets: []string{in.User, in.Password}}
 	c.watch()
 	log.Info().Int("pid", id.PID).Stringer("inbound", in).Msg("core adopted")
 	return c, nil

@@ -8,10 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -48,7 +46,7 @@ func TestStartServesAndStops(t *testing.T) {
 	if reason := c.ExitReason(); reason != "" {
 		t.Errorf("exit reason %q while running", reason)
 	}
-	wrong := &Core{identity: c.identity, inbound: c.inbound, done: make(chan struct{})}
+	wrong := &Core{identity: c.identity, inbound: c.inbound, plan: c.plan, done: make(chan struct{})}
 	wrong.inbound.Password = "wrong"
 	if wrong.Health(t.Context()) == nil {
 		t.Error("the inbound takes any password")
@@ -231,23 +229,6 @@ func TestPortTaken(t *testing.T) {
 	}
 }
 
-// TestLateSquatter has somebody share the port of a core that serves.
-func TestLateSquatter(t *testing.T) {
-	c := startCore(t, testSpec(t, realCore(t), "n"))
-	config := net.ListenConfig{Control: func(_, _ string, conn syscall.RawConn) error {
-		return conn.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
-	}}
-	squatter, err := config.Listen(t.Context(), "tcp4", c.Inbound().Address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = c.Health(t.Context())
-	squatter.Close()
-	if !errors.Is(err, errForeign) {
-		t.Errorf("error %v, want errForeign", err)
-	}
-}
-
 // TestStubborn covers the processes that do not go when asked.
 func TestStubborn(t *testing.T) {
 	t.Run("stopped, ends on TERM once continued", func(t *testing.T) {
@@ -336,88 +317,6 @@ func TestUnusableExecutables(t *testing.T) {
 				t.Errorf("error %v, want %q and the path in it", err, test.want)
 			}
 		})
-	}
-}
-
-func TestJudge(t *testing.T) {
-	at := netip.MustParseAddrPort
-	planned := at("127.0.0.1:1000")
-	tcp, udp := socket{"tcp", planned, true}, socket{"udp", planned, true}
-	for _, test := range []struct {
-		name   string
-		extra  []socket
-		strict bool
-		want   error
-	}{
-		{"as planned", []socket{tcp, udp}, true, nil},
-		{"no UDP", []socket{tcp}, true, errNotListening},
-		{"no TCP", []socket{udp}, true, errNotListening},
-		{"open to all", []socket{{"tcp", at("0.0.0.0:1000"), true}, udp}, true, errUnplanned},
-		{"second listener", []socket{tcp, udp, {"tcp", at("[::1]:7"), true}}, false, errUnplanned},
-		{"way out by UDP", []socket{tcp, udp, {"udp", at("0.0.0.0:7"), true}}, false, nil},
-		{"UDP too early", []socket{tcp, udp, {"udp", at("0.0.0.0:7"), true}}, true, errUnplanned},
-		{"mapped", []socket{{"tcp", at("[::ffff:127.0.0.1]:1000"), true}, udp}, true, nil},
-		{"shared", []socket{tcp, udp, {"tcp", planned, false}}, false, errForeign},
-		{"shared UDP", []socket{tcp, udp, {"udp", planned, false}}, false, errForeign},
-		{"other address", []socket{tcp, udp, {"tcp", at("127.0.0.2:1000"), false}}, false, nil},
-	} {
-		if err := judge(test.extra, planned, test.strict); !errors.Is(err, test.want) {
-			t.Errorf("%s: %v, want %v", test.name, err, test.want)
-		}
-	}
-}
-
-func TestParseAddress(t *testing.T) { // the forms of a little-endian machine
-	for text, want := range map[string]string{
-		"0100007F:1F90":                         "127.0.0.1:8080",
-		"00000000000000000000000001000000:0016": "[::1]:22",
-		"0000000000000000FFFF00000100007F:0050": "[::ffff:127.0.0.1]:80",
-	} {
-		if got, err := parseAddress(text); err != nil || got.String() != want {
-			t.Errorf("%s: %v (%v), want %s", text, got, err, want)
-		}
-	}
-	for _, text := range []string{"", "0100007F", "01:0016", "zz00007F:0016", "0100007F:99999"} {
-		if got, err := parseAddress(text); err == nil {
-			t.Errorf("%q gave %v", text, got)
-		}
-	}
-}
-
-// TestListings compares the two ways to list TCP listeners.
-func TestListings(t *testing.T) {
-	c := startCore(t, testSpec(t, realCore(t), "n"))
-	planned := netip.MustParseAddrPort(c.Inbound().Address)
-	fast, err := listeners(unix.AF_INET)
-	if err != nil {
-		t.Fatal(err)
-	}
-	slow, err := readSockets(procPath(c.Identity().PID, "net/tcp"), "tcp")
-	if err != nil {
-		t.Fatal(err)
-	}
-	find := func(all []listedSocket) listedSocket {
-		for _, s := range all {
-			if s.address == planned {
-				return s
-			}
-		}
-		return listedSocket{}
-	}
-	if find(fast) != find(slow) || find(fast).inode == "" {
-		t.Errorf("netlink says %v, /proc %v", find(fast), find(slow))
-	}
-	v6, err := net.Listen("tcp6", "[::1]:0")
-	if err != nil {
-		return // no IPv6 on this machine, and so nothing to list
-	}
-	defer v6.Close()
-	found, err := sockets(os.Getpid(), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := (socket{"tcp", v6.Addr().(*net.TCPAddr).AddrPort(), true}); !slices.Contains(found, want) {
-		t.Errorf("%v is not among %v", want, found)
 	}
 }
 

@@ -30,7 +30,7 @@ func (c *Core) Health(ctx context.Context) error {
 	default:
 	}
 	// The sockets first: who shares the port would get the password.
-	if err := checkSockets(c.identity.PID, c.inbound.Address, false); err != nil {
+	if err := checkSockets(c.identity.PID, c.plan, false); err != nil {
 		return err
 	}
 	return handshake(ctx, c.inbound)

@@ -188,7 +188,11 @@ func runDaemon(t *testing.T, spec Spec) (record, func()) {
 }
 
 func mustLink() link.Link {
-	l, err := link.Parse("vless://" + canary + "@127.0.0.1:9?type=tcp&security=none#test")
+	return mustParse("vless://" + canary + "@127.0.0.1:9?type=tcp&security=none#test")
+}
+
+func mustParse(uri string) link.Link {
+	l, err := link.Parse(uri)
 	if err != nil {
 		panic(err)
 	}

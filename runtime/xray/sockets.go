@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 )
 
 // Why the sockets of a core are not the planned ones.
@@ -20,43 +21,77 @@ type socket struct {
 	own     bool // belongs to the process in question
 }
 
-// judge compares the sockets that were seen with the plan: TCP and UDP on
-// planned, by the process alone, and perhaps TCP on the detour. strict forbids further UDP sockets; a core that
-// has served may have some for its way out.
-func judge(seen []socket, planned netip.AddrPort, strict bool) error {
-	missing := map[string]bool{"tcp": true, "udp": true}
+// detourUse tells whether a core listens for itself, on its port at detourHost.
+type detourUse int
+
+const (
+	detourUnknown detourUse = iota // adopted: its server is not known
+	detourUnused
+	detourUsed
+)
+
+// plan is what a core is to listen on: TCP and UDP on inbound, and TCP on the
+// detour, if it uses one.
+type plan struct {
+	inbound netip.AddrPort
+	detour  detourUse
+}
+
+// newPlan makes the plan of a core whose inbound has this address.
+func newPlan(in Inbound, detour detourUse) (plan, error) {
+	address, err := netip.ParseAddrPort(in.Address)
+	if err != nil {
+		return plan{}, fmt.Errorf("reading the address of the core's inbound: %w", err)
+	}
+	return plan{address, detour}, nil
+}
+
+func (p plan) detourAddress() netip.AddrPort {
+	return netip.AddrPortFrom(netip.MustParseAddr(detourHost), p.inbound.Port())
+}
+
+// covers reports whether the core may have a socket there.
+func (p plan) covers(network string, address netip.AddrPort) bool {
+	return address == p.inbound || p.detour != detourUnused && network == "tcp" && address == p.detourAddress()
+}
+
+// judge compares the sockets that were seen with the plan: the process has all
+// that it needs, and has them alone. strict forbids further UDP sockets; a core
+// that has served may have some for its way out.
+func judge(seen []socket, p plan, strict bool) error {
+	type place struct {
+		network string
+		address netip.AddrPort
+	}
+	missing := []place{{"tcp", p.inbound}, {"udp", p.inbound}}
+	if p.detour == detourUsed {
+		missing = append(missing, place{"tcp", p.detourAddress()})
+	}
 	for _, s := range seen {
 		address := netip.AddrPortFrom(s.address.Addr().Unmap(), s.address.Port())
-		onPlan := address == planned
-		isDetour := s.network == "tcp" && address.Port() == planned.Port() && address.Addr().String() == detourHost
-		shadows := address.Port() == planned.Port() && address.Addr().IsUnspecified()
+		covered := p.covers(s.network, address)
+		shadows := s.network == "tcp" && address.Port() == p.inbound.Port() && address.Addr().IsUnspecified()
 		switch {
-		case s.own && onPlan:
-			delete(missing, s.network)
-		case s.own && isDetour:
-			// where a core may listen for itself
+		case s.own && covered:
+			missing = slices.DeleteFunc(missing, func(m place) bool { return m == place{s.network, address} })
 		case s.own && (s.network == "tcp" || strict):
 			return fmt.Errorf("%w: %s %s", errUnplanned, s.network, address)
-		case !s.own && (onPlan || shadows && s.network == "tcp"):
+		case !s.own && (covered || shadows):
 			return fmt.Errorf("%w: %s %s", errForeign, s.network, address)
 		}
 	}
-	for network := range missing {
-		return fmt.Errorf("%w: %s %s", errNotListening, network, planned)
+	if len(missing) > 0 {
+		return fmt.Errorf("%w: %s %s", errNotListening, missing[0].network, missing[0].address)
 	}
 	return nil
 }
 
-// checkSockets reports whether process pid, and it alone, listens on planned
-// for TCP and UDP and, as far as judge's strict says, on nothing else.
-func checkSockets(pid int, planned string, strict bool) error {
-	address, err := netip.ParseAddrPort(planned)
+// checkSockets reports whether process pid, and it alone, listens as planned
+// and, as far as judge's strict says, on nothing else.
+func checkSockets(pid int, p plan, strict bool) error {
+	seen, err := sockets(pid, p)
 	if err != nil {
 		return fmt.Errorf("checking the core's sockets: %w", err)
 	}
-	seen, err := sockets(pid, address.Port())
-	if err != nil {
-		return fmt.Errorf("checking the core's sockets: %w", err)
-	}
-	return judge(seen, address, strict)
+	return judge(seen, p, strict)
 }

@@ -18,12 +18,12 @@ import (
 )
 
 // sockets lists the TCP listeners and unconnected UDP sockets that process pid
-// has, and those of others on the same port. gopsutil would tell the first only,
-// and takes some 10 ms.
-func sockets(pid int, port uint16) ([]socket, error) {
+// has, and those of others on the planned port. gopsutil would tell the first
+// only, and takes some 10 ms.
+func sockets(pid int, p plan) ([]socket, error) {
 	inodes, err := socketInodes(pid)
 	// A core with file capabilities hides its descriptors from us; what can be
-	// said then is whether its port has one listener.
+	// said then is whether each planned place has one socket.
 	hidden := errors.Is(err, fs.ErrPermission)
 	if err != nil && !hidden {
 		return nil, err
@@ -32,18 +32,25 @@ func sockets(pid int, port uint16) ([]socket, error) {
 	if err != nil {
 		return nil, err
 	}
+	return attribute(listed, inodes, hidden, p), nil
+}
+
+// attribute picks the process's own sockets, and those of others on the planned
+// port. With its files hidden, one socket in each planned place counts as its own.
+func attribute(listed []listedSocket, inodes map[string]bool, hidden bool, p plan) []socket {
 	var all []socket
-	claimed := make(map[string]bool)
+	claimed := make(map[socket]bool)
 	for _, s := range listed {
 		s.own = inodes[s.inode]
-		if hidden && s.address.Port() == port && !claimed[s.network] {
-			s.own, claimed[s.network] = true, true
+		if hidden && p.covers(s.network, s.address) && !claimed[s.socket] {
+			claimed[s.socket] = true
+			s.own = true
 		}
-		if s.own || s.address.Port() == port {
+		if s.own || s.address.Port() == p.inbound.Port() {
 			all = append(all, s.socket)
 		}
 	}
-	return all, nil
+	return all
 }
 
 // listSockets lists the TCP listeners and unconnected UDP sockets of everybody.

@@ -11,7 +11,7 @@ import (
 
 // sockets lists the TCP listeners and UDP sockets that process pid has. Those
 // of others are not seen on this system.
-func sockets(pid int, _ uint16) ([]socket, error) {
+func sockets(pid int, _ plan) ([]socket, error) {
 	connections, err := gopsutilnet.ConnectionsPid("inet", int32(pid))
 	if err != nil {
 		return nil, err

@@ -107,6 +107,14 @@ func spawn(log zerolog.Logger, spec Spec, in Inbound) (*Core, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting the core: %w", err)
 	}
+	detour := detourUnused
+	if needsDetour(spec.Link.Protocol) {
+		detour = detourUsed
+	}
+	p, err := newPlan(in, detour)
+	if err != nil {
+		return nil, fmt.Errorf("starting the core: %w", err)
+	}
 	// A file, never a pipe: with nobody to read a pipe the core would die of
 	// SIGPIPE when the one who started it is gone.
 	output, err := openLog(spec.LogFile, os.O_WRONLY|os.O_APPEND|os.O_CREATE)
@@ -150,7 +158,7 @@ func spawn(log zerolog.Logger, spec Spec, in Inbound) (*Core, error) {
 		id.Executable = spec.Executable
 	}
 	c := &Core{
-		log: log, identity: id, inbound: in, handle: h, command: command, secrets: secrets,
+		log: log, identity: id, inbound: in, plan: p, handle: h, command: command, secrets: secrets,
 		output: coreLog{path: spec.LogFile, from: info.Size()},
 	}
 	c.watch()
@@ -207,7 +215,7 @@ func (c *Core) ready(ctx context.Context, timeout time.Duration) error {
 		}
 		err := handshake(ctx, c.inbound)
 		if err == nil {
-			err = checkSockets(c.identity.PID, c.inbound.Address, true)
+			err = checkSockets(c.identity.PID, c.plan, true)
 		}
 		switch {
 		case err == nil:
