@@ -210,7 +210,7 @@ func TestCrashLoopGoesToAProvenConfig(t *testing.T) {
 		if l == nil || l.FromConfigName != "a" || l.ToConfigName != "c" || l.ReasonCode != reasonCrashLoop {
 			t.Errorf("last rotation %+v", l)
 		}
-		h.kill("c", "signal: killed")
+		h.kill("c", "exit status 2") // the first of its own
 		time.Sleep(time.Second)
 		h.want(ipc.StateConnected, "c")
 		var newest store.Session
@@ -248,6 +248,24 @@ func TestNoTimerWhileRotationIsOff(t *testing.T) {
 		h.connect(1)
 		if next := h.state().Rotation.NextTimerEpochSecs; next != nil {
 			t.Errorf("next timer %d", *next)
+		}
+	})
+}
+
+// A check's result that arrives when another session serves is not held against
+// that one.
+func TestLateCheckResult(t *testing.T) {
+	bubble(t, "a b", nil, func(h *harness) {
+		h.connect(1)
+		time.Sleep(14 * time.Second)
+		h.set("a", dead)
+		time.Sleep(2 * time.Second) // the check is in flight, and ends a second from now
+		h.rotate(id(2))
+		for range 500 {
+			time.Sleep(10 * time.Millisecond)
+			if s := h.state(); s.State != ipc.StateConnected && s.State != ipc.StateConnecting {
+				t.Fatalf("%s: %s", s.State, s.Message)
+			}
 		}
 	})
 }

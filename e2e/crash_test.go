@@ -160,7 +160,7 @@ func TestDesiredStateOutlivesTheDaemon(t *testing.T) {
 // The daemon dies at the worst moments; the next one leaves one core and tells
 // the truth.
 func TestFailpoints(t *testing.T) {
-	for _, point := range []string{"after-spawn", "after-swap"} {
+	for _, point := range []string{"after-spawn", "before-probe", "after-swap"} {
 		for _, command := range []string{"connect s1", "rotate"} {
 			t.Run(point+" "+command, func(t *testing.T) {
 				b := newBox(t, "")
@@ -172,6 +172,10 @@ func TestFailpoints(t *testing.T) {
 				}
 				// The next daemon is armed. It takes the core over, if there is
 				// one, and so passes the point only with the command.
+				core := 0
+				if connectedBefore {
+					core = b.status().Session.PID
+				}
 				b.kill9(b.status().Daemon.PID)
 				b.env = append(b.env, "XRAT_FAIL_AT="+point)
 				r := b.run(strings.Fields(command)...)
@@ -181,8 +185,11 @@ func TestFailpoints(t *testing.T) {
 				b.env = b.env[:len(b.env)-1]
 				b.ok("daemon", "start")
 				if connectedBefore {
-					b.await("the session", 10*time.Second, connected)
+					after := b.await("the session", 10*time.Second, connected)
 					b.exit()
+					if point != "after-swap" && after.Session.PID != core {
+						t.Error("the session that served was given up for one that had not proven itself")
+					}
 				} else if p := b.status(); p.State != ipc.StateDisconnected {
 					t.Errorf("never connected, and now %s", p.State)
 				}

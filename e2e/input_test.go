@@ -34,6 +34,20 @@ func TestBadSettings(t *testing.T) {
 	}
 }
 
+// A mistake in the settings stops nothing that runs.
+func TestRestartWithBadSettings(t *testing.T) {
+	b := newBox(t, "")
+	b.serve(lab.VLESS)
+	b.ok("connect")
+	before := b.status()
+	must(t, os.WriteFile(b.path("config/xrat/settings.toml"), []byte("[front]\nsocks = 7\n"), 0o600))
+	b.fails(6, "settings.toml:2:", "daemon", "restart")
+	if after := b.status(); after.Session == nil || after.Session.PID != before.Session.PID {
+		t.Errorf("%+v", after.Session)
+	}
+	b.exit()
+}
+
 func TestOccupiedPorts(t *testing.T) {
 	b := newBox(t, "")
 	holder, err := net.Listen("tcp", b.socks)

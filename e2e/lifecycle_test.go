@@ -119,6 +119,48 @@ func TestStoppedDaemonIsReported(t *testing.T) {
 	}
 }
 
+// A daemon that does not answer is replaced, and its core taken over.
+func TestSilentDaemonIsReplaced(t *testing.T) {
+	for name, silence := range map[string]func(b *box, pid int) error{
+		"stopped":     func(_ *box, pid int) error { return syscall.Kill(pid, syscall.SIGSTOP) },
+		"socket gone": func(b *box, _ int) error { return os.Remove(b.path("run/xrat/xrat.sock")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBox(t, "")
+			b.serve(lab.VLESS)
+			b.ok("connect")
+			before := b.status()
+			must(t, silence(b, before.Daemon.PID))
+			b.ok("daemon", "restart")
+			b.gone(before.Daemon.PID)
+			after := b.await("the session", 10*time.Second, connected)
+			if after.Daemon.PID == before.Daemon.PID {
+				t.Error("it is the same daemon")
+			}
+			b.exit()
+			if cores := b.cores(); len(cores) != 1 {
+				t.Errorf("cores %v run", cores)
+			}
+		})
+	}
+}
+
+// A start while the daemon before it is still ending waits for that.
+func TestStartDuringAStop(t *testing.T) {
+	b := newBox(t, "")
+	b.serve(lab.VLESS)
+	b.ok("connect")
+	before := b.status()
+	must(t, syscall.Kill(before.Session.PID, syscall.SIGSTOP)) // its core takes a while to end
+	must(t, syscall.Kill(before.Daemon.PID, syscall.SIGTERM))
+	b.ok("daemon", "start")
+	after := b.await("a session", 20*time.Second, connected)
+	if after.Daemon.PID == before.Daemon.PID {
+		t.Error("it is the same daemon")
+	}
+	b.gone(before.Session.PID)
+}
+
 // A disconnect ends also a core that stands still.
 func TestDisconnectEndsAFrozenCore(t *testing.T) {
 	b := newBox(t, "")

@@ -51,7 +51,7 @@ others are not understood; those are named by their line.
 Arguments are seen by other users of the machine and kept in the shell's history:
 give links in a file or on standard input if that matters.`,
 		RunE: func(c *cobra.Command, args []string) error {
-			sources, err := a.readSources(args)
+			sources, err := a.readSources(c.Context(), args)
 			if err != nil {
 				return err
 			}
@@ -95,7 +95,7 @@ give links in a file or on standard input if that matters.`,
 // source is one text with links.
 type source struct{ name, text string }
 
-func (a *app) readSources(args []string) ([]source, error) {
+func (a *app) readSources(ctx context.Context, args []string) ([]source, error) {
 	if len(args) == 0 {
 		args = []string{"-"}
 	}
@@ -103,7 +103,7 @@ func (a *app) readSources(args []string) ([]source, error) {
 	for i, arg := range args {
 		switch {
 		case arg == "-":
-			text, err := readBounded(a.in)
+			text, err := readBounded(ctx, a.in)
 			if err != nil {
 				return nil, fmt.Errorf("reading standard input: %w", err)
 			}
@@ -118,7 +118,7 @@ func (a *app) readSources(args []string) ([]source, error) {
 			if err != nil {
 				return nil, fmt.Errorf("opening argument %d: %w", i+1, err)
 			}
-			text, err := readBounded(file)
+			text, err := readBounded(ctx, file)
 			file.Close()
 			if err != nil {
 				return nil, fmt.Errorf("reading %s: %w", arg, err)
@@ -129,15 +129,30 @@ func (a *app) readSources(args []string) ([]source, error) {
 	return sources, nil
 }
 
-func readBounded(r io.Reader) (string, error) {
-	text, err := io.ReadAll(io.LimitReader(r, maxImport+1))
-	if err != nil {
-		return "", err
+// readBounded reads all of a source, unless it is too large or ctx ends first; the
+// read is then left to the end of the program.
+func readBounded(ctx context.Context, r io.Reader) (string, error) {
+	type result struct {
+		text []byte
+		err  error
 	}
-	if len(text) > maxImport {
-		return "", fmt.Errorf("it is larger than %s: split it", size(maxImport))
+	done := make(chan result, 1)
+	go func() {
+		text, err := io.ReadAll(io.LimitReader(r, maxImport+1))
+		done <- result{text, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return "", errors.New("interrupted")
+	case r := <-done:
+		if r.err != nil {
+			return "", r.err
+		}
+		if len(r.text) > maxImport {
+			return "", fmt.Errorf("it is larger than %s: split it", size(maxImport))
+		}
+		return string(r.text), nil
 	}
-	return string(text), nil
 }
 
 // sendImport hands links to the daemon in requests of a bounded size.

@@ -45,6 +45,10 @@ func (a *app) daemonCommand() *cobra.Command {
 		&cobra.Command{
 			Use: "restart", Short: "Stop the daemon if it runs, and start it", Args: cobra.NoArgs,
 			RunE: func(c *cobra.Command, _ []string) error {
+				// Before anything is stopped.
+				if _, err := a.loadSettings(); err != nil {
+					return err
+				}
 				if _, err := a.stopDaemon(c.Context()); err != nil && !errors.Is(err, ipc.ErrNotRunning) {
 					return err
 				}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"syscall"
 
 	"golang.org/x/sys/windows"
@@ -13,3 +14,6 @@ func detached() *syscall.SysProcAttr {
 
 // privateFiles does nothing: the user's directories are private by their access lists.
 func privateFiles() {}
+
+// softSignals: Windows has none for a process without a console.
+var softSignals []os.Signal

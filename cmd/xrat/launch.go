@@ -27,16 +27,22 @@ const startTime = 20 * time.Second
 
 // ensureDaemon starts the daemon unless one answers.
 func (a *app) ensureDaemon(ctx context.Context) error {
-	_, err := a.client.Ping(ctx)
-	if absent(err) {
-		_, _, err = a.startDaemon(ctx)
-	}
+	_, _, err := a.startDaemon(ctx)
 	return err
 }
 
-// absent tells whether a ping found no daemon, or one that was just dying.
-func absent(err error) bool {
-	return errors.Is(err, ipc.ErrNotRunning) || errors.Is(err, ipc.ErrNoReply)
+// absent tells whether a ping found no daemon, or one that was about to end.
+func absent(ping ipc.PingPayload, err error) bool {
+	return err == nil && !ping.DaemonReady || errors.Is(err, ipc.ErrNotRunning) || errors.Is(err, ipc.ErrNoReply)
+}
+
+// loadSettings reads the settings; a mistake in them has an exit code of its own.
+func (a *app) loadSettings() (settings.Settings, error) {
+	config, err := settings.Load(a.paths.ConfigFile)
+	if err != nil {
+		return config, &exitError{exitInvalidState, fmt.Errorf("the settings have errors:\n%w", err)}
+	}
+	return config, nil
 }
 
 // startDaemon makes sure that a daemon answers, and tells whether this call
@@ -44,7 +50,7 @@ func absent(err error) bool {
 // every caller waits for whichever answers.
 func (a *app) startDaemon(ctx context.Context) (ping ipc.PingPayload, started bool, err error) {
 	ping, err = a.client.Ping(ctx)
-	if !absent(err) {
+	if !absent(ping, err) {
 		return ping, false, err
 	}
 	if err := a.paths.Prepare(); err != nil {
@@ -62,9 +68,9 @@ func (a *app) startDaemon(ctx context.Context) (ping ipc.PingPayload, started bo
 
 // validate finds every reason why a daemon could not do its work, before there is one.
 func (a *app) validate() error {
-	config, err := settings.Load(a.paths.ConfigFile)
+	config, err := a.loadSettings()
 	if err != nil {
-		return &exitError{exitInvalidState, fmt.Errorf("the settings have errors:\n%w", err)}
+		return err
 	}
 	check := func() error {
 		return errors.Join(ports.CheckFree(config.Front.SOCKS), ports.CheckFree(config.Front.HTTP))
@@ -126,16 +132,16 @@ func (a *app) spawnDaemon() (*child, error) {
 // awaitDaemon polls until a daemon answers.
 func (a *app) awaitDaemon(ctx context.Context, c *child) (ping ipc.PingPayload, started bool, err error) {
 	defer os.Remove(c.errors)
-	ctx, cancel := context.WithTimeoutCause(ctx, startTime,
-		fmt.Errorf("the daemon did not answer within %s: see %s", startTime, a.paths.DaemonLog))
+	ctx, cancel := context.WithTimeoutCause(ctx, startTime, fmt.Errorf(
+		"no daemon answers within %s on %s: see %s; `xrat daemon stop` ends one that hangs", startTime, a.paths.Socket, a.paths.DaemonLog))
 	defer cancel()
 	exited := c.exited
 	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
 		ping, err = a.client.Ping(ctx)
-		if err == nil {
+		if err == nil && ping.DaemonReady {
 			return ping, ping.PID == c.pid, nil
 		}
-		if !absent(err) && ctx.Err() == nil {
+		if !absent(ping, err) && ctx.Err() == nil {
 			return ping, false, err
 		}
 		if exited == nil && !a.daemonLocked() {
@@ -169,25 +175,90 @@ func (c *child) failure(log string) error {
 	return fmt.Errorf("the daemon ended at once: %s", text)
 }
 
-// stopDaemon asks the daemon to end and waits until it has.
+// stopDaemon asks the daemon to end and waits until it has. One that does not
+// answer is ended all the same; its core then goes on for the next daemon.
 func (a *app) stopDaemon(ctx context.Context) (ipc.ShutdownPayload, error) {
 	var payload ipc.ShutdownPayload
-	if _, err := a.client.Ping(ctx); err != nil {
-		return payload, err
-	}
 	ctx, cancel := context.WithTimeoutCause(ctx, stopTime, fmt.Errorf("the daemon did not end within %s: see %s", stopTime, a.paths.DaemonLog))
 	defer cancel()
-	if _, err := a.client.Do(ctx, ipc.Request{Type: ipc.KindDaemonShutdown}, &payload); err != nil {
-		return payload, fmt.Errorf("stopping the daemon: %w", err)
+	_, err := a.client.Ping(ctx)
+	switch {
+	case err == nil:
+		if _, err := a.client.Do(ctx, ipc.Request{Type: ipc.KindDaemonShutdown}, &payload); err != nil && !errors.Is(err, ipc.ErrNoReply) {
+			return payload, fmt.Errorf("stopping the daemon: %w", err)
+		}
+	case errors.Is(err, ipc.ErrNotRunning) && !a.daemonLocked():
+		return payload, err
+	case errors.Is(err, ipc.ErrNotRunning), errors.Is(err, ipc.ErrNoReply), errors.Is(err, ipc.ErrNoAnswer):
+		if err := a.endDaemon(ctx); err != nil {
+			return payload, fmt.Errorf("ending the daemon that does not answer: %w", err)
+		}
+	default:
+		return payload, err // a socket that is none of ours
 	}
+	return payload, a.awaitEnd(ctx)
+}
+
+// awaitEnd waits until no daemon has the lock.
+func (a *app) awaitEnd(ctx context.Context) error {
 	for a.daemonLocked() {
 		select {
 		case <-ctx.Done():
-			return payload, context.Cause(ctx)
+			return context.Cause(ctx)
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
-	return payload, nil
+	return nil
+}
+
+// endDaemon ends the process that has the daemon's lock: it wrote its pid there,
+// and as long as the lock is held it lives. The handle is taken before the lock
+// is looked at again, so that a pid that was given to another process since
+// cannot be meant.
+func (a *app) endDaemon(ctx context.Context) error {
+	pid, err := lockHolder(a.paths.Lock)
+	if err != nil {
+		return err
+	}
+	process, err := os.FindProcess(pid)
+	if err != nil {
+		return err
+	}
+	defer process.Release()
+	if again, err := lockHolder(a.paths.Lock); err != nil || again != pid || !a.daemonLocked() {
+		return nil // it has ended by itself
+	}
+	for _, ask := range softSignals {
+		if err := process.Signal(ask); err != nil {
+			return ignoreGone(err)
+		}
+	}
+	soft, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	if a.awaitEnd(soft) == nil {
+		return nil
+	}
+	return ignoreGone(process.Kill())
+}
+
+func ignoreGone(err error) error {
+	if errors.Is(err, os.ErrProcessDone) {
+		return nil
+	}
+	return err
+}
+
+// lockHolder reads the pid of the daemon that has, or had, the lock.
+func lockHolder(path string) (int, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return 0, fmt.Errorf("reading the lock: %w", err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || pid <= 1 {
+		return 0, fmt.Errorf("%s names no process", path)
+	}
+	return pid, nil
 }
 
 // removeOldStarts deletes what starts that were killed left behind.

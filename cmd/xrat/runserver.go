@@ -7,8 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -29,9 +29,13 @@ import (
 const (
 	// replyGrace is how long requests in flight may be answered after the end.
 	replyGrace = time.Second
-	// lockPatience is how long a daemon waits for the lock before it leaves the
-	// field to the one that has it.
-	lockPatience = time.Second
+	// lockPatience is how long a daemon waits for the lock while the one that has
+	// it does not answer: it may be about to end.
+	lockPatience = 15 * time.Second
+	// closeTime bounds what comes after the supervisor's end.
+	closeTime = 10 * time.Second
+	// maxCrashLog is the size at which the crash log begins anew, in bytes.
+	maxCrashLog = 1 << 20
 	// coreLogSize bounds the file that the cores write to, in bytes.
 	coreLogSize = 4 << 20
 	// storeIdle is how long the database stays open without use.
@@ -47,15 +51,20 @@ func (a *app) runServer(ctx context.Context) (err error) {
 	if err := a.paths.Prepare(); err != nil {
 		return fmt.Errorf("preparing the directories: %w", err)
 	}
-	lock, err := takeLock(ctx, a.paths.Lock)
+	lock, err := a.takeLock(ctx)
 	if err != nil {
 		return err
 	}
 	defer lock.Close()
-	config, err := settings.Load(a.paths.ConfigFile)
+	config, err := a.loadSettings()
 	if err != nil {
-		return &exitError{exitInvalidState, fmt.Errorf("the settings have errors:\n%w", err)}
+		return err
 	}
+	crashes, err := openCrashLog(a.paths.StateDir)
+	if err != nil {
+		return err
+	}
+	defer crashes.Close()
 	file := &lumberjack.Logger{Filename: a.paths.DaemonLog, MaxSize: 5, MaxBackups: 3}
 	defer file.Close()
 	log, err := newLogger(file, config.Log.Level)
@@ -66,7 +75,7 @@ func (a *app) runServer(ctx context.Context) (err error) {
 	defer func() { log.Info().AnErr("error", err).Msg("daemon ends") }()
 	removeOldStarts(a.paths.StateDir)
 
-	records, err := store.Open(ctx, a.paths.DataDir, store.Options{Log: log.With().Str("part", "store").Logger(), IdleClose: storeIdle})
+	records, err := store.Open(ctx, a.paths.DataDir, store.Options{Log: log.With().Str("part", "store").Logger(), IdleClose: storeIdle, CrashOutput: crashes})
 	if err != nil {
 		return fmt.Errorf("opening the store: %w", err)
 	}
@@ -83,17 +92,26 @@ func (a *app) runServer(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	// The socket outlives the signal, so that whoever waits for an answer gets it.
+	serving, hangUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer hangUp()
 	var served error
 	var server sync.WaitGroup
 	server.Go(func() {
 		s := ipc.Server{Handler: supervisor, Log: log.With().Str("part", "socket").Logger()}
-		served = s.Serve(ctx, listener, replyGrace)
-		cancel() // without the socket the daemon is of no use
+		served = s.Serve(serving, listener, replyGrace)
+		stop() // without the socket the daemon is of no use
 	})
-	supervisor.Run(ctx)
-	cancel()
+	supervisor.Run(running)
+	// Closing the store can wait for a disk that does not answer; the process
+	// must end all the same. What was acknowledged is on the disk.
+	time.AfterFunc(closeTime, func() {
+		log.Error().Msg("the end takes too long and is cut short")
+		os.Exit(exitFailure)
+	})
+	hangUp()
 	server.Wait()
 	return served
 }
@@ -147,35 +165,57 @@ func capLog(path string, log zerolog.Logger) {
 	}
 }
 
-// takeLock makes this the one daemon of the user, or says which one is.
-func takeLock(ctx context.Context, path string) (*flock.Flock, error) {
+// takeLock makes this the one daemon of the user, or says which one is. It waits
+// while the one that has the lock does not answer, and for a moment in any case:
+// a program that looks whether the lock is taken holds it itself meanwhile.
+func (a *app) takeLock(ctx context.Context) (*flock.Flock, error) {
+	path := a.paths.Lock
 	lock := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o600))
-	// A little patience: a program that looks whether the lock is taken holds it
-	// for a moment itself.
-	ctx, cancel := context.WithTimeout(ctx, lockPatience)
-	defer cancel()
-	locked, err := lock.TryLockContext(ctx, 20*time.Millisecond)
-	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		return nil, fmt.Errorf("locking %s: %w", path, err)
-	}
-	if !locked {
-		holder := ""
-		if text, err := os.ReadFile(path); err == nil {
-			holder = strings.TrimSpace(string(text))
+	for end := time.Now().Add(lockPatience); ; {
+		moment, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+		locked, err := lock.TryLockContext(moment, 20*time.Millisecond)
+		cancel()
+		if locked {
+			break
 		}
-		if _, err := strconv.Atoi(holder); err == nil {
-			holder = " (pid: " + holder + ")"
-		} else {
-			holder = ""
+		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			return nil, fmt.Errorf("locking %s: %w", path, err)
 		}
-		return nil, &exitError{exitBusy, errors.New("another daemon is running" + holder)}
+		ping, err := a.client.Ping(ctx)
+		switch {
+		case err == nil && ping.DaemonReady:
+			return nil, &exitError{exitBusy, fmt.Errorf("another daemon is running (pid: %d)", ping.PID)}
+		case time.Now().After(end):
+			return nil, &exitError{exitBusy, fmt.Errorf("another daemon holds %s and does not answer: `xrat daemon stop` ends it", path)}
+		}
 	}
-	// For people who look at the file; the lock is what counts.
+	// For people, and for "xrat daemon stop" when the socket is silent; the lock
+	// is what counts.
 	if err := os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
 		lock.Close()
 		return nil, fmt.Errorf("writing %s: %w", path, err)
 	}
 	return lock, nil
+}
+
+// openCrashLog has the runtime write there what it says when the daemon panics:
+// its standard error is gone by then.
+func openCrashLog(dir string) (*os.File, error) {
+	path := filepath.Join(dir, "crash.log")
+	if info, err := os.Stat(path); err == nil && info.Size() > maxCrashLog {
+		if err := os.Truncate(path, 0); err != nil {
+			return nil, fmt.Errorf("emptying the crash log: %w", err)
+		}
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("opening the crash log: %w", err)
+	}
+	if err := debug.SetCrashOutput(file, debug.CrashOptions{}); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("setting the crash log: %w", err)
+	}
+	return file, nil
 }
 
 func newLogger(w io.Writer, level string) (zerolog.Logger, error) {

@@ -50,12 +50,10 @@ func (c *Client) Do(ctx context.Context, request Request, payload any) (message 
 // Quick is Do for requests that are answered without work: it gives up after
 // DialTimeout.
 func (c *Client) Quick(ctx context.Context, request Request, payload any) (message string, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, DialTimeout, errNoAnswer)
+	ctx, cancel := context.WithTimeoutCause(ctx, DialTimeout, ErrNoAnswer)
 	defer cancel()
 	return c.Do(ctx, request, payload)
 }
-
-var errNoAnswer = fmt.Errorf("the daemon does not answer (waited %s): it may be stopped or overloaded; see `xrat daemon restart`", DialTimeout)
 
 // Ping asks the daemon whether it is ready.
 func (c *Client) Ping(ctx context.Context) (PingPayload, error) {

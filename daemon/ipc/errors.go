@@ -24,6 +24,10 @@ var ErrNotRunning = errors.New("the daemon is not running")
 // without an answer; whether it carried out the request is unknown.
 var ErrNoReply = errors.New("the daemon closed the connection without an answer: it may have been stopped")
 
+// ErrNoAnswer is returned by Quick and Ping when a daemon took the request and
+// said nothing.
+var ErrNoAnswer = fmt.Errorf("the daemon does not answer (waited %s): it may be stopped or overloaded; `xrat daemon restart` replaces it", DialTimeout)
+
 // Error is a request's failure with the code that crosses the wire. Its text is
 // meant for the user and holds no secret.
 type Error struct {

@@ -260,7 +260,7 @@ func makeStale(t *testing.T, path string) {
 
 func TestClientAgainstAStoppedDaemon(t *testing.T) {
 	path := serve(t, &echo{block: make(chan struct{})})
-	ctx, cancel := context.WithTimeoutCause(t.Context(), 50*time.Millisecond, errNoAnswer)
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 50*time.Millisecond, ErrNoAnswer)
 	defer cancel()
 	// A listener that accepts and never answers stands for a stopped process.
 	mute, err := net.Listen("unix", path+"2")
@@ -269,7 +269,7 @@ func TestClientAgainstAStoppedDaemon(t *testing.T) {
 	}
 	defer mute.Close()
 	_, err = (&Client{Socket: path + "2"}).Do(ctx, Request{Type: KindDaemonPing}, nil)
-	if !errors.Is(err, errNoAnswer) {
+	if !errors.Is(err, ErrNoAnswer) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -46,13 +46,14 @@ const (
 // listed in the table in request.go; others are refused.
 type Request struct {
 	Type Kind `json:"type"`
-	// ConfigID is the config to connect to; absent: the best one is chosen.
+	// ConfigID is the config to connect to; absent: the one used last, or else the best.
 	ConfigID *int64 `json:"config_id,omitempty"`
 	// Unchecked connects without a probe through the server first.
 	Unchecked bool `json:"unchecked,omitempty"`
 	// Trigger of a runtime_replace.
 	Trigger Trigger `json:"trigger,omitempty"`
-	// CandidateID is the config to rotate to; absent: the best one is chosen.
+	// CandidateID is the config to rotate to; absent: by hand and by the timer the
+	// one used least recently, after failed checks the best.
 	CandidateID *int64 `json:"candidate_id,omitempty"`
 	// Text of a config_import: share links, one a line. A secret.
 	Text string `json:"text,omitempty"`
