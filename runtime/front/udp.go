@@ -218,6 +218,9 @@ func (a *association) open() (*path, error) {
 	p.udp = udp
 	a.paths[p] = struct{}{}
 	a.current = p
+	if a.f.state.Load().target != t {
+		p.retire() // replaced meanwhile, when retireOld could not find it; p still takes the datagram that waits for it
+	}
 	if p.dead.Load() { // aborted meanwhile, perhaps before it had sockets to close
 		control.Close()
 		udp.Close()

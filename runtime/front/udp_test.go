@@ -2,6 +2,7 @@ package front
 
 import (
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -159,6 +160,45 @@ func TestUDPWaitsForATarget(t *testing.T) {
 	f.SetTarget(k.target(1))
 	if got, ok := u.receive(t, patience); !ok || got != "first" {
 		t.Fatalf("got %q %v", got, ok)
+	}
+}
+
+// A path whose set-up a swap overtakes must not occupy the old core for longer than the replies to its datagram need.
+func TestUDPPathOvertakenBySwap(t *testing.T) {
+	f := openFront(t, nil)
+	got, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer got.Close()
+	two := startFakeCore(t, echoServe)
+	one := startFakeCore(t, func(c net.Conn, _ address) {
+		f.SetTarget(two.target(2))
+		c.Write([]byte{socks5, methodPassword, passwordVersion, 0})
+		c.Write(appendReply(nil, replySucceeded, got.LocalAddr().(*net.UDPAddr).AddrPort()))
+		io.Copy(io.Discard, c)
+	})
+	f.SetTarget(one.target(1))
+	socks, _ := f.Addresses()
+	u := associateWith(t, socks)
+	u.send(t, "192.0.2.1:53", "only one")
+	got.SetReadDeadline(time.Now().Add(patience))
+	if _, _, err := got.ReadFrom(make([]byte, 100)); err != nil {
+		t.Fatal(err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for a := range f.associations {
+		a.mu.Lock()
+		for p := range a.paths {
+			if p.target.id != 1 || !p.retired.Load() {
+				t.Errorf("the path over core %d: retired is %v", p.target.id, p.retired.Load())
+			}
+		}
+		if len(a.paths) != 1 {
+			t.Errorf("%d paths, want 1", len(a.paths))
+		}
+		a.mu.Unlock()
 	}
 }
 
