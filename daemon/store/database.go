@@ -128,7 +128,8 @@ func (s *Store) reopen(ctx context.Context) error {
 	return err
 }
 
-// openDatabase opens the database and, when it is suspect, verifies it.
+// openDatabase opens the database and, when it is suspect or its MANIFEST is
+// not the known one, verifies it.
 // The caller holds the gate.
 func (s *Store) openDatabase() error {
 	dir := filepath.Join(s.dir, databaseName)
@@ -150,7 +151,8 @@ func (s *Store) openDatabase() error {
 			return err
 		}
 	}
-	if err := s.preflight(dir); err != nil {
+	changed, err := s.preflight(dir)
+	if err != nil {
 		return err
 	}
 	if err := s.beginCrashWatch(); err != nil {
@@ -168,7 +170,7 @@ func (s *Store) openDatabase() error {
 	}
 	var m meta
 	err = protect(func() (err error) {
-		m, err = inspect(db, known, s.head.get(), suspect)
+		m, err = inspect(db, known, s.head.get(), suspect || changed)
 		return err
 	})
 	if errors.Is(err, errBlank) {

@@ -25,8 +25,10 @@ type head struct {
 	Schema   int    `json:"schema"`
 	Seq      uint64 `json:"seq"` // the database must not be older
 	Digest   uint64 `json:"digest"`
-	Exported uint64 `json:"exported"`           // seq of the newest export
-	Manifest string `json:"manifest,omitempty"` // digest of Badger's MANIFEST; only after a clean close
+	Exported uint64 `json:"exported"` // seq of the newest export
+	// Manifest is the digest of Badger's MANIFEST after a clean close, "" while
+	// the database is open. After a power loss it may be that of an earlier close.
+	Manifest string `json:"manifest,omitempty"`
 }
 
 type headFile struct {

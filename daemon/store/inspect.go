@@ -52,32 +52,33 @@ func (s *Store) checkSchema(dir string) error {
 
 // preflight looks for damage in the files, before Badger does: there it would
 // crash the process, hide the damage or delete the tables that it misses.
-func (s *Store) preflight(dir string) error {
+// changed: the MANIFEST is not the one of the last close, because of damage or
+// because the head file is older than it; only a full inspection can tell.
+func (s *Store) preflight(dir string) (changed bool, err error) {
 	h := s.head.get()
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return false, err
 	}
 	if len(entries) == 0 {
 		_, err := os.Stat(filepath.Join(s.dir, exportName))
 		if h.Seq > 0 || err == nil {
-			return damagef("it is missing")
+			return false, damagef("it is missing")
 		}
-		return nil
+		return false, nil
 	}
 	path := filepath.Join(dir, badger.ManifestFilename)
 	sum, err := fileDigest(path)
 	switch {
 	case err != nil:
-		return err
+		return false, err
 	case sum == "":
-		return damagef("its MANIFEST is missing")
-	case h.Manifest != "" && h.Manifest != sum:
-		return damagef("its MANIFEST has changed since it was closed")
+		return false, damagef("its MANIFEST is missing")
 	}
+	changed = h.Manifest != "" && h.Manifest != sum
 	f, err := os.Open(path)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer f.Close()
 	var manifest badger.Manifest
@@ -86,19 +87,19 @@ func (s *Store) preflight(dir string) error {
 		return err
 	})
 	if err != nil {
-		return damagef("reading its MANIFEST: %v", err)
+		return false, damagef("reading its MANIFEST: %v", err)
 	}
 	for id := range manifest.Tables {
 		path := table.NewFilename(id, dir)
 		if err := checkTable(path); err != nil {
-			return damagef("table %s: %v", filepath.Base(path), err)
+			return false, damagef("table %s: %v", filepath.Base(path), err)
 		}
 	}
 	discard := filepath.Join(dir, discardName)
 	if info, err := os.Stat(discard); err == nil && info.Size() != discardSize {
-		return os.Remove(discard)
+		return changed, os.Remove(discard)
 	}
-	return nil
+	return changed, nil
 }
 
 // checkTable reads one table in full and verifies its checksums.
