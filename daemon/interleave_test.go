@@ -25,8 +25,7 @@ func (h *harness) kill(host, cause string) {
 	}
 }
 
-func dead(s *server)  { s.dead = true }
-func alive(s *server) { s.dead = false }
+func dead(s *server) { s.dead = true }
 
 func TestCandidateZeroWithoutASession(t *testing.T) {
 	bubble(t, "a", nil, func(h *harness) {
