@@ -16,12 +16,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-const (
-	memTableSize = 8 << 20
-	// openTimeout is far above what an opening takes. It is for a Badger that
-	// waits for itself because of damage.
-	openTimeout = 20 * time.Second
-)
+const memTableSize = 8 << 20
 
 // badgerOptions keep Badger small: no caches, no compression, and at 8 MiB of
 // changes a flush. Two compactors are the fewest that keep writes flowing.
@@ -43,46 +38,6 @@ func badgerOptions(dir string, log zerolog.Logger) badger.Options {
 		WithDetectConflicts(false).                        // changes come one at a time
 		WithChecksumVerificationMode(options.OnBlockRead). // preflight reads whole tables
 		WithBypassLockGuard(true)                          // the store's own lock covers it, also while closed
-}
-
-// openBadger opens the database in dir, at the second try if need be: Badger
-// sometimes fails once on what a killed process has left (badger#2207).
-func openBadger(dir string, log zerolog.Logger) (*badger.DB, error) {
-	db, err := tryOpenBadger(dir, log)
-	if err != nil {
-		log.Debug().Err(err).Msg("opening the database failed, trying once more")
-		db, err = tryOpenBadger(dir, log)
-	}
-	return db, err
-}
-
-func tryOpenBadger(dir string, log zerolog.Logger) (*badger.DB, error) {
-	type result struct {
-		db  *badger.DB
-		err error
-	}
-	opened := make(chan result, 1)
-	go func() {
-		var r result
-		r.err = protect(func() (err error) {
-			r.db, err = badger.Open(badgerOptions(dir, log))
-			return err
-		})
-		if r.err != nil {
-			r.db = nil // Badger returns half an object with some errors
-		}
-		opened <- r
-	}()
-	timer := time.NewTimer(openTimeout)
-	defer timer.Stop()
-	select {
-	case r := <-opened:
-		return r.db, r.err
-	case <-timer.C:
-		// The goroutine is lost. The caller moves the directory away, so
-		// that it has nothing left to do harm to.
-		return nil, damagef("it did not open within %v", openTimeout)
-	}
 }
 
 // protect turns a panic of fn into a damage error, and likewise the fault of
@@ -133,37 +88,33 @@ func (s *Store) reopen(ctx context.Context) error {
 // The caller holds the gate.
 func (s *Store) openDatabase() error {
 	dir := filepath.Join(s.dir, databaseName)
-	if err := s.checkSchema(dir); err != nil {
-		return err
+	if s.opening != nil && s.opening.dir != dir {
+		if err := s.discardOpening(); err != nil {
+			return err
+		}
 	}
 	size, err := databaseSize(dir)
 	if err != nil {
 		return err
 	}
-	if err := s.checkSpace(size); err != nil {
-		return err
-	}
 	s.mu.Lock()
 	suspect, known := s.suspect, s.meta
 	s.mu.Unlock()
-	if suspect {
-		if err := s.checkCrashes(); err != nil {
+	changed := false
+	if s.opening == nil {
+		if changed, err = s.prepare(dir, size, suspect); err != nil {
 			return err
 		}
 	}
-	changed, err := s.preflight(dir)
-	if err != nil {
+	db, err := s.openBadger(dir)
+	if _, late := errors.AsType[*TimeoutError](err); late {
+		// The watch for crashes goes on, but this is no sign of damage.
+		s.opened()
+		s.mu.Lock()
+		s.suspect = true // so that changed need not be remembered
+		s.mu.Unlock()
 		return err
 	}
-	if err := s.beginCrashWatch(); err != nil {
-		return err
-	}
-	// From here on the MANIFEST changes.
-	if err := s.head.change(func(h *head) { h.Schema, h.Manifest = SchemaVersion, "" }); err != nil {
-		s.endCrashWatch()
-		return err
-	}
-	db, err := openBadger(dir, s.log)
 	if err != nil {
 		s.endCrashWatch()
 		return s.blame(dir, err)
@@ -198,6 +149,35 @@ func (s *Store) openDatabase() error {
 		s.due.export = time.Now().Add(exportDelay)
 	}
 	return nil
+}
+
+// prepare checks all that can be checked without Badger and begins the watch
+// for crashes; changed is that of preflight. The caller holds the gate.
+func (s *Store) prepare(dir string, size uint64, suspect bool) (changed bool, err error) {
+	if err := s.checkSchema(dir); err != nil {
+		return false, err
+	}
+	if err := s.checkSpace(size); err != nil {
+		return false, err
+	}
+	if suspect {
+		if err := s.checkCrashes(); err != nil {
+			return false, err
+		}
+	}
+	changed, err = s.preflight(dir)
+	if err != nil {
+		return false, err
+	}
+	if err := s.beginCrashWatch(); err != nil {
+		return false, err
+	}
+	// From here on the MANIFEST changes.
+	if err := s.head.change(func(h *head) { h.Schema, h.Manifest = SchemaVersion, "" }); err != nil {
+		s.endCrashWatch()
+		return false, err
+	}
+	return changed, nil
 }
 
 // closeDatabase closes the database if it is open. The caller holds the gate,
@@ -276,6 +256,9 @@ func databaseSize(dir string) (size uint64, err error) {
 	}
 	for _, e := range entries {
 		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // an opening in progress tidies up
+		}
 		if err != nil {
 			return 0, err
 		}

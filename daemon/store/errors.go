@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 var (
@@ -51,6 +52,19 @@ type NewerError struct {
 func (e *NewerError) Error() string {
 	return fmt.Sprintf("%s was written by a newer version of xrat (schema %d, this one knows up to %d); "+
 		"update xrat, or move the folder away to start afresh", e.Path, e.Found, e.Support)
+}
+
+// TimeoutError: Badger takes very long to open the database and is still at it.
+// Nothing is known to be wrong with the data; later calls wait for the same
+// opening.
+type TimeoutError struct {
+	Path  string // the database
+	After time.Duration
+}
+
+func (e *TimeoutError) Error() string {
+	return fmt.Sprintf("the database %s has not opened within %v, the disk may be slow or failing; try again later, "+
+		"and if that does not help stop xrat and move that folder away, to have it restored from the export", e.Path, e.After)
 }
 
 // damageError: what is in the database cannot be right. It starts a recovery

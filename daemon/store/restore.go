@@ -233,7 +233,7 @@ func (s *snapshot) complete() {
 
 // buildDatabase makes a database with the records of snap in a new directory.
 func buildDatabase(dir string, snap *snapshot, s *Store) (err error) {
-	db, err := openBadger(dir, s.log)
+	db, err := s.openBadger(dir)
 	if err != nil {
 		return err
 	}

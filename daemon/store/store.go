@@ -47,6 +47,10 @@ type Options struct {
 	// FreeSpace overrides how the free space below a path is read, in bytes.
 	// It is for tests; nil asks the operating system.
 	FreeSpace func(path string) (uint64, error)
+
+	// For the tests of this package.
+	openBadger  func(badger.Options) (*badger.DB, error)
+	openTimeout time.Duration
 }
 
 // Store is an open store. All methods may be called from many goroutines.
@@ -58,6 +62,8 @@ type Store struct {
 	log  zerolog.Logger
 	lock *flock.Flock
 	head *headFile
+
+	opening *opening // in progress; who holds the gate has it
 
 	gate   chan struct{} // held to open, close or replace the database
 	writer chan struct{} // held by the one change in progress
@@ -97,6 +103,12 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	if o.FreeSpace == nil {
 		o.FreeSpace = freeSpace
 	}
+	if o.openBadger == nil {
+		o.openBadger = badger.Open
+	}
+	if o.openTimeout <= 0 {
+		o.openTimeout = openTimeout
+	}
 	s, err := open(ctx, dir, o)
 	if err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
@@ -122,9 +134,10 @@ func open(ctx context.Context, dir string, o Options) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
+	unlock := lock.Unlock
 	defer func() {
 		if err != nil {
-			lock.Unlock()
+			unlock()
 		}
 	}()
 	if err := tighten(dir); err != nil {
@@ -141,6 +154,7 @@ func open(ctx context.Context, dir string, o Options) (_ *Store, err error) {
 		suspect:  true,
 		outcomes: make(map[int64]Outcome),
 	}
+	unlock = s.unlock
 	if s.head, err = openHead(filepath.Join(dir, headName)); err != nil {
 		return nil, err
 	}
@@ -203,7 +217,7 @@ func (s *Store) Close() error {
 	if err := s.closeDatabase(true); err != nil {
 		errs = append(errs, err)
 	}
-	errs = append(errs, s.head.close(), s.lock.Unlock())
+	errs = append(errs, s.head.close(), s.unlock())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("closing the store: %w", err)
 	}
