@@ -122,7 +122,7 @@ func testSlowReopen(t *testing.T, damaged bool) {
 	if configs, err := s.Configs(ctx); err != nil || len(configs) != 3 {
 		t.Errorf("%d configs (%v)", len(configs), err)
 	}
-	if r := s.Recovery(); (r != nil) != damaged {
+	if r := s.Recovery(); (r != nil) != damaged || r != nil && r.Reason != "its MANIFEST is missing" {
 		t.Errorf("damaged %v, recovery %+v", damaged, r)
 	}
 }
