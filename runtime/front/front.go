@@ -42,6 +42,7 @@ type Front struct {
 	signals     chan Signal
 	state       atomic.Pointer[state]
 	waiting     atomic.Int64
+	halfClosed  time.Duration // the constant; tests have less time
 
 	mu           sync.Mutex
 	sessions     map[int64]*session
@@ -69,6 +70,7 @@ func New(o Options) *Front {
 		pools:        newPools(),
 		pipes:        newPipes(),
 		signals:      make(chan Signal, 64),
+		halfClosed:   halfClosed,
 		sessions:     make(map[int64]*session),
 		clients:      make(map[*net.TCPConn]struct{}),
 		associations: make(map[*association]struct{}),

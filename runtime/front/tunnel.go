@@ -5,11 +5,12 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"time"
 )
 
-// halfClosed bounds the silence of a client whose server has already finished. The core gives such a connection up after
-// seconds; without a bound a client that forgets to close would be kept for ever.
+// halfClosed bounds the silence of a client whose server has already finished, and how long it may talk to nobody. The core
+// gives such a connection up after seconds; without a bound a client that forgets to close would be kept for ever.
 const halfClosed = 2 * time.Minute
 
 // serveTunnel tunnels c to dest, and closes c. While there is a target the client is told success before the core has been
@@ -47,7 +48,8 @@ func (f *Front) serveTunnel(ctx context.Context, c *net.TCPConn, dest address, e
 }
 
 // tunnel copies between a client and its upstream until both directions have ended, and closes both. An end is passed on
-// as an end, a reset as a reset.
+// as an end, a reset as a reset. A reset throws away what the client has not fetched yet, so there is none once the server
+// has ended: by then the whole answer is in the hands of the kernel, which delivers it also after Close.
 func (f *Front) tunnel(client *net.TCPConn, reader *lazyReader, u *upstream) {
 	uplink := make(chan struct{})
 	go func() {
@@ -66,32 +68,40 @@ func (f *Front) tunnel(client *net.TCPConn, reader *lazyReader, u *upstream) {
 	u.Close()
 }
 
-// copyUp carries the client's bytes until its end, for which it returns nil.
+// copyUp carries the client's bytes until its end, for which it returns nil, or until it has been silent for too long after
+// the server's. What the client sends to a server that takes no more is dropped.
 func (f *Front) copyUp(client *net.TCPConn, r *lazyReader, u *upstream) error {
 	alive := func() {
 		if u.finished.Load() {
-			client.SetReadDeadline(time.Now().Add(halfClosed))
+			client.SetReadDeadline(time.Now().Add(f.halfClosed))
 		}
 	}
 	size := smallBuffer
-	for {
+	for drop := false; ; {
 		b, n, err := r.read(size)
+		fromClient := err != nil
 		if err == nil {
-			_, err = u.Write(b.b[:n])
+			if !drop {
+				_, err = u.Write(b.b[:n])
+				alive()
+			}
 			b.release()
-			alive()
-			if err == nil && n == largeBuffer && u.answered.Load() {
-				_, err = f.moveBulk(u.tcp.Load(), client, func(n int) { u.target.session.countUp(n); alive() })
+			if err == nil && !drop && n == largeBuffer && u.answered.Load() {
+				fromClient, err = f.moveBulk(u.tcp.Load(), client, func(n int) { u.target.session.countUp(n); alive() })
 			}
 		}
-		if errors.Is(err, io.EOF) {
+		switch {
+		case errors.Is(err, io.EOF):
 			// The core may have ended already; there is nobody left to tell then.
 			if !u.finished.Load() {
 				u.CloseWrite()
 			}
 			return nil
-		}
-		if err != nil {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return nil
+		case err != nil && !fromClient && u.hasEnded(err):
+			drop = true
+		case err != nil:
 			return err
 		}
 		size = nextSize(size, n)
@@ -120,7 +130,7 @@ func (f *Front) copyDown(client *net.TCPConn, u *upstream, uplink <-chan struct{
 			select {
 			case <-uplink: // both have ended; closing says so to the client
 			default:
-				client.SetReadDeadline(time.Now().Add(halfClosed))
+				client.SetReadDeadline(time.Now().Add(f.halfClosed))
 				client.CloseWrite()
 			}
 			return nil

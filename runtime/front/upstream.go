@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -242,6 +243,12 @@ func (u *upstream) first() (*buffer, []byte, error) {
 			return nil, nil, err
 		}
 	}
+}
+
+// hasEnded tells whether the destination has ended its direction, when a write failed with err. The reading goroutine may not
+// have come that far yet; the kernel reports a connection that was reset after its end as EPIPE, and without one as a reset.
+func (u *upstream) hasEnded(err error) bool {
+	return u.finished.Load() || errors.Is(err, syscall.EPIPE)
 }
 
 // next is first for all that follows the first answer.
