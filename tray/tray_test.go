@@ -392,3 +392,30 @@ func TestSilentDaemon(t *testing.T) {
 	s.header("Daemon not usable")
 	s.await("the reason", func() bool { return strings.Contains(s.screen.item(slotNotice).Title, "does not answer") })
 }
+
+// The list follows what there is, and what is known of it.
+func TestConfigsAreListedAnew(t *testing.T) {
+	s := newStage(t)
+	s.run()
+	defer s.end()
+	s.await("three configs", func() bool { return s.screen.item(slotConfig+2).Visible && !s.screen.item(slotConfig+3).Visible })
+	change := func(configs []ipc.ConfigPayload, status func(*ipc.StatusPayload)) {
+		s.daemon.mu.Lock()
+		s.daemon.configs = configs
+		p := s.daemon.status
+		s.daemon.mu.Unlock()
+		status(&p)
+		s.daemon.publish(p)
+	}
+	configs := append(sample().configs, ipc.ConfigPayload{ID: 4, Rank: 4, Name: "bergen"})
+	change(configs, func(p *ipc.StatusPayload) { p.ConfigsRevision++ })
+	s.await("the new one", func() bool { return s.screen.item(slotConfig+3).Title == "bergen" })
+	configs = append(sample().configs, ipc.ConfigPayload{ID: 4, Rank: 4, Name: "bergen", LatencyMillis: 7})
+	change(configs, func(p *ipc.StatusPayload) {
+		session := *p.Session
+		session.ID++
+		p.Session = &session
+	})
+	s.await("its latency", func() bool { return s.screen.item(slotConfig+3).Title == "bergen · 7 ms" })
+	s.daemon.stop()
+}
