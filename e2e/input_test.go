@@ -80,8 +80,17 @@ func TestPortTakenAtRestart(t *testing.T) {
 	b.ok("connect")
 	before := b.status()
 	b.kill9(before.Daemon.PID)
-	holder, err := net.Listen("tcp", b.socks)
-	must(t, err)
+	var holder net.Listener
+	for range 500 { // the last threads of the daemon may hold it for a moment
+		var err error
+		if holder, err = net.Listen("tcp", b.socks); err == nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if holder == nil {
+		t.Fatal("the killed daemon's port does not become free")
+	}
 	defer holder.Close()
 	b.fails(6, fmt.Sprintf("pid %d", os.Getpid()), "daemon", "start")
 	must(t, holder.Close())
