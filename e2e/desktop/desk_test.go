@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -315,6 +317,22 @@ func (d *desk) await(what string, good func(ipc.StatusPayload) bool) ipc.StatusP
 func connectedTo(name string) func(ipc.StatusPayload) bool {
 	return func(p ipc.StatusPayload) bool {
 		return p.State == ipc.StateConnected && p.Session != nil && p.Session.ConfigName == name
+	}
+}
+
+// download fetches some megabytes through the proxy.
+func (d *desk) download() {
+	d.t.Helper()
+	status, err := d.status()
+	must(d.t, err)
+	through, err := url.Parse("http://" + status.Inbounds[1].Address)
+	must(d.t, err)
+	client := http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{Proxy: http.ProxyURL(through), DisableKeepAlives: true}}
+	reply, err := client.Get(d.lab.Origin().URL("/bytes?n=12345678"))
+	must(d.t, err)
+	defer reply.Body.Close()
+	if n, err := io.Copy(io.Discard, reply.Body); err != nil || n != 12345678 {
+		d.t.Errorf("%d bytes through the proxy, %v", n, err)
 	}
 }
 

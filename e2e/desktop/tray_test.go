@@ -68,6 +68,8 @@ func TestDay(t *testing.T) {
 	d.awaitIcon(assets.Connected)
 	d.awaitEntry("SOCKS 127.0.0.1:", func(e entry) bool { return strings.HasSuffix(e.Label, "· reachable") })
 	d.awaitEntry("Connect", func(e entry) bool { one, found := find(e.Children, "paris-2"); return found && one.Checked })
+	d.download()
+	d.awaitEntry("Session", func(e entry) bool { return strings.Contains(e.Label, "↓ 12.") })
 	d.openMenu()
 	d.shot("connected")
 	d.closeMenu()
@@ -91,6 +93,7 @@ func TestDay(t *testing.T) {
 	})
 	next := status.Session.ConfigName
 	d.awaitHeader("Connected · " + next)
+	d.download()
 	d.awaitEntry("Switched from "+active+": 3 failed checks", func(entry) bool { return true })
 	d.awaitIcon(assets.Connected)
 	d.wait("the notification", func() bool { return d.displayed() == "1" })
