@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/dgraph-io/badger/v4"
 )
 
 // model is what the store has acknowledged.
@@ -177,7 +179,7 @@ func abandon(t *testing.T, s *Store) {
 		t.Fatal(err)
 	}
 	copied := dir + ".copy"
-	copyTree(t, dir, copied)
+	copyStill(t, dir, copied)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -187,6 +189,34 @@ func abandon(t *testing.T, s *Store) {
 	if err := os.Rename(copied, dir); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// copyStill copies an open database at a moment at which Badger was not merging
+// tables: a copy takes time, a kill does not.
+func copyStill(t testing.TB, from, to string) {
+	t.Helper()
+	look := func() string {
+		names, err := filepath.Glob(filepath.Join(from, databaseName, "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum, err := fileDigest(filepath.Join(from, databaseName, badger.ManifestFilename))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(names, sum)
+	}
+	for range 50 {
+		before := look()
+		if err := os.CopyFS(to, os.DirFS(from)); err == nil && look() == before {
+			return
+		}
+		if err := os.RemoveAll(to); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Fatal("Badger does not come to rest")
 }
 
 func copyTree(t testing.TB, from, to string) {
