@@ -34,6 +34,7 @@ const exitCodesHelp = `Every command ends with one of these codes:
   5  busy: another connect, rotation or disconnect is being carried out
   6  invalid state: the request makes no sense now (for example a rotation
      while disconnected), or a port is taken, or the settings have errors
+  7  xrat-tray only: there is no panel to put the icon into
 `
 
 // app is what the commands share.
