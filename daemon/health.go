@@ -160,7 +160,7 @@ func (s *Supervisor) checkedSession(w *session, result checkResult) {
 		st.message = text
 	}
 	if verdict == rotation.Dead && s.Settings.Health.Enabled && s.rotates() && st.op == nil && !now.Before(st.rotateAfter) {
-		s.healthRotation(reason{code, text})
+		s.healthRotation(reason{code: code, text: text})
 	}
 }
 

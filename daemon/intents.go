@@ -40,7 +40,11 @@ func (s *Supervisor) occupied(r request) bool {
 	doing := map[opKind]string{
 		opConnect: "is connecting", opReplace: "is rotating", opDisconnect: "is disconnecting", opShutdown: "is shutting down",
 	}[op.kind]
-	r.reply <- answer{err: ipc.Errorf(ipc.CodeBusy, "the daemon %s: wait for it, or run `xrat disconnect` to stop it", doing)}
+	advice := "wait for it"
+	if op.manual {
+		advice += ", or run `xrat disconnect` to stop it"
+	}
+	r.reply <- answer{err: ipc.Errorf(ipc.CodeBusy, "the daemon %s: %s", doing, advice)}
 	return true
 }
 
@@ -62,7 +66,7 @@ func (s *Supervisor) connect(r request) {
 	}
 	op := &operation{kind: opConnect, manual: true, replies: []chan<- answer{r.reply}}
 	p := plan{
-		checked: !r.Unchecked, trigger: ipc.TriggerManual, reason: reason{reasonUser, "the user asked for it"},
+		checked: !r.Unchecked, trigger: ipc.TriggerManual, reason: reason{code: reasonUser, text: "the user asked for it"},
 		openFront: !st.frontOpen, closeFront: !st.frontOpen && !st.desired.Connected,
 	}
 	if r.ConfigID != nil {
@@ -88,9 +92,9 @@ func (s *Supervisor) replace(r request) {
 		refuse("not connected: use `xrat connect`")
 		return
 	}
-	why := reason{reasonUser, "the user asked for it"}
+	why := reason{code: reasonUser, text: "the user asked for it"}
 	if r.Trigger != ipc.TriggerManual {
-		why = reason{string(r.Trigger), "a client asked for it"}
+		why = reason{code: string(r.Trigger), text: "a client asked for it"}
 		if !s.rotates() {
 			refuse("rotation is switched off: use `xrat proxy start`")
 			return

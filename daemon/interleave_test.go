@@ -268,3 +268,22 @@ func TestLateCheckResult(t *testing.T) {
 		}
 	})
 }
+
+// What hangs on a server that died is cut soon after the rotation; a drain after
+// a rotation by hand has its whole time.
+func TestHangingConnectionsOfADeadServerAreCut(t *testing.T) {
+	bubble(t, "a b", nil, func(h *harness) {
+		first := h.connect(1)
+		h.world.mu.Lock()
+		h.drainTill[first.SessionID] = make(chan struct{}) // never ends by itself
+		h.world.mu.Unlock()
+		h.set("a", dead)
+		for h.state().LastRotation == nil {
+			time.Sleep(100 * time.Millisecond)
+		}
+		time.Sleep(2 * silence)
+		if got := h.session(first.SessionID).Status; got != store.StatusStopped || len(h.running()) != 1 {
+			t.Errorf("the dead server's session is %s, %d cores run", got, len(h.running()))
+		}
+	})
+}

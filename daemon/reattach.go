@@ -136,6 +136,13 @@ func (s *Supervisor) endLeftover(record store.Session, code string) {
 		if err == nil {
 			err = s.Cores.End(ctx, id, stopGrace)
 		}
+		if errors.Is(err, xray.ErrIdentityMismatch) {
+			// A script that has become the core since looks like a stranger; the
+			// nonce in its environment is ours all the same.
+			if id, err = s.Cores.FindByNonce(record.Nonce); err == nil {
+				err = s.Cores.End(ctx, id, stopGrace)
+			}
+		}
 		text := "the daemon that ran it is gone"
 		if err != nil && !errors.Is(err, xray.ErrPIDMissing) && !errors.Is(err, xray.ErrIdentityMismatch) {
 			s.Log.Error().Err(err).Int64("session", record.ID).Int("pid", id.PID).Msg("ending the core of an old session")

@@ -68,7 +68,7 @@ func (s *Supervisor) startRecovery() {
 	// The config that served is started without a probe, to be there at once;
 	// another one must prove itself.
 	p := plan{
-		trigger: ipc.TriggerHealthCheckFailed, reason: reason{reasonCoreExited, st.message},
+		trigger: ipc.TriggerHealthCheckFailed, reason: reason{code: reasonCoreExited, text: st.message},
 		checked: true, trusted: st.desired.ConfigID, openFront: !st.frontOpen,
 	}
 	switch {
@@ -76,7 +76,7 @@ func (s *Supervisor) startRecovery() {
 		p.reason.code = reasonCrashLoop
 		p.candidates = s.desiredLast(st.desired.ConfigID, s.rotates())
 	case st.served == nil && st.attempts == 0:
-		p.trigger, p.reason = ipc.TriggerManual, reason{reasonRestore, "the daemon was restarted while connected"}
+		p.trigger, p.reason = ipc.TriggerManual, reason{code: reasonRestore, text: "the daemon was restarted while connected"}
 		fallthrough
 	default:
 		if st.attempts > 0 {

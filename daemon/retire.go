@@ -17,6 +17,12 @@ func (s *Supervisor) retire(old *session, why reason) {
 		s.note(ctx, old.id, func(r *store.Session) { r.Status = store.StatusDraining })
 		return nil
 	}, nil)
+	if why.dead {
+		s.work(func(context.Context) func() {
+			s.hurryWhenSilent(drain, hurry, old.id)
+			return nil
+		})
+	}
 	s.work(func(context.Context) func() {
 		defer close(r.done)
 		defer hurry()
@@ -26,6 +32,31 @@ func (s *Supervisor) retire(old *session, why reason) {
 		s.end(old, why)
 		return func() { delete(s.st.retired, old.id) }
 	})
+}
+
+// silence is how long nothing may move on a dead server's session before its
+// connections are cut, so that applications notice and connect anew.
+const silence = 3 * time.Second
+
+// hurryWhenSilent ends a drain once no connection of the session has moved a
+// byte for a while. It runs in a worker.
+func (s *Supervisor) hurryWhenSilent(drain context.Context, hurry func(), id int64) {
+	ticker := time.NewTicker(silence)
+	defer ticker.Stop()
+	before := s.Front.Counters(id)
+	for {
+		select {
+		case <-drain.Done():
+			return
+		case <-ticker.C:
+			now := s.Front.Counters(id)
+			if now.DownBytes == before.DownBytes {
+				hurry()
+				return
+			}
+			before = now
+		}
+	}
 }
 
 // end stops a session's core and completes its record; it runs in a worker.

@@ -36,7 +36,7 @@ func (s *Supervisor) timerRotation(now time.Time) {
 		return
 	}
 	s.begin(&operation{kind: opReplace}, plan{
-		checked: true, trigger: ipc.TriggerTimer, reason: reason{reasonTimer, "rotation.interval has passed"},
+		checked: true, trigger: ipc.TriggerTimer, reason: reason{code: reasonTimer, text: "rotation.interval has passed"},
 		candidates: s.candidates(rotation.PreferNext, st.active.config.ID),
 	})
 }

@@ -127,7 +127,10 @@ type operation struct {
 }
 
 // reason says why a session began, for programs and for people.
-type reason struct{ code, text string }
+type reason struct {
+	code, text string
+	dead       bool // of a session's end: its server did not answer any more
+}
 
 // The reason codes that this package gives; a failed probe adds its class.
 const (

@@ -22,7 +22,9 @@ func (s *Supervisor) swap(op *operation, next *session) {
 	failpoint("after-swap")
 	next.endpoints = s.endpoints(notChecked, notChecked, "reachable")
 	if old != nil {
-		s.retire(old, op.reason)
+		why := op.reason
+		why.dead = op.trigger == ipc.TriggerHealthCheckFailed && !op.manual
+		s.retire(old, why)
 	}
 	if from := st.served; from != nil && from.config.ID != next.config.ID {
 		s.noteRotated(op, from, next)

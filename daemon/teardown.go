@@ -30,10 +30,10 @@ func (s *Supervisor) tearDown(kind opKind, reply chan<- answer) {
 	st.checkAt, st.timerAt, st.retryAt = time.Time{}, time.Time{}, time.Time{}
 	st.attempts, st.message, st.crashes = 0, "", 0
 	s.Front.SetTarget(nil)
-	why := reason{reasonUser, "the user disconnected"}
+	why := reason{code: reasonUser, text: "the user disconnected"}
 	if kind == opShutdown {
 		st.stopping = true
-		why = reason{"daemon_shutdown", "the daemon was stopped"}
+		why = reason{code: "daemon_shutdown", text: "the daemon was stopped"}
 	} else {
 		st.desired.Connected = false
 	}

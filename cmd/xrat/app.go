@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -138,14 +139,18 @@ Start with:
 
 // print writes data as JSON when that was asked for, and otherwise as text.
 func (a *app) print(data any, text func(w io.Writer)) error {
-	if !a.asJSON {
-		text(a.out)
-		return nil
+	var page bytes.Buffer
+	if a.asJSON {
+		encoder := json.NewEncoder(&page)
+		encoder.SetEscapeHTML(false)
+		encoder.SetIndent("", "  ")
+		if err := encoder.Encode(data); err != nil {
+			return fmt.Errorf("printing: %w", err)
+		}
+	} else {
+		text(&page)
 	}
-	encoder := json.NewEncoder(a.out)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(data); err != nil {
+	if _, err := a.out.Write(page.Bytes()); err != nil {
 		return fmt.Errorf("printing: %w", err)
 	}
 	return nil

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -209,6 +211,10 @@ func (a *app) listCommand() *cobra.Command {
 	}
 }
 
+func server(c ipc.ConfigPayload) string {
+	return net.JoinHostPort(c.Address, strconv.Itoa(int(c.Port)))
+}
+
 func printConfigs(w io.Writer, configs []ipc.ConfigPayload) {
 	if len(configs) == 0 {
 		fmt.Fprintln(w, "There are no configs yet: add some with `xrat import`.")
@@ -225,7 +231,7 @@ func printConfigs(w io.Writer, configs []ipc.ConfigPayload) {
 			latency = fmt.Sprintf("%d ms", c.LatencyMillis)
 		}
 		fmt.Fprintf(table, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", mark, c.ID, fit(c.Name, 40), c.Protocol,
-			fit(fmt.Sprintf("%s:%d", c.Address, c.Port), 45), c.Network, c.Security, latency)
+			fit(server(c), 45), c.Network, c.Security, latency)
 	}
 	table.Flush()
 }
@@ -253,7 +259,7 @@ func (a *app) showCommand() *cobra.Command {
 func printConfig(w io.Writer, c ipc.ConfigPayload, now time.Time) {
 	fmt.Fprintf(w, "%s\n", fit(c.Name, 100))
 	fmt.Fprintf(w, "  Id        %d\n", c.ID)
-	fmt.Fprintf(w, "  Server    %s:%d\n", fit(c.Address, 255), c.Port)
+	fmt.Fprintf(w, "  Server    %s\n", fit(server(c), 262))
 	fmt.Fprintf(w, "  Protocol  %s over %s, security %s\n", c.Protocol, c.Network, c.Security)
 	fmt.Fprintf(w, "  Added     %s (%s)\n", c.CreatedAt.Local().Format(time.DateTime), c.Source)
 	active := "no"

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -45,6 +46,11 @@ func (a *app) disconnectCommand() *cobra.Command {
 		Use: "disconnect", Short: "Disconnect and stay disconnected", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			var payload ipc.DisconnectPayload
+			if _, err := a.client.Ping(c.Context()); errors.Is(err, ipc.ErrNotRunning) {
+				return fmt.Errorf("disconnecting: %w (if it was killed while connected, `xrat daemon start` takes its core over, and then this works)", err)
+			} else if err != nil {
+				return fmt.Errorf("disconnecting: %w", err)
+			}
 			message, err := a.client.Do(c.Context(), ipc.Request{Type: ipc.KindRuntimeDisconnect}, &payload)
 			if err != nil {
 				return fmt.Errorf("disconnecting: %w", err)

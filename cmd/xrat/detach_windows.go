@@ -17,3 +17,6 @@ func privateFiles() {}
 
 // softSignals: Windows has none for a process without a console.
 var softSignals []os.Signal
+
+// closeForChildren does nothing: handles are not inherited unless asked for.
+func closeForChildren() {}

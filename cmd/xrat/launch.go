@@ -120,6 +120,7 @@ func (a *app) spawnDaemon() (*child, error) {
 	cmd.Dir = a.paths.StateDir
 	cmd.Stderr = said
 	cmd.SysProcAttr = detached()
+	closeForChildren()
 	if err := cmd.Start(); err != nil {
 		os.Remove(said.Name())
 		return nil, err

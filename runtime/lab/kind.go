@@ -195,7 +195,7 @@ func (k Kind) config(port int, a account, cert certificate, realityTarget, exit,
 	return json.Marshal(object{
 		"log": object{"loglevel": "none", "access": "none"},
 		"policy": object{"levels": object{"0": object{
-			"handshake": 60, "connIdle": 24 * 60 * 60, "uplinkOnly": 0, "downlinkOnly": 600,
+			"handshake": 60, "connIdle": 24 * 60 * 60, "uplinkOnly": 0, "downlinkOnly": 5,
 		}}},
 		"inbounds":  []object{inbound},
 		"outbounds": []object{{"protocol": "freedom", "sendThrough": exit, "settings": settings}},

@@ -286,6 +286,43 @@ func TestEnd(t *testing.T) {
 	}
 }
 
+// TestLeave closes connections from the application's side: the site learns of
+// it soon, and nothing is kept open for those who have gone.
+func TestLeave(t *testing.T) {
+	site, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = site.Close() })
+	left := make(chan error, len(Kinds()))
+	go func() {
+		for {
+			conn, err := site.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				_ = conn.SetReadDeadline(time.Now().Add(long))
+				_, err := io.Copy(io.Discard, conn)
+				left <- err
+			}()
+		}
+	}()
+	l := newLab(t)
+	for _, kind := range Kinds() {
+		conn := connect(t, client(t, addServer(t, l, "server "+string(kind), kind)), site.Addr().String())
+		_, _ = io.WriteString(conn, "hello")
+		time.Sleep(100 * time.Millisecond)
+		_ = conn.Close()
+	}
+	for range Kinds() {
+		if err := <-left; errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("a site was not told: %v", err)
+		}
+	}
+}
+
 // TestOrigin visits the pages without a proxy.
 func TestOrigin(t *testing.T) {
 	o := newLab(t).Origin()

@@ -28,14 +28,15 @@ func (in Inbound) GoString() string { return fmt.Sprintf("xray.Inbound{Address:%
 // The core's limits for connections, in seconds. The core serves our front
 // alone, which ends a connection when the application or the server does, and
 // TCP keep-alive finds peers that vanished; so the core need not guess from
-// silence. Its own defaults cut an idle SSH session after 300 s, and a half-closed
-// connection after 5 s, while the server may still be working on its answer.
+// silence: its own default cuts an idle SSH session after 300 s.
 const (
 	handshakeLimit = 60
 	idleLimit      = 24 * 60 * 60
 	// downlinkOnlyLimit is for silence after the application has sent its last
-	// byte (half-close).
-	downlinkOnlyLimit = 10 * 60
+	// byte. The core's protocols have no word for that, so the server does not
+	// learn of it, nor of an application that has gone, until the connection is
+	// closed after this time. It is the core's own default.
+	downlinkOnlyLimit = 5
 	// uplinkOnlyLimit is for silence after the server has sent its last byte. The
 	// core cannot tell the application of that end but by closing the connection,
 	// and does so after this time: more than none is how long every answer that
