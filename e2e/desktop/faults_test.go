@@ -118,10 +118,11 @@ func TestBusReplaced(t *testing.T) {
 		d.awaitHeader("Disconnected")
 		d.awaitIcon(assets.Disconnected)
 	}
-	// Notifications come through, and clicks.
+	// Notifications come through, and clicks. Not those in the submenu: on a bus
+	// that was replaced, xfce's panel loses it now and then (docs/tray.md).
 	d.runInput(d.links(), programs.xrat, "import")
 	d.awaitEntry("Connect", enabled)
-	d.choose("Connect", "tokyo-1")
+	d.ok(programs.xrat, "connect", "tokyo-1")
 	d.await("the connection", connectedTo("tokyo-1"))
 	d.choose("Copy proxy settings")
 	d.wait("the notification", func() bool { return d.displayed() == "1" })

@@ -220,6 +220,13 @@ func freePort(t testing.TB) int {
 
 func startRealCore(t testing.TB) *realCore {
 	t.Helper()
+	return startRealCoreTo(t, map[string]any{"protocol": "freedom", "settings": map[string]any{
+		"finalRules": []any{map[string]any{"action": "allow"}}}})
+}
+
+// startRealCoreTo starts a core with that way out.
+func startRealCoreTo(t testing.TB, outbound map[string]any) *realCore {
+	t.Helper()
 	port, open := freePort(t), freePort(t)
 	config := map[string]any{
 		"log": map[string]any{"loglevel": "warning", "access": "none"},
@@ -228,8 +235,7 @@ func startRealCore(t testing.TB) *realCore {
 				"auth": "password", "udp": true, "accounts": []any{map[string]any{"user": testUser, "pass": testPassword}}}},
 			map[string]any{"protocol": "socks", "listen": "127.0.0.1", "port": open, "settings": map[string]any{"udp": true}},
 		},
-		"outbounds": []any{map[string]any{"protocol": "freedom", "settings": map[string]any{
-			"finalRules": []any{map[string]any{"action": "allow"}}}}},
+		"outbounds": []any{outbound},
 	}
 	body, err := json.Marshal(config)
 	if err != nil {
