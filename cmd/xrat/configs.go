@@ -199,9 +199,6 @@ func (a *app) listCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the stored configs", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := a.ensureDaemon(c.Context()); err != nil {
-				return err
-			}
 			configs, err := a.configs(c.Context())
 			if err != nil {
 				return err
@@ -240,9 +237,6 @@ func (a *app) showCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "show REF", Short: "Show one config, without its secrets", Long: "Show one config.\n\n" + refHelp, Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := a.ensureDaemon(c.Context()); err != nil {
-				return err
-			}
 			configs, err := a.configs(c.Context())
 			if err != nil {
 				return err
@@ -279,9 +273,6 @@ func (a *app) removeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "remove REF...", Short: "Remove configs", Long: "Remove configs. The one in use stays.\n\n" + refHelp, Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := a.ensureDaemon(c.Context()); err != nil {
-				return err
-			}
 			configs, err := a.configs(c.Context())
 			if err != nil {
 				return err

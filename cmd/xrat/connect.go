@@ -22,9 +22,6 @@ connected, this moves to the other server without breaking connections.
 ` + refHelp,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := a.ensureDaemon(c.Context()); err != nil {
-				return err
-			}
 			id, err := a.configID(c.Context(), args)
 			if err != nil {
 				return err
@@ -70,9 +67,6 @@ breaking connections. If it does not work, the present one stays.
 ` + refHelp,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := a.ensureDaemon(c.Context()); err != nil {
-				return err
-			}
 			id, err := a.configID(c.Context(), args)
 			if err != nil {
 				return err

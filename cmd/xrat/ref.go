@@ -60,7 +60,11 @@ func ambiguous(ref string, found []ipc.ConfigPayload) error {
 	return ipc.Errorf(ipc.CodeNotFound, "%q could be %s%s: use the id", ref, strings.Join(names, ", "), more)
 }
 
+// configs lists what is stored, starting the daemon for it if need be.
 func (a *app) configs(ctx context.Context) ([]ipc.ConfigPayload, error) {
+	if err := a.ensureDaemon(ctx); err != nil {
+		return nil, err
+	}
 	var list ipc.ConfigListPayload
 	if _, err := a.client.Do(ctx, ipc.Request{Type: ipc.KindConfigList}, &list); err != nil {
 		return nil, fmt.Errorf("listing the configs: %w", err)
@@ -68,10 +72,11 @@ func (a *app) configs(ctx context.Context) ([]ipc.ConfigPayload, error) {
 	return list.Configs, nil
 }
 
-// configID resolves an optional REF: nil when there is none.
+// configID resolves an optional REF: nil when there is none. The daemon runs then,
+// in any case.
 func (a *app) configID(ctx context.Context, args []string) (*int64, error) {
 	if len(args) == 0 {
-		return nil, nil
+		return nil, a.ensureDaemon(ctx)
 	}
 	configs, err := a.configs(ctx)
 	if err != nil {
