@@ -42,7 +42,8 @@ func (k Kind) UDP() bool { return k != HTTP }
 
 // ServerFirst reports whether a server can greet a client that stays silent, as
 // in SSH or SMTP. The core's HTTP outbound cannot: it sends its CONNECT together
-// with the client's first bytes, and waits for those.
+// with the client's first bytes, and waits for those. It also loses what arrives
+// together with the answer to its CONNECT, as a greeting may.
 func (k Kind) ServerFirst() bool { return k != HTTP }
 
 const (
