@@ -51,6 +51,17 @@ var keys = []key{
 		func(s *Settings) any { return &s.Rotation.Cooldown }},
 	{"rotation", "drain", "how long open connections may stay on the old server",
 		func(s *Settings) any { return &s.Rotation.Drain }},
+	{"rotation", "standby", "keep a second server verified and at hand",
+		func(s *Settings) any { return &s.Rotation.Standby }},
+	{"rotation", "cut", "reset connections that hang on a dead server, so that applications connect anew",
+		func(s *Settings) any { return &s.Rotation.Cut }},
+
+	{"rescue", "enabled", "try a connection that gets no answer through another server, where that is safe",
+		func(s *Settings) any { return &s.Rescue.Enabled }},
+	{"rescue", "floor", "never after less silence than this",
+		func(s *Settings) any { return &s.Rescue.Floor }},
+	{"rescue", "ceiling", "always after more silence than this",
+		func(s *Settings) any { return &s.Rescue.Ceiling }},
 
 	{"log", "level", "trace, debug, info, warn, error, fatal, panic or disabled",
 		func(s *Settings) any { return &s.Log.Level }},

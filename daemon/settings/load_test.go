@@ -130,6 +130,7 @@ func TestLoadProblems(t *testing.T) {
 			`:3:1: front.password is 256 bytes long; SOCKS5 allows 255`,
 		}},
 		{"control characters", "[front]\nusername=\"a\"\npassword=\"b\\u0007\"", []string{`:3:1: front.password contains a control character, which HTTP does not allow`}},
+		{"floor above ceiling", "[rescue]\nfloor = \"4s\"\n", []string{`:2:1: rescue.floor 4s is longer than rescue.ceiling 3s; exchange them`}},
 		{"threshold", "[health]\nthreshold=101", []string{`:2:1: health.threshold must be from 0 to 100, not 101`}},
 		{"urls", "[health]\nurls=[\"ftp://a/\", \"https:///x\", \"https://u:canary@a/\", \"http://canary:x\"]", []string{
 			`:2:1: health.urls: "ftp://a/" is not an http or https address`,

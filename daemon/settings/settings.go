@@ -19,6 +19,7 @@ type Settings struct {
 	Front    Front
 	Health   Health
 	Rotation Rotation
+	Rescue   Rescue
 	Log      Log
 }
 
@@ -51,6 +52,16 @@ type Rotation struct {
 	Interval Duration // between two rotations of the timer; 0: no timer
 	Cooldown Duration // how long a failed config is left alone
 	Drain    Duration // how long old connections may stay on the old core
+	Standby  bool     // whether a second server is kept verified and at hand
+	Cut      bool     // whether connections that hang on a dead server are reset
+}
+
+// Rescue says when a connection that gets no answer is tried through another
+// server.
+type Rescue struct {
+	Enabled bool
+	Floor   Duration // never after less silence than this
+	Ceiling Duration // always after more silence than this
 }
 
 // Log says how much the daemon writes to its log.
@@ -113,6 +124,13 @@ func Default() Settings {
 			Enabled:  true,
 			Cooldown: Duration(5 * time.Minute),
 			Drain:    Duration(30 * time.Second),
+			Standby:  true,
+			Cut:      true,
+		},
+		Rescue: Rescue{
+			Enabled: true,
+			Floor:   Duration(60 * time.Millisecond),
+			Ceiling: Duration(3 * time.Second),
 		},
 		Log: Log{Level: "info"},
 	}

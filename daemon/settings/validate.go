@@ -67,6 +67,8 @@ func (s Settings) check() []finding {
 		{"rotation.interval", s.Rotation.Interval, true, time.Second, 365 * day},
 		{"rotation.cooldown", s.Rotation.Cooldown, true, 0, 365 * day},
 		{"rotation.drain", s.Rotation.Drain, true, 0, day},
+		{"rescue.floor", s.Rescue.Floor, false, 10 * time.Millisecond, time.Minute},
+		{"rescue.ceiling", s.Rescue.Ceiling, false, 10 * time.Millisecond, 5 * time.Minute},
 	}
 	for _, d := range durations {
 		value := d.value.Std()
@@ -91,6 +93,11 @@ func (s Settings) check() []finding {
 				add("health.urls: "+reason, "health.urls")
 			}
 		}
+	}
+
+	if s.Rescue.Floor > s.Rescue.Ceiling {
+		add(fmt.Sprintf("rescue.floor %s is longer than rescue.ceiling %s; exchange them", shortDuration(s.Rescue.Floor), shortDuration(s.Rescue.Ceiling)),
+			"rescue.floor", "rescue.ceiling")
 	}
 
 	if names := levelNames(); !slices.Contains(names, s.Log.Level) {

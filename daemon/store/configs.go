@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // batchBytes and batchRecords bound one transaction of a long import: Badger
@@ -131,6 +132,32 @@ func (s *Store) Config(ctx context.Context, id int64) (config Config, err error)
 	})
 	if err != nil {
 		return Config{}, fmt.Errorf("reading config %d: %w", id, err)
+	}
+	return config, nil
+}
+
+// UpdateConfig stores what edit makes of the config, and returns it. It returns
+// ErrNotFound if there is none. Edit must not call the store, and may be called
+// twice; it cannot change the id, nor the identity.
+func (s *Store) UpdateConfig(ctx context.Context, id int64, edit func(*Config)) (config Config, err error) {
+	err = s.update(ctx, func(c *change) error {
+		stored, err := getConfig(c, id)
+		if err != nil {
+			return err
+		}
+		config = stored
+		config.Tags = slices.Clone(stored.Tags)
+		edit(&config)
+		config.ID, config.Identity = id, stored.Identity
+		value, err := encode(newConfigRecord(config))
+		if err != nil {
+			return err
+		}
+		c.dirty = true
+		return c.put(idKey(prefixConfig, id), value)
+	})
+	if err != nil {
+		return Config{}, fmt.Errorf("updating config %d: %w", id, err)
 	}
 	return config, nil
 }

@@ -101,6 +101,23 @@ func (s *Store) UpdateSession(ctx context.Context, id int64, edit func(*Session)
 	return session, nil
 }
 
+// RemoveSession forgets a session, as one that never came to serve anybody. That
+// there is none is no error.
+func (s *Store) RemoveSession(ctx context.Context, id int64) error {
+	err := s.update(ctx, func(c *change) error {
+		there, err := c.remove(idKey(prefixSession, id))
+		if there {
+			c.dirty = true
+			c.meta.Sessions--
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("removing session %d: %w", id, err)
+	}
+	return nil
+}
+
 var errEdit = errors.New("the edit panicked")
 
 func catch(fn func()) (fault any) {

@@ -80,7 +80,7 @@ func TestRoundTrip(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(configs, added) {
 			t.Errorf("configs %v, want %v (%v)", configs, added, err)
 		}
-		if c, err := s.Config(ctx, 3); err != nil || c != added[2] || c.Link != testConfig(2).Link {
+		if c, err := s.Config(ctx, 3); err != nil || !reflect.DeepEqual(c, added[2]) || c.Link != testConfig(2).Link {
 			t.Errorf("config 3: %v, %v", c, err)
 		}
 		if got, err := s.Sessions(ctx, 0); err != nil || !reflect.DeepEqual(got, []Session{session}) {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"time"
@@ -20,6 +21,13 @@ type Config struct {
 	Security  string    `json:"security"`
 	Source    string    `json:"source"`
 	CreatedAt time.Time `json:"created_at"`
+
+	// What the user decided. A pinned config is preferred, an excluded one is
+	// never chosen without being asked for.
+	Pinned    bool     `json:"pinned,omitempty"`
+	Excluded  bool     `json:"excluded,omitempty"`
+	Favourite bool     `json:"favourite,omitempty"`
+	Tags      []string `json:"tags,omitempty"`
 }
 
 // Format prints the config without its link, whatever the verb.
@@ -33,6 +41,7 @@ type Status string
 // The statuses of a session. Stopped and failed are final.
 const (
 	StatusStarting Status = "starting"
+	StatusStandby  Status = "standby" // runs and works, but has not served yet
 	StatusRunning  Status = "running"
 	StatusDraining Status = "draining"
 	StatusStopping Status = "stopping"
@@ -84,6 +93,10 @@ type Session struct {
 	UpBytes     uint64    `json:"up_bytes"`
 	DownBytes   uint64    `json:"down_bytes"`
 	Connections uint64    `json:"connections"` // accepted in total
+
+	// Rotation tells how the rotation that began the session came about, in the
+	// daemon's own form; empty when none did.
+	Rotation json.RawMessage `json:"rotation,omitempty"`
 }
 
 // Desired is what the user last asked for. The zero value, also that of a new
