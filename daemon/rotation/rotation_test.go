@@ -25,13 +25,13 @@ func TestOrder(t *testing.T) {
 		return History{}.Failed(now.Add(-ago), 5*time.Minute)
 	}
 	candidates := []Candidate{
-		{1, good(time.Minute, 300*time.Millisecond)},
-		{2, History{}},
-		{3, failed(time.Minute)},
-		{4, good(time.Hour, 40*time.Millisecond)},
-		{5, failed(2 * time.Minute)},
-		{6, failed(time.Hour)},
-		{7, History{}},
+		{ConfigID: 1, History: good(time.Minute, 300*time.Millisecond)},
+		{ConfigID: 2, History: History{}},
+		{ConfigID: 3, History: failed(time.Minute)},
+		{ConfigID: 4, History: good(time.Hour, 40*time.Millisecond)},
+		{ConfigID: 5, History: failed(2 * time.Minute)},
+		{ConfigID: 6, History: failed(time.Hour)},
+		{ConfigID: 7, History: History{}},
 	}
 	for name, test := range map[string]struct {
 		preference Preference
@@ -40,8 +40,8 @@ func TestOrder(t *testing.T) {
 	}{
 		"best":                {PreferBest, nil, []int64{4, 1, 2, 7, 6, 5, 3}},
 		"best, without some":  {PreferBest, []int64{4, 2}, []int64{1, 7, 6, 5, 3}},
-		"next":                {PreferNext, nil, []int64{2, 6, 7, 4, 1, 5, 3}},
-		"next, without 2":     {PreferNext, []int64{2}, []int64{6, 7, 4, 1, 5, 3}},
+		"next":                {PreferNext, nil, []int64{2, 4, 7, 1, 6, 5, 3}},
+		"next, without 2":     {PreferNext, []int64{2}, []int64{7, 4, 1, 6, 5, 3}},
 		"everything excluded": {PreferBest, []int64{1, 2, 3, 4, 5, 6, 7}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -65,7 +65,7 @@ func TestNextReachesAll(t *testing.T) {
 	for range 40 {
 		var candidates []Candidate
 		for id, h := range history {
-			candidates = append(candidates, Candidate{id, h})
+			candidates = append(candidates, Candidate{ConfigID: id, History: h})
 		}
 		active = Order(clock, PreferNext, candidates, active)[0].ConfigID
 		history[active] = history[active].Succeeded(clock, time.Duration(active)*time.Millisecond)

@@ -1,0 +1,191 @@
+package rotation
+
+import (
+	"math"
+	"time"
+)
+
+const (
+	// sampleHalfLife and timeHalfLife say after how many further checks, and
+	// after how much time, a check counts half. A server is what it was lately,
+	// and of one that was not looked at for days little is known.
+	sampleHalfLife = 20
+	timeHalfLife   = 12 * time.Hour
+	// maxCooldown bounds how long a config that keeps failing is left alone.
+	maxCooldown = time.Hour
+	// shortService is how long a server that worked must go on working, else its
+	// failure counts as a flap.
+	shortService = 30 * time.Minute
+	// forgiveFlap is how long after its cooldown a server must be without a
+	// failure to be forgiven one flap.
+	forgiveFlap = time.Hour
+	// maxFlaps bounds what there is to forgive: more of them would not make the
+	// cooldown longer, only the way back.
+	maxFlaps = 6
+	// clockSlack is how far a recorded time may lie in the future; beyond it the
+	// clock was set back, and nothing is waited for that may be years away.
+	clockSlack = time.Minute
+)
+
+// History is what is known of a config's past. It is a plain value for the
+// caller to keep; the methods return the history after an event. The zero value
+// is a config that was never tried, and the fields from Good on may be zero in
+// a history whose others are not, as in the records of older versions.
+type History struct {
+	Successes, Failures int
+	// Consecutive counts the failures since the last success.
+	Consecutive              int
+	LastSuccess, LastFailure time.Time
+	// Latency of the checks that succeeded, smoothed; 0 when there was none.
+	Latency time.Duration
+	// CooldownUntil is when the config may be chosen again as a matter of course.
+	CooldownUntil time.Time
+
+	// Good and Bad are the successes and failures of late: each counts less with
+	// every check and every hour that follow. They are as of the last check.
+	Good, Bad float64
+	// Deviation of the latency, smoothed.
+	Deviation time.Duration
+	// Flaps counts the failures soon after the config had worked, as far as they
+	// are not forgiven yet.
+	Flaps int
+	// LastUsed is when the config last began or ceased to serve.
+	LastUsed time.Time
+}
+
+// Succeeded returns the history after a check that succeeded: it ends the row of
+// failures, and the cooldown with it. Only a config that flaps stays in its
+// cooldown: that it works just now is what its flaps began with, too. A latency
+// of 0 means that none was measured.
+func (h History) Succeeded(now time.Time, latency time.Duration) History {
+	h.Good, h.Bad = h.counts(now)
+	h.Good, h.Bad = afterOne(h.Good)+1, afterOne(h.Bad)
+	h.Successes++
+	h.Consecutive = 0
+	h.LastSuccess = now
+	h.Latency, h.Deviation = smoothed(h.Latency, h.Deviation, latency)
+	if h.Flaps = h.flaps(now); h.Flaps == 0 {
+		h.CooldownUntil = time.Time{}
+	}
+	return h
+}
+
+// Failed returns the history after a check that failed, for a config that was
+// not serving (see RotatedAway). Call it only where something else has worked at
+// the same time: otherwise the network may be at fault. The cooldown begins with
+// base and doubles with every failure in a row and every flap, up to an hour (or
+// base, if that is longer).
+func (h History) Failed(now time.Time, base time.Duration) History {
+	flaps := h.flaps(now)
+	if h.Consecutive == 0 && !h.LastFailure.IsZero() && now.Sub(h.released()) < shortService {
+		flaps++ // failed, worked, failed
+	}
+	return h.failed(now, base, flaps)
+}
+
+// RotatedAway returns the history of a config that served for a time and was
+// then left because it was dead. It takes the place of Failed. A short service
+// counts as a flap, a very short one as two, so that a server which comes and
+// goes is not given every second turn.
+func (h History) RotatedAway(now time.Time, served, base time.Duration) History {
+	flaps := h.flaps(now)
+	if served < shortService {
+		flaps++
+	}
+	if served < shortService/10 {
+		flaps++
+	}
+	h = h.failed(now, base, flaps)
+	h.LastUsed = now
+	return h
+}
+
+// Used returns the history of a config that begins or ceases to serve.
+// PreferNext goes by it.
+func (h History) Used(now time.Time) History {
+	h.LastUsed = now
+	return h
+}
+
+func (h History) failed(now time.Time, base time.Duration, flaps int) History {
+	h.Good, h.Bad = h.counts(now)
+	h.Good, h.Bad = afterOne(h.Good), afterOne(h.Bad)+1
+	h.Failures++
+	h.Consecutive++
+	h.LastFailure = now
+	h.Flaps = min(flaps, maxFlaps)
+	h.CooldownUntil = now.Add(doubled(base, h.Consecutive-1+h.Flaps, maxCooldown))
+	return h
+}
+
+// counts returns the successes and failures of late as of now.
+func (h History) counts(now time.Time) (good, bad float64) {
+	good, bad = h.Good, h.Bad
+	if good == 0 && bad == 0 {
+		// An older record: the proportion is known, its age is not.
+		if n := h.Successes + h.Failures; n > 0 {
+			scale := min(1, sampleHalfLife/float64(n))
+			good, bad = scale*float64(h.Successes), scale*float64(h.Failures)
+		}
+	}
+	fade := halved(now.Sub(h.lastSeen()), timeHalfLife)
+	return good * fade, bad * fade
+}
+
+// lastSeen is when the config was last checked.
+func (h History) lastSeen() time.Time { return later(h.LastSuccess, h.LastFailure) }
+
+// released is when the config was free to be chosen again after its last failure.
+func (h History) released() time.Time { return later(h.LastFailure, h.CooldownUntil) }
+
+// flaps returns the flaps that are not forgiven by now.
+func (h History) flaps(now time.Time) int {
+	return max(0, h.Flaps-int(max(0, now.Sub(h.released()))/forgiveFlap))
+}
+
+// cooling tells whether the config is in its cooldown.
+func (h History) cooling(now time.Time) bool {
+	return now.Before(h.CooldownUntil) && h.LastFailure.Sub(now) < clockSlack
+}
+
+// tried tells whether anything is known of the config.
+func (h History) tried() bool { return h.Successes+h.Failures > 0 }
+
+// smoothed returns mean and deviation with one more sample, in the manner of
+// RFC 6298, section 2, but with a gain of a quarter for both: checks are rare.
+func smoothed(mean, deviation, sample time.Duration) (time.Duration, time.Duration) {
+	if sample <= 0 {
+		return mean, deviation
+	}
+	if mean <= 0 {
+		return sample, sample / 2
+	}
+	return mean + (sample-mean)/4, deviation + ((sample-mean).Abs()-deviation)/4
+}
+
+// afterOne returns what a count is worth after one more check.
+func afterOne(count float64) float64 { return count * math.Exp2(-1.0/sampleHalfLife) }
+
+// halved returns how much is left of 1 after an age.
+func halved(age, halfLife time.Duration) float64 {
+	return math.Exp2(-float64(max(0, age)) / float64(halfLife))
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// doubled returns base doubled n times, at most limit (or base, if that is longer).
+func doubled(base time.Duration, n int, limit time.Duration) time.Duration {
+	limit = max(base, limit)
+	for range n {
+		if base >= limit/2 {
+			return limit
+		}
+		base *= 2
+	}
+	return base
+}
