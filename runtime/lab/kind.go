@@ -182,16 +182,12 @@ func (k Kind) vmessLink(name, address string, a account) string {
 	return "vmess://" + base64.StdEncoding.EncodeToString(text)
 }
 
-// config makes the whole configuration of a server. dead closes its way out: it
-// then connects to silence, whatever it is asked for.
-func (k Kind) config(port int, a account, cert certificate, realityTarget, exit, dead string) ([]byte, error) {
+// config makes the whole configuration of a server that goes out from the
+// address exit.
+func (k Kind) config(port int, a account, cert certificate, realityTarget, exit string) ([]byte, error) {
 	inbound, err := k.inbound(port, a, cert, realityTarget)
 	if err != nil {
 		return nil, err
-	}
-	settings := object{}
-	if dead != "" {
-		settings["redirect"] = dead
 	}
 	return json.Marshal(object{
 		"log": object{"loglevel": "none", "access": "none"},
@@ -199,7 +195,7 @@ func (k Kind) config(port int, a account, cert certificate, realityTarget, exit,
 			"handshake": 60, "connIdle": 24 * 60 * 60, "uplinkOnly": 0, "downlinkOnly": 5,
 		}}},
 		"inbounds":  []object{inbound},
-		"outbounds": []object{{"protocol": "freedom", "sendThrough": exit, "settings": settings}},
+		"outbounds": []object{{"protocol": "freedom", "sendThrough": exit, "settings": object{}}},
 	})
 }
 

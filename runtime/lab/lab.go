@@ -89,7 +89,6 @@ func (l *Lab) AddServer(name string, kind Kind) (*Server, error) {
 		return nil, fmt.Errorf("adding the server %s: %w", name, err)
 	}
 	l.servers = append(l.servers, s)
-	l.origin.name(s.exit, name)
 	return s, nil
 }
 

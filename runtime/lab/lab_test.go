@@ -356,6 +356,7 @@ func TestOrigin(t *testing.T) {
 		{"GET", "/slow?wait=1ms", "", 204, ""},
 		{"GET", "/slow", "", 400, ""},
 		{"POST", "/echo", "hear me", 200, "hear me"},
+		{"POST", "/echo/7", "hear me too", 200, "hear me too"},
 		{"GET", "/echo", "", 405, ""},
 		{"GET", "/", "", 404, ""},
 	} {
@@ -367,6 +368,17 @@ func TestOrigin(t *testing.T) {
 	if o.Requests("GET", "/bytes") != 2 || o.Requests("POST", "/bytes") != 0 {
 		t.Errorf("counts %d and %d", o.Requests("GET", "/bytes"), o.Requests("POST", "/bytes"))
 	}
+	o.Lose("/generate_204", 1)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, o.URL("/generate_204"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := http.DefaultClient.Do(request); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a lost request ended with %v", err)
+	}
+	o.Lose("/generate_204", 0)
 	o.SetAnswer(AnswerPortal)
 	if status, got := page("GET", "/generate_204", ""); status != 200 || !strings.Contains(got, "log in") {
 		t.Errorf("portal: %d %q", status, got)
@@ -522,6 +534,19 @@ func TestOldConnections(t *testing.T) {
 	}
 	if err := ask(long); err != nil {
 		t.Errorf("mended: %v", err)
+	}
+	if err := s.DeadExit(); err != nil {
+		t.Fatal(err)
+	}
+	if err := ask(200 * time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the way out is dead: %v", err)
+	}
+	if err := s.Heal(); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(long))
+	if _, err := reader.ReadString('\n'); err != nil {
+		t.Errorf("what was sent through a dead exit is lost: %v", err)
 	}
 	if err := s.Refuse(); err != nil {
 		t.Fatal(err)

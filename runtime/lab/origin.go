@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
@@ -33,7 +34,7 @@ const (
 //	/bytes?n=                n zero bytes
 //	/stream?interval=&chunks= a line per interval ("10ms"), flushed
 //	/slow?wait=              204 after wait, nothing before
-//	/echo                    the request's body (POST)
+//	/echo, /echo/ANYTHING    the request's body (POST)
 //
 // Its methods may be called at any time and by several goroutines.
 type Origin struct {
@@ -44,23 +45,26 @@ type Origin struct {
 	group       sync.WaitGroup
 	answer      atomic.Int32
 	counts      sync.Map // "GET /path" -> *atomic.Int64
+	losses      sync.Map // path -> share of requests, float64
 
 	mu    sync.Mutex
-	names map[netip.Addr]string // exit address -> server name
+	exits map[netip.Addr]*exit
 	conns map[net.Conn]struct{} // of banner; nil: closed
 }
 
 func newOrigin(cert certificate) (_ *Origin, err error) {
-	o := &Origin{names: make(map[netip.Addr]string), conns: make(map[net.Conn]struct{})}
+	o := &Origin{exits: make(map[netip.Addr]*exit), conns: make(map[net.Conn]struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("opening the origin: %w", err), o.close())
 		}
 	}()
 	for _, listener := range []*net.Listener{&o.http, &o.https, &o.banner} {
-		if *listener, err = net.Listen("tcp4", "127.0.0.1:0"); err != nil {
+		plain, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err != nil {
 			return nil, err
 		}
+		*listener = &exitListener{plain, o}
 	}
 	if o.udp, err = net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}); err != nil {
 		return nil, err
@@ -106,6 +110,16 @@ func (o *Origin) TCPAddress() string { return o.banner.Addr().String() }
 // SetAnswer changes how HTTP requests are answered from now on.
 func (o *Origin) SetAnswer(a Answer) { o.answer.Store(int32(a)) }
 
+// Lose leaves that share of the requests for path, from 0 to 1, without any
+// answer from now on, chosen at random: as if packets were lost.
+func (o *Origin) Lose(path string, share float64) { o.losses.Store(path, share) }
+
+// loses throws the dice for a request.
+func (o *Origin) loses(path string) bool {
+	share, ok := o.losses.Load(path)
+	return ok && rand.Float64() < share.(float64)
+}
+
 // Requests counts the HTTP requests so far with this method and path.
 func (o *Origin) Requests(method, path string) int64 { return o.counter(method + " " + path).Load() }
 
@@ -117,19 +131,26 @@ func (o *Origin) counter(key string) *atomic.Int64 {
 	return n.(*atomic.Int64)
 }
 
-// name says which server goes out from address.
-func (o *Origin) name(address, name string) {
+// addExit says which server goes out from address.
+func (o *Origin) addExit(address, name string) *exit {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.names[netip.MustParseAddr(address)] = name
+	e := &exit{name: name}
+	o.exits[netip.MustParseAddr(address)] = e
+	return e
 }
 
-// exitOf names the server that goes out from address; "direct" when none does.
-func (o *Origin) exitOf(address netip.Addr) string {
+// exitOf is the exit with that address; nil when no server goes out from it.
+func (o *Origin) exitOf(address netip.Addr) *exit {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if name, ok := o.names[address.Unmap()]; ok {
-		return name
+	return o.exits[address.Unmap()]
+}
+
+// nameOf names the server that goes out from address; "direct" when none does.
+func (o *Origin) nameOf(address netip.Addr) string {
+	if e := o.exitOf(address); e != nil {
+		return e.name
 	}
 	return "direct"
 }
@@ -143,7 +164,7 @@ func (o *Origin) handler() http.Handler {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}
-		_, _ = io.WriteString(w, o.exitOf(from.Addr()))
+		_, _ = io.WriteString(w, o.nameOf(from.Addr()))
 	})
 	mux.HandleFunc("/bytes", sendBytes)
 	mux.HandleFunc("/stream", sendStream)
@@ -159,12 +180,18 @@ func (o *Origin) handler() http.Handler {
 		case <-r.Context().Done():
 		}
 	})
-	mux.HandleFunc("POST /echo", func(w http.ResponseWriter, r *http.Request) {
+	echo := func(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).EnableFullDuplex() // so that a long body flows
 		_, _ = io.Copy(w, r.Body)
-	})
+	}
+	mux.HandleFunc("POST /echo", echo)
+	mux.HandleFunc("POST /echo/{id}", echo)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		o.counter(r.Method + " " + r.URL.Path).Add(1)
+		if o.loses(r.URL.Path) {
+			<-r.Context().Done() // the client has given up
+			panic(http.ErrAbortHandler)
+		}
 		switch Answer(o.answer.Load()) {
 		case AnswerPortal:
 			_, _ = io.WriteString(w, "<html><title>Welcome</title>Please log in.</html>")
@@ -227,9 +254,12 @@ func (o *Origin) echoUDP() {
 		if err != nil {
 			continue // a client that is gone: ICMP
 		}
+		if e := o.exitOf(from.Addr()); e != nil && e.dead.Load() != nil {
+			continue
+		}
 		answer := buffer[:n]
 		if string(answer) == "exit" {
-			answer = []byte(o.exitOf(from.Addr()))
+			answer = []byte(o.nameOf(from.Addr()))
 		}
 		_, _ = o.udp.WriteToUDPAddrPort(answer, from)
 	}
@@ -253,8 +283,7 @@ func (o *Origin) greet() {
 		o.conns[conn] = struct{}{}
 		o.mu.Unlock()
 		o.group.Go(func() {
-			from := conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr()
-			_, _ = fmt.Fprintf(conn, "hello %s\n", o.exitOf(from))
+			_, _ = fmt.Fprintf(conn, "hello %s\n", o.nameOf(addressOf(conn)))
 			_, _ = io.Copy(conn, conn)
 			_ = conn.Close()
 			o.mu.Lock()

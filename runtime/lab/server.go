@@ -18,27 +18,26 @@ import (
 type Server struct {
 	name    string
 	kind    Kind
-	exit    string // the address from which it goes out
+	address string // from which it goes out
+	exit    *exit
 	account account
 	lab     *Lab
 	folder  string
 	port    *reservedPort // where the process listens
 	gate    *gate
-	void    *gate // a gate that swallows: where a dead exit leads; nil until needed
 
 	mu      sync.Mutex
 	process *exec.Cmd     // nil: not running
 	exited  chan struct{} // closed when the process has been waited for
 	frozen  bool
-	dead    bool // the way out is closed
 	closed  bool
 }
 
-func newServer(l *Lab, name string, kind Kind, exit, folder string) (_ *Server, err error) {
+func newServer(l *Lab, name string, kind Kind, address, folder string) (_ *Server, err error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, err
 	}
-	s := &Server{name: name, kind: kind, exit: exit, lab: l, folder: folder}
+	s := &Server{name: name, kind: kind, address: address, lab: l, folder: folder}
 	if s.account, err = newAccount(); err != nil {
 		return nil, err
 	}
@@ -51,6 +50,7 @@ func newServer(l *Lab, name string, kind Kind, exit, folder string) (_ *Server, 
 		s.port.close()
 		return nil, err
 	}
+	s.exit = l.origin.addExit(address, name)
 	if err := s.start(); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
@@ -110,31 +110,24 @@ func (s *Server) Blackhole() error { return s.setGate(swallowing, 0) }
 // connections that exist.
 func (s *Server) Slow(d time.Duration) error { return s.setGate(open, d) }
 
-// DeadExit has the server answer its clients, but reach nothing: what it
-// connects to stays silent. It takes a restart of the process.
+// DeadExit has the server answer its clients, but reach nothing: the origin
+// stays silent towards it, also on the connections that exist.
 func (s *Server) DeadExit() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.void == nil {
-		void, err := openGate("", false)
-		if err != nil {
-			return err
-		}
-		s.void = void
-		if err := void.set(swallowing, 0); err != nil {
-			return err
-		}
+	if s.closed {
+		return fmt.Errorf("the server %s is closed", s.name)
 	}
-	s.dead = true
-	return s.restart()
+	s.exit.set(true)
+	return nil
 }
 
 // Heal mends everything.
 func (s *Server) Heal() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.dead || s.process == nil {
-		s.dead = false
+	s.exit.set(false)
+	if s.process == nil {
 		return s.restart()
 	}
 	return errors.Join(s.freeze(false), s.gate.set(open, 0))
@@ -186,11 +179,7 @@ func (s *Server) start() error {
 	if s.closed {
 		return fmt.Errorf("the server %s is closed", s.name)
 	}
-	dead := ""
-	if s.dead {
-		dead = s.void.address()
-	}
-	config, err := s.kind.config(s.port.number, s.account, s.lab.cert, s.lab.origin.tlsAddress(), s.exit, dead)
+	config, err := s.kind.config(s.port.number, s.account, s.lab.cert, s.lab.origin.tlsAddress(), s.address)
 	if err != nil {
 		return err
 	}
@@ -248,11 +237,9 @@ func (s *Server) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
+	s.exit.set(false) // or the origin could not close its connections
 	err := s.end()
 	s.gate.close()
-	if s.void != nil {
-		s.void.close()
-	}
 	s.port.close()
 	return err
 }
