@@ -1,18 +1,19 @@
 package rotation
 
 import (
-	"math"
 	"strconv"
 	"time"
 )
 
 // assessment is a candidate and what to think of it now.
 type assessment struct {
-	Candidate
+	*Candidate
 	class    Class
 	standing int // the class as a number, the best first
 	score    float64
-	tie      uint64
+	// evidence is how many checks of late there are, and reliability how likely
+	// the next one is to succeed, from 0 to 1.
+	evidence, reliability float64
 }
 
 const (
@@ -26,10 +27,24 @@ const (
 // failing tells whether the candidate is known to be failing.
 func (a *assessment) failing() bool { return a.standing >= standingRecovering }
 
-func assess(now time.Time, c Candidate) assessment {
-	h := c.History
-	a := assessment{Candidate: c, score: score(now, h)}
+const (
+	// A server of which nothing is known counts as one that answered once and
+	// failed once: what is seen must outweigh that.
+	priorGood, priorBad = 1, 1
+	// A server with this latency is half as good as one with none.
+	halfLatency = time.Second
+	// A failure just now makes a server half as good, and that much less again
+	// after every failureHalfLife.
+	failureHalfLife = 30 * time.Minute
+)
+
+func assess(now time.Time, c *Candidate) assessment {
+	h := &c.History
 	good, bad := h.counts(now)
+	a := assessment{
+		Candidate: c, evidence: good + bad,
+		reliability: (good + priorGood) / (good + bad + priorGood + priorBad),
+	}
 	switch {
 	case h.cooling(now):
 		a.class, a.standing = ClassCooling, standingCooling
@@ -42,44 +57,24 @@ func assess(now time.Time, c Candidate) assessment {
 	default:
 		a.class, a.standing = ClassProven, standingProven
 	}
-	return a
-}
-
-const (
-	// A server of which nothing is known counts as one that answered once and
-	// failed once: what is seen must outweigh that.
-	priorGood, priorBad = 1, 1
-	// A server with this latency is half as good as one with none.
-	halfLatency = time.Second
-	// A failure just now makes a server half as good, and that much less again
-	// after every failureHalfLife.
-	failureHalfLife = 30 * time.Minute
-)
-
-// reliability estimates how likely a server is to answer, from 0 to 1.
-func reliability(now time.Time, h History) float64 {
-	good, bad := h.counts(now)
-	return (good + priorGood) / (good + bad + priorGood + priorBad)
-}
-
-// score says how good a server is, from 0 to 1. Reliability weighs far more than
-// latency: a slow page is slow, a dead server is an interruption.
-func score(now time.Time, h History) float64 {
-	s := math.Pow(reliability(now, h), 4)
+	// Reliability weighs far more than latency: a slow page is slow, a dead
+	// server is an interruption.
+	a.score = a.reliability * a.reliability * a.reliability * a.reliability
 	latency := halfLatency
 	if h.Latency > 0 {
-		latency = h.Latency + h.Deviation
+		latency = h.slowness()
 	}
-	s *= float64(halfLatency) / float64(halfLatency+latency)
+	a.score *= float64(halfLatency) / float64(halfLatency+latency)
 	if !h.LastFailure.IsZero() {
-		s *= 1 - halved(now.Sub(h.LastFailure), failureHalfLife)/2
+		a.score *= 1 - halved(now.Sub(h.LastFailure), failureHalfLife)/2
 	}
-	return s / float64(1+h.Consecutive+h.flaps(now))
+	a.score /= float64(1 + h.Consecutive + h.flaps(now))
+	return a
 }
 
 // why says in a clause what the class rests on.
 func (a *assessment) why(now time.Time) string {
-	h := a.History
+	h := &a.History
 	text := make([]byte, 0, 64)
 	if a.Pinned {
 		text = append(text, "pinned, "...)

@@ -24,8 +24,8 @@ const (
 // than one that is not; and otherwise it has to be clearly more reliable without
 // being twice as slow, or clearly faster without being less reliable.
 func Better(now time.Time, challenger, incumbent Candidate) bool {
-	c, i := assess(now, challenger), assess(now, incumbent)
-	if challenger.Excluded || c.failing() || evidence(now, c.History) < enoughEvidence {
+	c, i := assess(now, &challenger), assess(now, &incumbent)
+	if challenger.Excluded || c.failing() || c.evidence < enoughEvidence {
 		return false
 	}
 	switch {
@@ -33,19 +33,13 @@ func Better(now time.Time, challenger, incumbent Candidate) bool {
 		return true
 	case challenger.Pinned != incumbent.Pinned:
 		return challenger.Pinned
-	case evidence(now, i.History) < enoughEvidence:
+	case i.evidence < enoughEvidence:
 		return false
 	}
-	gain := reliability(now, c.History) - reliability(now, i.History)
-	fast, slow := c.History.Latency+c.History.Deviation, i.History.Latency+i.History.Deviation
+	gain := c.reliability - i.reliability
+	fast, slow := c.History.slowness(), i.History.slowness()
 	if gain >= clearlyMoreReliable {
 		return fast <= 2*slow
 	}
 	return gain >= -hardlyLessReliable && fast > 0 && 2*fast < slow && slow-fast >= clearlyFaster
-}
-
-// evidence is how many checks what is known of a server rests on.
-func evidence(now time.Time, h History) float64 {
-	good, bad := h.counts(now)
-	return good + bad
 }

@@ -20,7 +20,8 @@ const freshFor = 10 * time.Minute
 // keep anyone from looking after the good ones.
 func Explore(now time.Time, seed uint64, candidates []Candidate, exclude ...int64) (int64, bool) {
 	var good, untried, failing oldest
-	for _, c := range candidates {
+	for i := range candidates {
+		c := &candidates[i]
 		if c.Excluded || slices.Contains(exclude, c.ConfigID) || c.History.cooling(now) {
 			continue
 		}

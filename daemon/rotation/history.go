@@ -119,7 +119,7 @@ func (h History) failed(now time.Time, base time.Duration, flaps int) History {
 }
 
 // counts returns the successes and failures of late as of now.
-func (h History) counts(now time.Time) (good, bad float64) {
+func (h *History) counts(now time.Time) (good, bad float64) {
 	good, bad = h.Good, h.Bad
 	if good == 0 && bad == 0 {
 		// An older record: the proportion is known, its age is not.
@@ -128,28 +128,35 @@ func (h History) counts(now time.Time) (good, bad float64) {
 			good, bad = scale*float64(h.Successes), scale*float64(h.Failures)
 		}
 	}
+	if good == 0 && bad == 0 {
+		return 0, 0
+	}
 	fade := halved(now.Sub(h.lastSeen()), timeHalfLife)
 	return good * fade, bad * fade
 }
 
 // lastSeen is when the config was last checked.
-func (h History) lastSeen() time.Time { return later(h.LastSuccess, h.LastFailure) }
+func (h *History) lastSeen() time.Time { return later(h.LastSuccess, h.LastFailure) }
 
 // released is when the config was free to be chosen again after its last failure.
-func (h History) released() time.Time { return later(h.LastFailure, h.CooldownUntil) }
+func (h *History) released() time.Time { return later(h.LastFailure, h.CooldownUntil) }
 
 // flaps returns the flaps that are not forgiven by now.
-func (h History) flaps(now time.Time) int {
+func (h *History) flaps(now time.Time) int {
 	return max(0, h.Flaps-int(max(0, now.Sub(h.released()))/forgiveFlap))
 }
 
 // cooling tells whether the config is in its cooldown.
-func (h History) cooling(now time.Time) bool {
+func (h *History) cooling(now time.Time) bool {
 	return now.Before(h.CooldownUntil) && h.LastFailure.Sub(now) < clockSlack
 }
 
 // tried tells whether anything is known of the config.
-func (h History) tried() bool { return h.Successes+h.Failures > 0 }
+func (h *History) tried() bool { return h.Successes+h.Failures > 0 }
+
+// slowness is the latency to reckon with: what is usual and how much worse it
+// often gets.
+func (h *History) slowness() time.Duration { return h.Latency + h.Deviation }
 
 // smoothed returns mean and deviation with one more sample, in the manner of
 // RFC 6298, section 2, but with a gain of a quarter for both: checks are rare.

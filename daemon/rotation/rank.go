@@ -21,99 +21,110 @@ import (
 // succeeds. Those known to be failing come last, as in PreferBest.
 func Rank(now time.Time, preference Preference, seed uint64, candidates []Candidate, exclude ...int64) []Choice {
 	excluded := slices.Sorted(slices.Values(exclude))
-	ranked := make([]*assessment, 0, len(candidates))
-	all := make([]assessment, len(candidates))
-	for i, c := range candidates {
+	assessed := make([]assessment, 0, len(candidates))
+	places := make([]place, 0, len(candidates))
+	for i := range candidates {
+		c := &candidates[i]
 		if _, found := slices.BinarySearch(excluded, c.ConfigID); found || c.Excluded {
 			continue
 		}
-		all[i] = assess(now, c)
-		if seed != 0 && all[i].class == ClassUnknown {
-			all[i].tie = scramble(seed, c.ConfigID)
-		}
-		ranked = append(ranked, &all[i])
+		a := assess(now, c)
+		p := placeOf(&a, preference, seed)
+		p.index = len(assessed)
+		assessed, places = append(assessed, a), append(places, p)
 	}
+	slices.SortFunc(places, place.compare)
 	if preference == PreferNext {
-		slices.SortFunc(ranked, byLastUse)
-		ranked = takingTurns(ranked)
-	} else {
-		slices.SortFunc(ranked, byClassAndScore)
+		places = takingTurns(places)
 	}
-	choices := make([]Choice, len(ranked))
-	for i, a := range ranked {
+	choices := make([]Choice, len(places))
+	for i, p := range places {
+		a := &assessed[p.index]
 		choices[i] = Choice{ConfigID: a.ConfigID, Class: a.class, Score: a.score, Why: a.why(now)}
 	}
 	return choices
 }
 
-func byClassAndScore(a, b *assessment) int {
-	if c := cmp.Compare(a.standing, b.standing); c != 0 {
+// place is what decides where an assessment comes: plain numbers, the lower ones
+// first, since there may be ten thousand of them to sort.
+type place struct {
+	group         int
+	first, second int64
+	id            int64
+	index         int // of the assessment
+	untried       bool
+}
+
+func (p place) compare(q place) int {
+	if c := cmp.Compare(p.group, q.group); c != 0 {
 		return c
 	}
-	if a.class == ClassCooling {
-		if c := a.History.CooldownUntil.Compare(b.History.CooldownUntil); c != 0 {
-			return c
+	if c := cmp.Compare(p.first, q.first); c != 0 {
+		return c
+	}
+	if c := cmp.Compare(p.second, q.second); c != 0 {
+		return c
+	}
+	return cmp.Compare(p.id, q.id)
+}
+
+func placeOf(a *assessment, preference Preference, seed uint64) place {
+	h := &a.History
+	p := place{id: a.ConfigID, untried: !h.tried()}
+	standing := a.standing
+	if preference == PreferNext && !a.failing() {
+		standing = 0
+	}
+	p.group = 2 * standing
+	if !a.Pinned {
+		p.group++
+	}
+	switch {
+	case a.class == ClassCooling:
+		p.group = 2 * standing // a pin does not shorten it
+		p.first = h.CooldownUntil.UnixNano()
+	case p.untried:
+		if seed != 0 {
+			p.second = int64(scramble(seed, a.ConfigID) >> 1)
 		}
+	case standing == 0 && preference == PreferNext:
+		p.first, p.second = nanoseconds(h.LastUsed), nanoseconds(h.LastSuccess)
+	default:
+		p.first = -int64(a.score * (1 << 62))
 	}
-	if a.Pinned != b.Pinned {
-		return first(a.Pinned)
-	}
-	if c := cmp.Compare(b.score, a.score); c != 0 {
-		return c
-	}
-	return byTie(a, b)
+	return p
 }
 
-func byLastUse(a, b *assessment) int {
-	if a.failing() || b.failing() {
-		return byClassAndScore(a, b)
+// nanoseconds returns a time as a number, and the zero time as 0.
+func nanoseconds(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
 	}
-	if a.Pinned != b.Pinned {
-		return first(a.Pinned)
-	}
-	if c := a.History.LastUsed.Compare(b.History.LastUsed); c != 0 {
-		return c
-	}
-	if c := a.History.LastSuccess.Compare(b.History.LastSuccess); c != 0 {
-		return c
-	}
-	return byTie(a, b)
-}
-
-func byTie(a, b *assessment) int {
-	return cmp.Or(cmp.Compare(a.tie, b.tie), cmp.Compare(a.ConfigID, b.ConfigID))
-}
-
-func first(a bool) int {
-	if a {
-		return -1
-	}
-	return 1
+	return t.UnixNano()
 }
 
 // takingTurns lets those never tried and the others alternate, within the pinned
-// ones and within the others.
-func takingTurns(sorted []*assessment) []*assessment {
-	var result []*assessment
-	for len(sorted) > 0 && !sorted[0].failing() {
-		end := slices.IndexFunc(sorted, func(a *assessment) bool { return a.failing() || a.Pinned != sorted[0].Pinned })
+// ones and within the others, in front of those that are failing.
+func takingTurns(sorted []place) []place {
+	result := make([]place, 0, len(sorted))
+	for group := range 2 {
+		end := slices.IndexFunc(sorted, func(p place) bool { return p.group != group })
 		if end < 0 {
 			end = len(sorted)
 		}
-		var untried, known []*assessment
-		for _, a := range sorted[:end] {
-			if a.History.tried() {
-				known = append(known, a)
+		var turns [2][]place
+		for _, p := range sorted[:end] {
+			if p.untried {
+				turns[0] = append(turns[0], p)
 			} else {
-				untried = append(untried, a)
+				turns[1] = append(turns[1], p)
 			}
 		}
-		for i := range max(len(untried), len(known)) {
-			if i < len(untried) {
-				result = append(result, untried[i])
-			}
-			if i < len(known) {
-				result = append(result, known[i])
+		for i := range end {
+			for _, turn := range turns {
+				if i < len(turn) {
+					result = append(result, turn[i])
+				}
 			}
 		}
 		sorted = sorted[end:]
