@@ -1,6 +1,6 @@
 // Package link turns the share links that proxy users pass around into typed values and prints them back.
 //
-// It owns the grammar of the links (VLESS, VMess, Trojan, Shadowsocks, SOCKS, HTTP), what is tolerated in messy ones, the
+// It owns the grammar of the links (VLESS, VMess, Trojan, Shadowsocks, SOCKS, HTTP, Hysteria 2, WireGuard), what is tolerated in messy ones, the
 // reasons for which a link is rejected, and the identity of a server. It is pure: no file, no network, no clock and no logger. How the core is configured from a link
 // belongs to runtime/xray, what is stored of it to daemon/store.
 //
@@ -8,7 +8,7 @@
 // reason of an [*Error]. And secrets stay inside: no error, no String and no fmt verb shows one.
 //
 // The URI form of VLESS, VMess and Trojan follows the proposal in XTLS/Xray-core discussion 716, VMess as base64 JSON
-// the format of v2rayN, Shadowsocks SIP002 and SIP022.
+// the format of v2rayN, Shadowsocks SIP002 and SIP022, Hysteria 2 its project's URI scheme, WireGuard the links of v2rayN.
 package link
 
 import (
@@ -31,6 +31,8 @@ const (
 	ProtocolShadowsocks Protocol = "shadowsocks"
 	ProtocolSOCKS       Protocol = "socks"
 	ProtocolHTTP        Protocol = "http"
+	ProtocolHysteria2   Protocol = "hysteria2"
+	ProtocolWireGuard   Protocol = "wireguard"
 )
 
 // Link is one proxy server as a share link describes it. Links are comparable: two that are == dial the same server in
@@ -48,7 +50,7 @@ type Link struct {
 	Mux       uint16    // streams that share one connection (Mux.Cool); 0 is off
 }
 
-// Account is the part of a link that belongs to its proxy protocol: one of [VLESS], [VMess], [Trojan], [Shadowsocks], [SOCKS], [HTTP].
+// Account is the part of a link that belongs to its proxy protocol: one of [VLESS], [VMess], [Trojan], [Shadowsocks], [SOCKS], [HTTP], [Hysteria2], [WireGuard].
 type Account interface {
 	protocol() Protocol
 	// uri prints the link; the account knows the form that its protocol uses.
@@ -57,7 +59,7 @@ type Account interface {
 	wire() Account
 }
 
-// Transport carries the proxy protocol: one of [Raw], [WebSocket], [GRPC], [HTTPUpgrade], [XHTTP].
+// Transport carries the proxy protocol: one of [Raw], [WebSocket], [GRPC], [HTTPUpgrade], [XHTTP], [KCP], [QUIC], [Datagrams].
 type Transport interface {
 	// Network is the name of the transport in links and in the core's configuration.
 	Network() string
@@ -72,7 +74,8 @@ type Security interface {
 	wire() Security
 }
 
-// Network returns the name of the transport for display: "tcp", "ws", "grpc", "httpupgrade" or "xhttp".
+// Network returns the name of the transport for display: "tcp", "ws", "grpc", "httpupgrade", "xhttp", "kcp",
+// "hysteria" or "udp".
 func (l Link) Network() string {
 	if l.Transport == nil {
 		return ""

@@ -19,6 +19,9 @@ func TestNoSecrets(t *testing.T) {
 		"ss://aes-256-gcm:" + marked + "@example.org:1",
 		"socks://" + marked + ":" + marked + "@example.org:1",
 		"http://" + marked + ":" + marked + "@example.org:1",
+		"hy2://" + marked + "@example.org:1?obfs=salamander&obfs-password=" + marked,
+		"wg://" + testKey + "@example.org:1?publickey=" + testKey + "&presharedkey=" + testKey,
+		"vless://" + marked + "@example.org:443?type=kcp&seed=" + marked,
 	}
 	for _, s := range list {
 		l, err := Parse(s)

@@ -58,6 +58,16 @@ var goodLinks = []string{
 	"http://user:pass@192.0.2.1:3128#http",
 	"https://192.0.2.1:3128?sni=example.org&fp=chrome&allowInsecure=1",
 	"https://user:@example.org",
+	"ss://YWVzLTI1Ni1nY206eA==@example.org:443?plugin=v2ray-plugin%3Bmode%3Dwebsocket%3Bmux%3D0%3Bhost%3Dcdn.example.org%3Bpath%3D%2Fa%3Btls",
+	"vless://" + testUUID + "@192.0.2.1:80?type=kcp&headerType=wechat-video&seed=a%20b&mtu=1200&tti=20",
+	"vless://" + testUUID + "@192.0.2.1:443?type=mkcp&headerType=dns&host=example.org&security=tls&sni=example.org",
+	vmessJSON(`{"add":"192.0.2.1","port":80,"id":"` + testUUID + `","net":"kcp","type":"utp","path":"/"}`),
+	vmessJSON(`{"add":"192.0.2.1","port":80,"id":"` + testUUID + `","net":"kcp","type":"none","path":"se/ed"}`),
+	"hysteria2://pass%2Fword@example.org:443/?insecure=1&obfs=salamander&obfs-password=a%20b&sni=www.example.com&pinSHA256=" + hexSum + "#hy2",
+	"hy2://user:pass@192.0.2.1:443,5000-6000,7000?hop-interval=10-30&up=50&down=100mbps&alpn=h3&security=tls&fp=chrome",
+	"hy2://example.org",
+	"wireguard://" + escape(testKey+"=", "") + "@192.0.2.1:51820?publickey=" + testKey + "%3D&address=10.0.0.2%2F32%2C2001%3Adb8%3A%3A2%2F128&reserved=1%2C2%2C3&mtu=1280#wg",
+	"wg://example.org?privateKey=" + testKey + "&publicKey=" + hexSum + "&presharedkey=" + testKey + "&allowedips=10.0.0.0/8&keepalive=25",
 }
 
 func vmessJSON(object string) string {

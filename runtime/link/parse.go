@@ -47,12 +47,14 @@ func parse(s string) (Link, *Error) {
 		return parseSOCKS(body, name)
 	case "http", "https":
 		return parseHTTP(body, name, scheme == "https")
-	case "hysteria2", "hy2", "wireguard", "wg":
-		return Link{}, reject(CodeUnsupportedProtocol, scheme+" links are not supported by xrat yet; ask for a VLESS, VMess, Trojan or Shadowsocks link of the server")
+	case "hysteria2", "hy2":
+		return parseHysteria2(body, name)
+	case "wireguard", "wg":
+		return parseWireGuard(body, name)
 	case "hysteria", "hy", "tuic", "ssr", "socks4", "socks4a", "naive+https", "naive+quic", "anytls", "juicity", "snell", "ssh", "mieru", "mierus", "brook", "warp":
 		return Link{}, reject(CodeUnsupportedProtocol, "the core does not speak "+scheme+"; ask for a VLESS, VMess, Trojan or Shadowsocks link of the server")
 	}
-	return Link{}, reject(CodeUnsupportedProtocol, "the scheme is not one of vless, vmess, trojan, ss, socks, http and https")
+	return Link{}, reject(CodeUnsupportedProtocol, "the scheme is not one of vless, vmess, trojan, ss, socks, http, https, hysteria2 and wireguard")
 }
 
 func isScheme(s string) bool {
@@ -200,25 +202,11 @@ func (l *Link) parseStream(q *query, defaultSecurity string) *Error {
 	l.Transport = parseTransport(q)
 	l.Secure = parseSecurity(q, defaultSecurity, l.Transport)
 	l.Mux = parseMux(q)
-	for _, u := range unsupported {
-		if value := q.word(u.key); value != "" && value != "none" && value != "0" && value != "false" && value != u.except {
-			q.fail(unsupportedParameter(u.key, u.why))
-		}
-	}
+	q.checkUnsupported()
 	if q.err != nil {
 		return q.err
 	}
 	return nil
-}
-
-// unsupported are parameters that change the wire and that the core, or xrat, cannot follow.
-var unsupported = []struct{ key, except, why string }{
-	{"fragment", "", "asks for split packets, which xrat does not support; remove it, the server works without"},
-	{"fm", "", "asks for a mask of the core that xrat does not support; ask for a link without it"},
-	{"obfs", "", "belongs to another link format; ask for a link with the parameter type"},
-	{"muxtype", "xray", "asks for a multiplexer that the core does not have; remove it together with mux"},
-	{"packetEncoding", "xudp", "asks for an encoding of UDP that the core does not have; it can be xudp"},
-	{"plugin", "", "names a Shadowsocks plugin, which the core does not run; ask for a link without it"},
 }
 
 func parseMux(q *query) uint16 {

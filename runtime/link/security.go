@@ -191,7 +191,7 @@ func commaList(s string) string {
 }
 
 func parsePinnedCerts(q *query) string {
-	pins := commaList(strings.ToLower(strings.ReplaceAll(q.get("pcs", "pinnedPeerCertSha256"), ":", "")))
+	pins := commaList(strings.ToLower(strings.ReplaceAll(q.get("pcs", "pinnedPeerCertSha256", "pinSHA256"), ":", "")))
 	if pins == "" {
 		return ""
 	}

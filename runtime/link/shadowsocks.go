@@ -65,13 +65,8 @@ func parseShadowsocks(body, name string) (Link, *Error) {
 	if password == "" {
 		return Link{}, reject(CodeMissingCredentials, "the Shadowsocks link has no password; ask for a complete link")
 	}
-	if plugin := g.query.word("plugin"); plugin != "" && plugin != "none" {
-		switch plugin {
-		case "obfs-local", "simple-obfs", "v2ray-plugin", "xray-plugin", "shadow-tls", "kcptun", "gost-plugin", "cloak", "ck-client":
-		default:
-			plugin = "of the link"
-		}
-		return Link{}, reject(CodeUnsupportedPlugin, "the Shadowsocks plugin "+plugin+" is not part of the core; ask for a link without a plugin")
+	if err := readPlugin(&g.query); err != nil {
+		return Link{}, err
 	}
 	l := Link{Protocol: ProtocolShadowsocks, Name: cleanName(name), Host: g.host, Port: g.port}
 	if err := l.parseStream(&g.query, "none"); err != nil {

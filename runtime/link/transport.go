@@ -94,12 +94,14 @@ func parseTransport(q *query) Transport {
 		return parseGRPC(q)
 	case "xhttp", "splithttp":
 		return parseXHTTP(q)
-	case "kcp", "mkcp", "hysteria":
-		q.fail(reject(CodeUnsupportedTransport, "the transport "+name+" is not supported by xrat yet; ask for a server with tcp, ws, grpc, httpupgrade or xhttp"))
+	case "kcp", "mkcp":
+		return parseKCP(q)
+	case "hysteria":
+		q.fail(reject(CodeUnsupportedTransport, "the transport hysteria belongs to Hysteria 2; ask for a hysteria2 link"))
 	case "h2", "http", "h3", "quic":
 		q.fail(reject(CodeUnsupportedTransport, "the transport "+name+" was removed from the core; ask the provider for an xhttp link"))
 	default:
-		q.fail(reject(CodeUnsupportedTransport, `the parameter type does not name a known transport; it can be tcp, ws, grpc, httpupgrade or xhttp`))
+		q.fail(reject(CodeUnsupportedTransport, `the parameter type does not name a known transport; it can be tcp, ws, grpc, httpupgrade, xhttp or kcp`))
 	}
 	return Raw{}
 }

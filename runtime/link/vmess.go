@@ -43,6 +43,9 @@ func (a VMess) uri(l Link) string {
 		}
 		object[key] = kv.value
 	}
+	if seed := object["seed"]; seed != "" {
+		object["path"] = seed // where v2rayN looks for it
+	}
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
@@ -122,6 +125,11 @@ func parseVMessObject(object map[string]scalar, name string) (Link, *Error) {
 			param{"serviceName", firstOf(get("serviceName"), get("path"))},
 			param{"authority", firstOf(get("authority"), get("host"))},
 			param{"mode", firstOf(get("mode"), get("type"))})
+	case "kcp", "mkcp":
+		q.params = append(q.params, param{"headerType", firstOf(get("type"), get("headerType"))}, param{"host", get("host")})
+		if path := get("path"); get("seed") == "" && path != "/" { // the path of exporters that give one to every transport
+			q.params = append(q.params, param{"seed", path})
+		}
 	case "xhttp", "splithttp":
 		q.params = append(q.params, param{"host", get("host")}, param{"path", get("path")}, param{"mode", firstOf(get("mode"), xhttpMode(get("type")))})
 	default:

@@ -1,0 +1,44 @@
+package link
+
+import (
+	"slices"
+	"strings"
+)
+
+// unsupported are parameters that change the wire and that the core, or xrat, cannot follow, by their name in lower case. A
+// value of except means what leaving the parameter out means.
+var unsupported = map[string]struct{ name, except, why string }{
+	"fragment":       {"fragment", "", "asks for split packets, which xrat does not support; remove it, the server works without"},
+	"fm":             {"fm", "", "asks for a mask of the core that xrat does not support; ask for a link without it"},
+	"obfs":           {"obfs", "", "belongs to another link format; ask for a link with the parameter type"},
+	"muxtype":        {"muxtype", "xray", "asks for a multiplexer that the core does not have; remove it together with mux"},
+	"packetencoding": {"packetEncoding", "xudp", "asks for an encoding of UDP that the core does not have; it can be xudp"},
+	"plugin":         {"plugin", "", "names a plugin, which the core does not run; ask for a link without it"},
+	"v2ray-plugin":   {"v2ray-plugin", "", "belongs to another link format; ask for a link with the parameter plugin"},
+	"shadow-tls":     {"shadow-tls", "", "names a plugin, which the core does not run; ask for a link without it"},
+	"prefix":         {"prefix", "", "asks for first bytes that the core does not send; ask for a link without it"},
+	"uot":            {"uot", "", "asks for UDP inside TCP, which xrat does not support; ask for a link without it"},
+	"udp-over-tcp":   {"udp-over-tcp", "", "asks for UDP inside TCP, which xrat does not support; ask for a link without it"},
+	"reverse":        {"reverse", "", "asks for a reverse proxy, which a link must not; ask for a link without it"},
+	"dialerproxy":    {"dialerProxy", "", "asks for a way through another server, which xrat does not support; ask for a link without it"},
+	"sockopt":        {"sockopt", "", "asks for settings of this machine's sockets, which a link must not; ask for a link without it"},
+}
+
+// checkUnsupported fails for parameters that would otherwise be dropped in silence; but are those that the caller has read.
+func (q *query) checkUnsupported(but ...string) {
+	for _, kv := range q.params {
+		if len(kv.key) > 16 {
+			continue
+		}
+		u, known := unsupported[strings.ToLower(kv.key)]
+		if !known || slices.Contains(but, u.name) {
+			continue
+		}
+		switch value := word(kv.value); {
+		case kv.value == "" || strings.IndexByte("=@", kv.value[0]) >= 0: // nothing, or an advertisement in its place
+		case value == "none" || value == "0" || value == "false" || value != "" && value == u.except:
+		default:
+			q.fail(unsupportedParameter(u.name, u.why))
+		}
+	}
+}

@@ -1,0 +1,183 @@
+package link
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// WireGuard is an account of a WireGuard server: the client's key, the server's, and what the client is in the tunnel.
+type WireGuard struct {
+	PrivateKey   Secret // 32 bytes, standard base64
+	PublicKey    Secret // of the server, likewise
+	PreSharedKey Secret // likewise, or empty
+	Addresses    string // of the client in the tunnel, separated by commas, without prefix lengths; empty: the core's choice
+	AllowedIPs   string // prefixes that the server may be sent, separated by commas; empty: all
+	Reserved     string // three numbers from 0 to 255, separated by commas, that some servers want in every packet; or empty
+	MTU          uint16 // 0: the core's choice
+	KeepAlive    uint16 // seconds between packets that keep the way open; 0: none
+}
+
+// Datagrams is the transport of WireGuard: its packets are UDP datagrams, without security of the transport.
+type Datagrams struct{}
+
+func (WireGuard) protocol() Protocol { return ProtocolWireGuard }
+func (a WireGuard) wire() Account    { return a }
+
+// Network returns "udp".
+func (Datagrams) Network() string { return "udp" }
+func (Datagrams) params() params  { return nil }
+
+func (a WireGuard) uri(l Link) string {
+	p := params{
+		{"publickey", a.PublicKey.Reveal()}, {"presharedkey", a.PreSharedKey.Reveal()}, {"address", a.Addresses},
+		{"allowedips", a.AllowedIPs}, {"reserved", a.Reserved},
+	}
+	if a.MTU != 0 {
+		p = append(p, param{"mtu", strconv.Itoa(int(a.MTU))})
+	}
+	if a.KeepAlive != 0 {
+		p = append(p, param{"keepalive", strconv.Itoa(int(a.KeepAlive))})
+	}
+	return printGeneric("wireguard", escape(a.PrivateKey.Reveal(), ""), l, p)
+}
+
+// parseWireGuard reads the links of v2rayN and its relatives: the client's key before the host, the rest as parameters.
+func parseWireGuard(body, name string) (Link, *Error) {
+	g, err := split(body, 51820)
+	if err != nil {
+		return Link{}, err
+	}
+	q := &g.query
+	private := unescape(g.user)
+	if private == "" {
+		private = q.get("privatekey", "secretkey", "private-key")
+	}
+	a := WireGuard{
+		PrivateKey:   wireGuardKey(q, "private key", private),
+		PublicKey:    wireGuardKey(q, "public key", q.get("publickey", "public-key", "peer-public-key")),
+		PreSharedKey: wireGuardKey(q, "", q.get("presharedkey", "psk", "pre-shared-key", "preshared-key")),
+		Addresses:    tunnelAddresses(q, q.get("address", "ip", "local-address")),
+		AllowedIPs:   allowedIPs(q, q.get("allowedips", "allowed-ips", "allowed_ips")),
+		Reserved:     reservedBytes(q, q.get("reserved")),
+		MTU:          number(q, "mtu", 576, 65535, q.get("mtu")),
+		KeepAlive:    number(q, "keepalive", 0, 65535, q.get("keepalive", "persistent-keepalive", "persistentkeepalive")),
+	}
+	for _, kv := range q.params {
+		switch strings.ToLower(kv.key) {
+		case "jc", "jmin", "jmax", "s1", "s2", "s3", "s4", "h1", "h2", "h3", "h4", "i1", "i2", "i3", "i4", "i5", "wnoise", "ifp", "ifps":
+			if kv.value != "" && kv.value != "0" {
+				q.fail(unsupportedParameter(strings.ToLower(kv.key), "disguises WireGuard in a way that the core does not have; ask for a link without it"))
+			}
+		}
+	}
+	q.checkUnsupported()
+	if q.err != nil {
+		return Link{}, q.err
+	}
+	return Link{Protocol: ProtocolWireGuard, Name: cleanName(name), Host: g.host, Port: g.port, Account: a, Transport: Datagrams{}}, nil
+}
+
+// wireGuardKey checks a key and returns it in standard base64. what names it for a message; "" makes it optional.
+func wireGuardKey(q *query, what, text string) Secret {
+	if text == "" && what == "" {
+		return Secret{}
+	}
+	key, ok := decodeBase64(text)
+	if len(text) == 64 {
+		if decoded, err := hex.DecodeString(text); err == nil {
+			key, ok = decoded, true
+		}
+	}
+	switch {
+	case text == "":
+		q.fail(reject(CodeMissingCredentials, "the WireGuard link has no "+what+"; ask for a complete link"))
+	case !ok || len(key) != 32:
+		if what == "" {
+			what = "pre-shared key"
+		}
+		q.fail(reject(CodeBadKey, "the "+what+" of the WireGuard link is not 32 bytes in base64; ask for a complete link"))
+	default:
+		return NewSecret(base64.StdEncoding.EncodeToString(key))
+	}
+	return Secret{}
+}
+
+// tunnelAddresses drops the prefix lengths: the core takes single addresses only, and routes by the allowed prefixes.
+func tunnelAddresses(q *query, text string) string {
+	var list []string
+	for item := range strings.SplitSeq(text, ",") {
+		if item = strings.TrimSpace(item); item == "" {
+			continue
+		}
+		host, _, _ := strings.Cut(item, "/")
+		address, err := netip.ParseAddr(strings.Trim(host, "[]"))
+		if err != nil || address.Zone() != "" {
+			q.fail(badParameter("address", "is not a list of IP addresses"))
+			return ""
+		}
+		list = append(list, address.String())
+	}
+	return strings.Join(list, ",")
+}
+
+func allowedIPs(q *query, text string) string {
+	var list []string
+	for item := range strings.SplitSeq(text, ",") {
+		if item = strings.TrimSpace(item); item == "" {
+			continue
+		}
+		prefix, err := netip.ParsePrefix(item)
+		if err != nil {
+			q.fail(badParameter("allowedips", "is not a list of prefixes like 0.0.0.0/0"))
+			return ""
+		}
+		list = append(list, prefix.Masked().String())
+	}
+	switch joined := strings.Join(list, ","); joined {
+	case "0.0.0.0/0,::/0", "::/0,0.0.0.0/0":
+		return "" // the core's default
+	default:
+		return joined
+	}
+}
+
+// reservedBytes reads three bytes: as numbers, in brackets or not, or in base64.
+func reservedBytes(q *query, text string) string {
+	text = strings.Trim(text, "[] ")
+	if text == "" {
+		return ""
+	}
+	raw, ok := decodeBase64(text)
+	if strings.Contains(text, ",") {
+		raw, ok = nil, true
+		for item := range strings.SplitSeq(text, ",") {
+			n, err := strconv.ParseUint(strings.TrimSpace(item), 10, 8)
+			ok = ok && err == nil
+			raw = append(raw, byte(n))
+		}
+	}
+	if !ok || len(raw) != 3 {
+		q.fail(badParameter("reserved", "is not three numbers from 0 to 255"))
+		return ""
+	}
+	if raw[0]|raw[1]|raw[2] == 0 {
+		return "" // what WireGuard sends by itself
+	}
+	return strconv.Itoa(int(raw[0])) + "," + strconv.Itoa(int(raw[1])) + "," + strconv.Itoa(int(raw[2]))
+}
+
+// number reads a parameter that is a number from low to high; 0 is what leaving it out means.
+func number(q *query, key string, low, high uint16, text string) uint16 {
+	if text == "" || text == "0" {
+		return 0
+	}
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || uint16(n) < low || uint16(n) > high {
+		q.fail(badParameter(key, "is not a number from "+strconv.Itoa(int(low))+" to "+strconv.Itoa(int(high))))
+		return 0
+	}
+	return uint16(n)
+}
