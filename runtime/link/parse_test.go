@@ -122,9 +122,9 @@ func TestParse(t *testing.T) {
 		},
 		{
 			"WireGuard with everything",
-			"wireguard://" + testKey + "%3D@example.org:2408?publickey=" + testKey + "=&presharedkey=" + testKey + "&reserved=1,2,3&address=172.16.0.2/32,2001:db8::2/128&mtu=1280&keepalive=25&allowedips=10.1.2.3/8#wg",
+			"wireguard://" + testKey + "%3D@example.org:2408?publickey=" + testKey + "=&presharedkey=" + testKey + "&reserved=1,2,3&address=172.16.0.2/32,2001:db8::2/128&mtu=1280&keepalive=25&allowedips=10.1.2.3/8&dns=1.1.1.1,%201.0.0.1#wg",
 			Link{ProtocolWireGuard, "wg", "example.org", 2408, WireGuard{NewSecret(testKey + "="), NewSecret(testKey + "="), NewSecret(testKey + "="),
-				"172.16.0.2,2001:db8::2", "10.0.0.0/8", "1,2,3", 1280, 25}, Datagrams{}, nil, 0},
+				"172.16.0.2,2001:db8::2", "10.0.0.0/8", "1.1.1.1,1.0.0.1", "1,2,3", 1280, 25}, Datagrams{}, nil, 0},
 		},
 		{
 			"WireGuard, other spellings",

@@ -15,6 +15,7 @@ type WireGuard struct {
 	PreSharedKey Secret // likewise, or empty
 	Addresses    string // of the client in the tunnel, separated by commas, without prefix lengths; empty: the core's choice
 	AllowedIPs   string // prefixes that the server may be sent, separated by commas; empty: all
+	DNS          string // addresses of resolvers to ask through the tunnel, separated by commas; may be empty
 	Reserved     string // three numbers from 0 to 255, separated by commas, that some servers want in every packet; or empty
 	MTU          uint16 // 0: the core's choice
 	KeepAlive    uint16 // seconds between packets that keep the way open; 0: none
@@ -33,7 +34,7 @@ func (Datagrams) params() params  { return nil }
 func (a WireGuard) uri(l Link) string {
 	p := params{
 		{"publickey", a.PublicKey.Reveal()}, {"presharedkey", a.PreSharedKey.Reveal()}, {"address", a.Addresses},
-		{"allowedips", a.AllowedIPs}, {"reserved", a.Reserved},
+		{"allowedips", a.AllowedIPs}, {"dns", a.DNS}, {"reserved", a.Reserved},
 	}
 	if a.MTU != 0 {
 		p = append(p, param{"mtu", strconv.Itoa(int(a.MTU))})
@@ -59,8 +60,9 @@ func parseWireGuard(body, name string) (Link, *Error) {
 		PrivateKey:   wireGuardKey(q, "private key", private),
 		PublicKey:    wireGuardKey(q, "public key", q.get("publickey", "public-key", "peer-public-key")),
 		PreSharedKey: wireGuardKey(q, "", q.get("presharedkey", "psk", "pre-shared-key", "preshared-key")),
-		Addresses:    tunnelAddresses(q, q.get("address", "ip", "local-address")),
+		Addresses:    addresses(q, "address", q.get("address", "ip", "local-address")),
 		AllowedIPs:   allowedIPs(q, q.get("allowedips", "allowed-ips", "allowed_ips")),
+		DNS:          addresses(q, "dns", q.get("dns")),
 		Reserved:     reservedBytes(q, q.get("reserved")),
 		MTU:          number(q, "mtu", 576, 65535, q.get("mtu")),
 		KeepAlive:    number(q, "keepalive", 0, 65535, q.get("keepalive", "persistent-keepalive", "persistentkeepalive")),
@@ -105,8 +107,8 @@ func wireGuardKey(q *query, what, text string) Secret {
 	return Secret{}
 }
 
-// tunnelAddresses drops the prefix lengths: the core takes single addresses only, and routes by the allowed prefixes.
-func tunnelAddresses(q *query, text string) string {
+// addresses reads a list of IP addresses. Prefix lengths are dropped: the core takes single addresses only, and routes by the allowed prefixes.
+func addresses(q *query, key, text string) string {
 	var list []string
 	for item := range strings.SplitSeq(text, ",") {
 		if item = strings.TrimSpace(item); item == "" {
@@ -115,7 +117,7 @@ func tunnelAddresses(q *query, text string) string {
 		host, _, _ := strings.Cut(item, "/")
 		address, err := netip.ParseAddr(strings.Trim(host, "[]"))
 		if err != nil || address.Zone() != "" {
-			q.fail(badParameter("address", "is not a list of IP addresses"))
+			q.fail(badParameter(key, "is not a list of IP addresses"))
 			return ""
 		}
 		list = append(list, address.String())

@@ -53,6 +53,7 @@ type (
 		Inbounds  []inboundConfig   `json:"inbounds"`
 		Outbounds []json.RawMessage `json:"outbounds"`
 		Routing   *routingConfig    `json:"routing,omitempty"`
+		DNS       *dnsConfig        `json:"dns,omitempty"`
 	}
 	routingConfig struct {
 		Rules []ruleConfig `json:"rules"`
@@ -153,6 +154,7 @@ func configure(l link.Link, in Inbound) (config []byte, secrets []string, err er
 			},
 		}},
 		Outbounds: []json.RawMessage{outbound},
+		DNS:       resolver(l),
 	}
 	if needsDetour(l.Protocol) {
 		if err := full.addDetour(port, in.Password); err != nil {

@@ -35,7 +35,7 @@ func Outbound(l link.Link) (json.RawMessage, error) {
 type outbound struct {
 	Protocol string          `json:"protocol"`
 	Settings any             `json:"settings"`
-	Stream   *streamSettings `json:"streamSettings"`
+	Stream   *streamSettings `json:"streamSettings,omitempty"`
 	Mux      *muxSettings    `json:"mux,omitempty"`
 }
 
@@ -89,6 +89,10 @@ func account(l link.Link) (protocol string, settings any, err error) {
 		s.Users = userPassword(a.User, a.Password)
 	case link.HTTP:
 		s.Users = userPassword(a.User, a.Password)
+	case link.Hysteria2:
+		return "hysteria", hysteriaServer{Version: 2, Address: l.Host, Port: l.Port}, nil
+	case link.WireGuard:
+		return string(l.Protocol), wireGuard(l, a), nil
 	default:
 		return "", nil, fmt.Errorf("making the outbound of %v: the protocol is not supported", l)
 	}
@@ -115,6 +119,9 @@ type streamSettings struct {
 	HTTPUpgrade *hostPath        `json:"httpupgradeSettings,omitempty"`
 	GRPC        *grpcSettings    `json:"grpcSettings,omitempty"`
 	XHTTP       *xhttpSettings   `json:"xhttpSettings,omitempty"`
+	KCP         *kcpSettings     `json:"kcpSettings,omitempty"`
+	Hysteria    *hysteriaAuth    `json:"hysteriaSettings,omitempty"`
+	Mask        *finalMask       `json:"finalmask,omitempty"`
 }
 
 type tlsSettings struct {
@@ -167,6 +174,9 @@ type httpRequest struct {
 }
 
 func stream(l link.Link) (*streamSettings, error) {
+	if _, ok := l.Transport.(link.Datagrams); ok {
+		return nil, nil // WireGuard sends its datagrams itself
+	}
 	s := &streamSettings{Network: l.Network(), Security: l.Security()}
 	switch t := l.Transport.(type) {
 	case link.Raw:
@@ -181,6 +191,15 @@ func stream(l link.Link) (*streamSettings, error) {
 		s.GRPC = &grpcSettings{t.Service, t.Authority, t.Multi}
 	case link.XHTTP:
 		s.XHTTP = &xhttpSettings{hostPath{t.Host, t.Path}, t.Mode, json.RawMessage(t.Extra)}
+	case link.KCP:
+		s.KCP, s.Mask = kcp(t)
+	case link.QUIC:
+		account, ok := l.Account.(link.Hysteria2)
+		if !ok {
+			return nil, fmt.Errorf("making the outbound of %v: its transport belongs to another protocol", l)
+		}
+		s.Hysteria = &hysteriaAuth{Version: 2, Auth: account.Auth.Reveal()}
+		s.Mask = quic(t)
 	default:
 		return nil, fmt.Errorf("making the outbound of %v: the transport is not supported", l)
 	}
@@ -190,6 +209,9 @@ func stream(l link.Link) (*streamSettings, error) {
 		s.TLS = &tlsSettings{
 			ServerName: sec.ServerName, ALPN: list(sec.ALPN), Fingerprint: sec.Fingerprint,
 			PinnedCerts: sec.PinnedCerts, VerifyNames: sec.VerifyNames, ECH: sec.ECH,
+		}
+		if s.Hysteria != nil && sec.ServerName == "" {
+			s.TLS.ServerName = l.Host // elsewhere the core does it
 		}
 	case link.REALITY:
 		s.REALITY = &realitySettings{

@@ -156,6 +156,31 @@ func TestOutbound(t *testing.T) {
 			`{"protocol":"vless","settings":{"vnext":[{"address":"example.org","port":80,"users":[{"id":"` + testUUID + `","encryption":"none"}]}]},` +
 				`"streamSettings":{"network":"xhttp","security":"none","xhttpSettings":{"host":"h.example.org","path":"/","mode":"packet-up","extra":{"noGRPCHeader":true,"xPaddingBytes":"1-9"}}}}`,
 		},
+		{
+			"mKCP",
+			"vless://" + testUUID + "@example.org:80?type=kcp&headerType=dns&host=d.example.org&seed=secret&mtu=1200",
+			`{"protocol":"vless","settings":{"vnext":[{"address":"example.org","port":80,"users":[{"id":"` + testUUID + `","encryption":"none"}]}]},` +
+				`"streamSettings":{"network":"kcp","security":"none","kcpSettings":{"mtu":1200},"finalmask":{"udp":[{"type":"header-dns","settings":{"domain":"d.example.org"}},{"type":"mkcp-aes128gcm","settings":{"password":"secret"}}]}}}`,
+		},
+		{
+			"mKCP as it always was",
+			"vless://" + testUUID + "@example.org:80?type=kcp&headerType=wechat-video",
+			`{"protocol":"vless","settings":{"vnext":[{"address":"example.org","port":80,"users":[{"id":"` + testUUID + `","encryption":"none"}]}]},` +
+				`"streamSettings":{"network":"kcp","security":"none","kcpSettings":{},"finalmask":{"udp":[{"type":"header-wechat","settings":{}},{"type":"mkcp-original","settings":{}}]}}}`,
+		},
+		{
+			"Hysteria 2",
+			"hy2://user:secret@example.org:443,5000-6000?obfs=salamander&obfs-password=o&hop-interval=10-30&up=50&down=100",
+			`{"protocol":"hysteria","settings":{"version":2,"address":"example.org","port":443},` +
+				`"streamSettings":{"network":"hysteria","security":"tls","tlsSettings":{"serverName":"example.org"},"hysteriaSettings":{"version":2,"auth":"user:secret"},` +
+				`"finalmask":{"udp":[{"type":"salamander","settings":{"password":"o"}}],"quicParams":{"brutalUp":"50 mbps","brutalDown":"100 mbps","udpHop":{"ports":"443,5000-6000","interval":"10-30"},"keepAlivePeriod":10}}}}`,
+		},
+		{
+			"WireGuard",
+			"wireguard://" + testKey + "@[2001:db8::1]:51820?publickey=" + testKey + "&presharedkey=" + testKey + "&address=10.0.0.2/24,2001:db8::2&allowedips=10.0.0.0/8&reserved=1,2,3&mtu=1280&keepalive=25",
+			`{"protocol":"wireguard","settings":{"secretKey":"` + testKey + `=","address":["10.0.0.2","2001:db8::2"],"peers":[{"publicKey":"` + testKey + `=","preSharedKey":"` + testKey + `=",` +
+				`"endpoint":"[2001:db8::1]:51820","keepAlive":25,"allowedIPs":["10.0.0.0/8"]}],"mtu":1280,"reserved":[1,2,3],"domainStrategy":"ForceIPv4v6","noKernelTun":true}}`,
+		},
 	}
 	var links []link.Link
 	for _, tt := range tests {
@@ -201,6 +226,14 @@ func TestCoreAccepts(t *testing.T) {
 		"ss://2022-blake3-chacha20-poly1305:" + testKey + "@example.org:8388?type=ws&security=tls",
 		"ss://none:x@example.org:8388",
 		"ss://xchacha20-ietf-poly1305:x@example.org:8388",
+		"hy2://example.org",
+		"hy2://x@192.0.2.1:443?mport=443,1000-2000&up=1&pinSHA256=" + strings.Repeat("ab", 32) + "&fp=chrome",
+		"wg://example.org?privatekey=" + testKey + "&publickey=" + testKey,
+		base + "type=kcp&headerType=srtp&tti=1000",
+		base + "type=kcp&headerType=utp&mtu=1460",
+		base + "type=kcp&headerType=dtls&seed=s&security=tls",
+		base + "type=kcp&headerType=wireguard",
+		base + "type=kcp&headerType=dns",
 	}
 	var links []link.Link
 	for _, s := range list {

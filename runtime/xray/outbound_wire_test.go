@@ -35,6 +35,7 @@ func TestOutboundCarriesBytes(t *testing.T) {
 	uri := "vless://" + testUUID + "@SERVER"
 	pem, pin := certificate(t)
 	tls := `"security":"tls","tlsSettings":{"certificates":[` + pem + `]}`
+	h3 := `"security":"tls","tlsSettings":{"alpn":["h3"],"certificates":[` + pem + `]}`
 	tests := []wireTest{
 		{"VLESS", "vless", vless, `{}`, uri},
 		{"VLESS, short user ID", "vless", `{"clients":[{"id":"example"}],"decryption":"none"}`, `{}`, "vless://example@SERVER"},
@@ -53,6 +54,19 @@ func TestOutboundCarriesBytes(t *testing.T) {
 		{"Shadowsocks 2022", "shadowsocks", `{"method":"2022-blake3-aes-128-gcm","password":"AAECAwQFBgcICQoLDA0ODw=="}`, `{}`, "ss://2022-blake3-aes-128-gcm:AAECAwQFBgcICQoLDA0ODw@SERVER"},
 		{"SOCKS", "socks", `{"auth":"password","accounts":[{"user":"us:er","pass":"p:q"}]}`, `{}`, "socks://us%3Aer:p:q@SERVER"},
 		{"HTTP", "http", `{"accounts":[{"user":"user","pass":"p:q"}]}`, `{}`, "http://user:p:q@SERVER"},
+		{"HTTPS", "http", `{"accounts":[{"user":"user","pass":"p:q"}]}`, `{` + strings.Replace(h3, "h3", "http/1.1", 1) + `}`, "https://user:p:q@SERVER?sni=example.org&pcs=" + pin},
+		{"Shadowsocks through a plugin", "shadowsocks", `{"method":"aes-256-gcm","password":"p"}`, `{"network":"ws","wsSettings":{"host":"example.org","path":"/a"},` + tls + `}`,
+			"ss://aes-256-gcm:p@SERVER?plugin=v2ray-plugin%3Bmux%3D0%3Btls%3Bhost%3Dexample.org%3Bpath%3D%2Fa&pcs=" + pin},
+		{"mKCP", "vless", vless, `{"network":"kcp","finalmask":{"udp":[{"type":"mkcp-original"}]}}`, uri + "?type=kcp"},
+		{"mKCP, seed and header", "vless", vless, `{"network":"kcp","finalmask":{"udp":[{"type":"header-wechat"},{"type":"mkcp-aes128gcm","settings":{"password":"s d"}}]}}`,
+			uri + "?type=kcp&headerType=wechat-video&seed=s%20d&mtu=1200&tti=20"},
+		{"mKCP, DNS", "vless", vless, `{"network":"kcp","finalmask":{"udp":[{"type":"header-dns","settings":{"domain":"example.org"}},{"type":"mkcp-original"}]}}`,
+			uri + "?type=kcp&headerType=dns&host=example.org"},
+		{"Hysteria 2", "hysteria", `{"version":2,"clients":[{"auth":"user:p q"}]}`, `{"network":"hysteria","hysteriaSettings":{"version":2},` + h3 + `}`,
+			"hy2://user:p%20q@SERVER?sni=example.org&pinSHA256=" + pin},
+		{"Hysteria 2, obfuscated", "hysteria", `{"version":2,"clients":[{"auth":"x"}]}`,
+			`{"network":"hysteria","hysteriaSettings":{"version":2},"finalmask":{"udp":[{"type":"salamander","settings":{"password":"salt"}}]},` + h3 + `}`,
+			"hysteria2://x@SERVER?sni=example.org&obfs=salamander&obfs-password=salt&up=100&down=100&pinSHA256=" + pin},
 	}
 
 	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -21,7 +21,7 @@ const (
 // hold some.
 var secretFields = []string{
 	"id", "password", "pass", "user", "email", "encryption", "publicKey", "shortId", "spiderX",
-	"mldsa65Verify", "seed", "path", "serviceName", "authority", "key", "auth",
+	"mldsa65Verify", "seed", "path", "serviceName", "authority", "key", "auth", "secretKey", "preSharedKey",
 }
 
 // findSecrets collects the strings in an outbound that must not be shown.
