@@ -27,22 +27,31 @@ type Options struct {
 	Username, Password string
 
 	Wait time.Duration // how long a new connection waits for a usable core
-	Log  zerolog.Logger
+
+	Rescue Rescue
+	Log    zerolog.Logger
 }
 
 // Front carries connections from applications to the current core. Its methods may be called from any goroutine, except
 // that Open and Close exclude each other.
 type Front struct {
-	o           Options
-	log         zerolog.Logger
-	credentials [2][sha256.Size]byte
-	pools       *pools
-	pipes       *pipes
-	dialer      net.Dialer
-	signals     chan Signal
-	state       atomic.Pointer[state]
-	waiting     atomic.Int64
-	halfClosed  time.Duration // the constant; tests have less time
+	o            Options
+	log          zerolog.Logger
+	credentials  [2][sha256.Size]byte
+	pools        *pools
+	pipes        *pipes
+	dialer       net.Dialer
+	promptDialer net.Dialer // the same with less patience
+	signals      chan Signal
+	state        atomic.Pointer[state]
+	waiting      atomic.Int64
+	waitedInVain atomic.Uint64
+	halfClosed   time.Duration // the constant; tests have less time
+	epoch        time.Time     // where the front's clock begins
+	rescue       *rescuer
+
+	standby atomic.Pointer[state] // never nil; its target is
+	setting sync.Mutex            // held by whoever replaces state or standby
 
 	mu           sync.Mutex
 	sessions     map[int64]*session
@@ -74,12 +83,17 @@ func New(o Options) *Front {
 		sessions:     make(map[int64]*session),
 		clients:      make(map[*net.TCPConn]struct{}),
 		associations: make(map[*association]struct{}),
+		epoch:        time.Now(),
+		rescue:       newRescuer(o.Rescue),
 	}
 	// The core is on this machine: keep-alive has nothing to find out, and a dial that hangs means that the core does not
 	// take connections.
 	f.dialer = net.Dialer{KeepAlive: -1, Timeout: max(o.Wait, time.Second)}
 	f.dialer.SetMultipathTCP(false)
+	f.promptDialer = f.dialer
+	f.promptDialer.Timeout = promptDial
 	f.state.Store(newState(nil))
+	f.standby.Store(newState(nil))
 	return f
 }
 
@@ -141,14 +155,12 @@ func (f *Front) Close() error {
 	for c := range clients {
 		reset(c)
 	}
-	// A dial in flight runs under the state: replace it by one alike.
-	for {
-		old := f.state.Load()
-		if f.state.CompareAndSwap(old, newState(old.target)) {
-			old.done()
-			break
-		}
+	// A dial in flight runs under a state: replace it by one alike.
+	f.setting.Lock()
+	for _, p := range []*atomic.Pointer[state]{&f.state, &f.standby} {
+		p.Swap(newState(p.Load().target)).done()
 	}
+	f.setting.Unlock()
 	f.mu.Lock()
 	sessions := make([]*session, 0, len(f.sessions))
 	for _, s := range f.sessions {
@@ -156,7 +168,7 @@ func (f *Front) Close() error {
 	}
 	f.mu.Unlock()
 	for _, s := range sessions {
-		s.cut()
+		s.abort()
 	}
 	r.web.close()
 	r.wg.Wait()
@@ -179,6 +191,9 @@ func (f *Front) Addresses() (socks, http string) {
 	}
 	return socks, http
 }
+
+// now is the front's clock: monotonic, and small enough to be kept in an atomic.
+func (f *Front) now() int64 { return int64(time.Since(f.epoch)) }
 
 // start serves c in a goroutine of the run that ctx belongs to. The server closes c.
 func (f *Front) start(ctx context.Context, c *net.TCPConn, serve func(context.Context, *net.TCPConn)) {

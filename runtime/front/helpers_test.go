@@ -118,7 +118,7 @@ func (k *fakeCore) kill() {
 }
 
 func (k *fakeCore) target(id int64) *Target {
-	return &Target{id, k.l.Addr().String(), k.user, k.password}
+	return &Target{ID: id, Address: k.l.Addr().String(), User: k.user, Password: k.password}
 }
 
 func readAddress(r io.Reader) (address, error) {
@@ -272,7 +272,9 @@ func (k *realCore) kill() {
 	k.cmd.Wait()
 }
 
-func (k *realCore) target(id int64) *Target { return &Target{id, k.addr, testUser, testPassword} }
+func (k *realCore) target(id int64) *Target {
+	return &Target{ID: id, Address: k.addr, User: testUser, Password: testPassword}
+}
 
 // dialSOCKS reaches dest through the front's SOCKS port.
 func dialSOCKS(f *Front, dest string) (*net.TCPConn, error) {

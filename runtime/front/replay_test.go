@@ -169,7 +169,7 @@ func TestHangingDialIsGivenUp(t *testing.T) {
 		}
 	}
 	f := openFront(t, nil)
-	f.SetTarget(&Target{1, addr, "u", "p"})
+	f.SetTarget(&Target{ID: 1, Address: addr, User: "u", Password: "p"})
 	c := make(chan net.Conn, 1)
 	go func() {
 		conn, err := dialSOCKS(f, "a.invalid:1")

@@ -7,6 +7,8 @@ const (
 	DialRefused SignalKind = "dial_refused" // the core's port did not take a connection
 	ClosedEmpty SignalKind = "closed_empty" // the core ended a connection that had sent something, with nothing received
 	CoreGone    SignalKind = "core_gone"    // an established connection to the core broke, or the core ended one before its reply
+	Silent      SignalKind = "silent"       // the core was silent for longer than its limit, on a connection that had sent something
+	Rescued     SignalKind = "rescued"      // an answer came through another core where this one had none: a strong hint
 )
 
 // A Signal is a hint, not a verdict: one bad destination is enough to cause a ClosedEmpty.

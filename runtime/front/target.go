@@ -1,12 +1,10 @@
 package front
 
 import (
+	"bytes"
 	"context"
-	"errors"
-	"net"
 	"net/http"
 	"net/netip"
-	"syscall"
 	"time"
 )
 
@@ -15,6 +13,10 @@ type Target struct {
 	ID             int64  // the session that the traffic belongs to
 	Address        string // the core's SOCKS inbound, an IP address with a port
 	User, Password string // its credentials; an empty User means that it asks for none
+
+	// Latency is what a probe through the core took last: the first estimate of how long it takes to its first byte. Zero
+	// means that it is not known.
+	Latency time.Duration
 }
 
 // String leaves the credentials out.
@@ -34,6 +36,10 @@ type target struct {
 	web      *http.Transport // kept-alive connections of plain HTTP through this core
 }
 
+func (t *target) is(other *target) bool {
+	return t != nil && other != nil && t.id == other.id && t.addr == other.addr && bytes.Equal(t.greeting, other.greeting)
+}
+
 // state is what a connection reads to learn where to go. It is replaced as a whole and never changed.
 type state struct {
 	target *target // nil: nothing usable
@@ -48,29 +54,83 @@ func newState(t *target) *state {
 }
 
 // SetTarget makes t the target of all new connections, at once, and lets those that wait go on. Connections that run stay
-// where they are. With nil, new connections wait. Any goroutine may call it.
+// where they are. With nil, new connections wait, or go through the standby if there is one. The standby of [Front.SetStandby]
+// can become the target: there is no standby then until the next SetStandby. Any goroutine may call it.
 func (f *Front) SetTarget(t *Target) {
-	var next *target
-	if t != nil {
-		addr, err := netip.ParseAddrPort(t.Address)
-		if err != nil {
-			f.log.Error().Int64("session_id", t.ID).Msg("the core's inbound is not an IP address with a port; connections wait")
-		} else {
-			next = &target{
-				id: t.ID, addr: addr, address: addr.String(), auth: t.User != "", greeting: appendGreeting(nil, t.User, t.Password),
-				session: f.session(t.ID), web: f.newTransport(true),
-			}
+	f.setting.Lock()
+	defer f.setting.Unlock()
+	next := f.newTarget(t)
+	standby := f.standby.Load()
+	var promoted *state
+	if next.is(standby.target) {
+		promoted = standby
+	}
+	old := f.state.Load()
+	switch {
+	case promoted != nil:
+		f.state.Store(promoted)
+		f.standby.Store(newState(nil))
+	default:
+		f.state.Store(newState(next))
+		if next != nil && standby.target != nil && next.id == standby.target.id {
+			f.dropStandby() // the same core at another address
 		}
 	}
-	f.replaceState(newState(next))
-}
-
-func (f *Front) replaceState(next *state) {
-	old := f.state.Swap(next)
 	old.done()
-	if old.target != nil && old.target != next.target {
+	if old.target != nil {
 		old.target.web.CloseIdleConnections()
 	}
+	f.moveAssociations()
+}
+
+// SetStandby names the core through which connections may be rescued; nil: none. The current target cannot be its own standby.
+// Connections that run through the old standby stay where they are. Any goroutine may call it.
+func (f *Front) SetStandby(t *Target) {
+	f.setting.Lock()
+	defer f.setting.Unlock()
+	next := f.newTarget(t)
+	if next.is(f.standby.Load().target) {
+		return
+	}
+	if current := f.state.Load().target; next != nil && current != nil && next.id == current.id {
+		next = nil
+	}
+	f.dropStandby()
+	if next != nil {
+		f.standby.Swap(newState(next)).done()
+	}
+}
+
+// dropStandby needs setting.
+func (f *Front) dropStandby() {
+	old := f.standby.Swap(newState(nil))
+	old.done()
+	if old.target != nil {
+		old.target.web.CloseIdleConnections()
+	}
+}
+
+// newTarget returns nil for nil, and for an address that is none.
+func (f *Front) newTarget(t *Target) *target {
+	if t == nil {
+		return nil
+	}
+	addr, err := netip.ParseAddrPort(t.Address)
+	if err != nil {
+		f.log.Error().Int64("session_id", t.ID).Msg("the core's inbound is not an IP address with a port; connections wait")
+		return nil
+	}
+	next := &target{
+		id: t.ID, addr: addr, address: addr.String(), auth: t.User != "", greeting: appendGreeting(nil, t.User, t.Password),
+		session: f.session(t.ID),
+	}
+	next.session.pace.seed(t.Latency)
+	next.web = f.newTransport(next)
+	return next
+}
+
+func (f *Front) moveAssociations() {
+	current := f.state.Load().target
 	f.mu.Lock()
 	all := make([]*association, 0, len(f.associations))
 	for a := range f.associations {
@@ -78,74 +138,6 @@ func (f *Front) replaceState(next *state) {
 	}
 	f.mu.Unlock()
 	for _, a := range all {
-		a.retireOld(next.target)
+		a.retireOld(current)
 	}
-}
-
-// errNoCore is the end of the wait for a usable core.
-var errNoCore = errors.New("no working server")
-
-// retryDelays are the pauses between dials of a target that refuses. The last one repeats. A core that was restarted in
-// place is back after about 15 ms.
-var retryDelays = []time.Duration{
-	5 * time.Millisecond, 10 * time.Millisecond, 20 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond,
-}
-
-// dial connects to the current core on behalf of u and enters u in the books of its session. It waits for a core up to
-// Options.Wait. The error is errNoCore or that of ctx; u is in no books then.
-func (f *Front) dial(ctx context.Context, u user) (*net.TCPConn, *target, error) {
-	var timeout <-chan time.Time
-	for try := 0; ; {
-		if err := ctx.Err(); err != nil {
-			return nil, nil, err
-		}
-		st := f.state.Load()
-		var again <-chan time.Time
-		if t := st.target; t != nil {
-			// Enter first, then make sure that the target is still the current one: either Drain finds u in the books,
-			// or the swap before that Drain is seen here.
-			t.session.enter(u)
-			if f.state.Load() != st {
-				t.session.leave(u)
-				continue
-			}
-			// Not DialTCP: its empty local address costs a bind.
-			conn, err := f.dialer.DialContext(st.ctx, "tcp", t.address)
-			if err == nil {
-				t.session.connections.Add(1)
-				return conn.(*net.TCPConn), t, nil
-			}
-			t.session.leave(u)
-			if st.ctx.Err() == nil {
-				if !outOfFiles(err) {
-					f.signal(t.id, DialRefused)
-				}
-				again = time.After(retryDelays[min(try, len(retryDelays)-1)])
-				try++
-			}
-		}
-		if timeout == nil {
-			timer := time.NewTimer(f.o.Wait)
-			defer timer.Stop()
-			timeout = timer.C
-			f.waiting.Add(1)
-			defer f.waiting.Add(-1)
-		}
-		select {
-		case <-st.ctx.Done():
-			if f.state.Load().target != st.target {
-				try = 0
-			}
-		case <-again:
-		case <-timeout:
-			return nil, nil, errNoCore
-		case <-ctx.Done():
-			return nil, nil, ctx.Err()
-		}
-	}
-}
-
-// outOfFiles tells whether err is about our own limit of open files, for which no core is to blame.
-func outOfFiles(err error) bool {
-	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }

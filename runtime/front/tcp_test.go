@@ -29,7 +29,7 @@ func TestConnectCarriesBothWays(t *testing.T) {
 	if left := drain(f, 7, patience); left != 0 {
 		t.Errorf("%d connections left", left)
 	}
-	if got, want := f.Counters(7), (Counters{15, 15, 3, 0}); got != want {
+	if got, want := f.Counters(7), (Counters{UpBytes: 15, DownBytes: 15, Connections: 3}); got != want {
 		t.Errorf("counters %+v, want %+v", got, want)
 	}
 	f.SetTarget(nil)
@@ -37,7 +37,7 @@ func TestConnectCarriesBothWays(t *testing.T) {
 	if got := f.Counters(7); got != (Counters{}) {
 		t.Errorf("after Forget: %+v", got)
 	}
-	if got, want := f.Total(), (Counters{15, 15, 3, 0}); got != want {
+	if got, want := f.Total(), (Counters{UpBytes: 15, DownBytes: 15, Connections: 3}); got != want {
 		t.Errorf("total %+v, want %+v", got, want)
 	}
 }

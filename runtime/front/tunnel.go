@@ -1,6 +1,7 @@
 package front
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -13,6 +14,9 @@ import (
 // gives such a connection up after seconds; without a bound a client that forgets to close would be kept for ever.
 const halfClosed = 2 * time.Minute
 
+// trialWait is how long a connection that might be a trial waits for the client's first bytes; one a second does.
+const trialWait = 10 * time.Millisecond
+
 // serveTunnel tunnels c to dest, and closes c. While there is a target the client is told success before the core has been
 // dialled: the core itself answers before it has tried the destination, so the word never meant more, and the client's
 // first bytes come while the dial is under way. Without a target the client waits for the answer, and gets no if there is none.
@@ -22,12 +26,21 @@ func (f *Front) serveTunnel(ctx context.Context, c *net.TCPConn, dest address, e
 		c.Close()
 		return
 	}
-	told := f.state.Load().target != nil
+	told := f.state.Load().target != nil || f.standby.Load().target != nil && !f.rescue.off
 	if told {
 		if _, err := c.Write(success); err != nil {
 			c.Close()
 			return
 		}
+	}
+	if len(early) == 0 && f.detour() != nil && f.rescue.trialDue(f.now()) {
+		// Whether the target may be tried depends on what the client says; see [rescuer.tryTarget].
+		c.SetReadDeadline(time.Now().Add(trialWait))
+		if b, n, err := client.read(smallBuffer); err == nil {
+			early = bytes.Clone(b.b[:n])
+			b.release()
+		}
+		c.SetReadDeadline(noDeadline)
 	}
 	u, err := f.connect(ctx, dest, early, client)
 	switch {
@@ -86,8 +99,10 @@ func (f *Front) copyUp(client *net.TCPConn, r *lazyReader, u *upstream) error {
 				alive()
 			}
 			b.release()
-			if err == nil && !drop && n == largeBuffer && u.answered.Load() {
-				fromClient, err = f.moveBulk(u.tcp.Load(), client, func(n int) { u.target.session.countUp(n); alive() })
+			if err == nil && !drop && n == largeBuffer {
+				if l := u.won.Load(); l != nil {
+					fromClient, err = f.moveBulk(l.tcp.Load(), client, func(n int) { l.target.session.countUp(n); alive() })
+				}
 			}
 		}
 		switch {
@@ -117,10 +132,11 @@ func (f *Front) copyDown(client *net.TCPConn, u *upstream, uplink <-chan struct{
 			var n int
 			n, err = client.Write(answer)
 			b.release()
-			u.target.session.countDown(n)
+			l := u.won.Load()
+			l.target.session.countDown(n)
 			if err == nil && len(answer) == largeBuffer {
 				var fromCore bool
-				if fromCore, err = f.moveBulk(client, u.tcp.Load(), u.target.session.countDown); fromCore {
+				if fromCore, err = f.moveBulk(client, l.tcp.Load(), l.down); fromCore {
 					u.noteBroken(err)
 				}
 			}

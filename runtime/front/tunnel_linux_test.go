@@ -63,9 +63,9 @@ func TestAnswerSurvivesItsEnd(t *testing.T) {
 			var u *upstream
 			eventually(t, "the front has reached the core", func() bool {
 				u = theUpstream(f)
-				return u != nil && u.tcp.Load() != nil
+				return u != nil && u.one.tcp.Load() != nil
 			})
-			u.tcp.Load().SetReadBuffer(2 * len(answer))
+			u.one.tcp.Load().SetReadBuffer(2 * len(answer))
 			close(begin)
 			<-ended
 			if test.finished {
@@ -122,7 +122,7 @@ func theUpstream(f *Front) *upstream {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for user := range s.users {
-		return user.(*upstream)
+		return user.(*leg).u
 	}
 	return nil
 }

@@ -64,6 +64,7 @@ type path struct {
 	dead    atomic.Bool
 	retired atomic.Bool
 	once    sync.Once
+	last    atomic.Int64 // when the core last sent something, on the front's clock
 }
 
 // serveUDP serves the association until the client closes control.
@@ -192,7 +193,8 @@ func (a *association) pathNow() (*path, error) {
 // open makes a path through the current core.
 func (a *association) open() (*path, error) {
 	p := &path{a: a}
-	control, t, err := a.f.dial(a.ctx, p)
+	p.last.Store(a.f.now())
+	control, t, err := a.f.dial(a.ctx, p, targetOnly)
 	if err != nil {
 		return nil, err
 	}
@@ -288,6 +290,7 @@ func (p *path) receive() {
 		if header, err := cutDatagram(b.b[:n]); err == nil {
 			a.relay.WriteToUDPAddrPort(b.b[:n], netip.AddrPortFrom(a.client, uint16(a.port.Load())))
 			p.target.session.down.Add(uint64(n - header))
+			p.last.Store(a.f.now())
 		}
 		b.release()
 	}
@@ -312,6 +315,11 @@ func (p *path) fail() {
 		p.a.mu.Unlock()
 	})
 }
+
+func (p *path) heard() int64 { return p.last.Load() }
+
+// cut is abort: the next datagram opens a path over the current target.
+func (p *path) cut() { p.abort() }
 
 func (p *path) abort() {
 	p.dead.Store(true)

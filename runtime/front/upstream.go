@@ -5,24 +5,17 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 )
 
-const (
-	// maxReplays is how often one connection is sent again because cores ended it before their reply.
-	maxReplays = 5
-	// replayPause lies between them, times the number of the try; a dying core needs a moment to stop taking connections.
-	replayPause = 10 * time.Millisecond
-)
+var noDeadline time.Time
 
-// errNoCoreReply is the end of a connection that no core answered with the reply of SOCKS.
-var errNoCoreReply = errors.New("the core closed the connection without a reply")
-
-// upstream is one connection to a destination through a core. Until the first answer byte it knows the destination and
-// keeps what was sent, and can move to another core; from then on it is bound to its TCP connection.
+// upstream is one connection to a destination. Until the first answer byte it knows the destination and keeps what was sent,
+// and can move to another core or try two at a time; from then on it is bound to the leg that has answered.
 //
 // One goroutine may read while another writes. As a net.Conn it serves plain HTTP; a tunnel uses first and next in the place of Read.
 type upstream struct {
@@ -30,25 +23,31 @@ type upstream struct {
 	ctx  context.Context
 	stop context.CancelFunc // ends ctx at Close; nil where the owner of ctx does
 	dest address
+	// hedged: whoever uses the upstream deals with the silence of cores, and knows how soon they answer.
+	hedged bool
 
-	aborted atomic.Bool
-	tcp     atomic.Pointer[net.TCPConn] // never nil after connect; final once answered
-	// answered is set at the first answer byte. It is written under mu.
-	answered atomic.Bool
-	finished atomic.Bool // the destination has ended its direction; for the tunnel
+	aborted  atomic.Bool
+	finished atomic.Bool         // the destination has ended its direction; for the tunnel
+	won      atomic.Pointer[leg] // the leg that has answered. It is set under mu, and final.
+	lastSent atomic.Int64        // when the client's last bytes went out, on the front's clock; 0: none yet
+	one      leg                 // the first leg; most have no other
 
-	mu      sync.Mutex // guards the rest until answered, and every write until then
-	target  *target    // changed by connect and by the reading goroutine only
-	sent    []byte     // what was written so far, in held
-	held    *buffer
-	lost    bool // more was written than is kept: no replay
-	ended   bool // CloseWrite was called
-	replays int
+	mu    sync.Mutex // guards the rest until answered, and every write until then
+	sent  []byte     // what was written so far, in held
+	held  *buffer
+	lost  bool // more was written than is kept: no replay
+	ended bool // CloseWrite was called
+	armed bool // somebody watches over the silence
+
+	lm     sync.Mutex // never held for long
+	legs   []*leg     // that have been sent the request and have not ended; changed under mu and lm, read under either
+	cancel func()     // ends what a race is about to open; nil: no race
 
 	// Of the reading goroutine alone.
-	reader  *lazyReader
-	replied bool
-	partial []byte  // the beginning of the core's replies
+	tried   []*target // that have had the connection
+	rescues int
+	replays int
+	warned  bool
 	rest    *buffer // answer bytes that Read has not delivered yet
 	unread  []byte
 }
@@ -58,74 +57,90 @@ type upstream struct {
 // or that of ctx, which bounds the waiting of connect and of later replays.
 func (f *Front) connect(ctx context.Context, dest address, early []byte, client *lazyReader) (*upstream, error) {
 	u := &upstream{f: f, ctx: ctx, dest: dest}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.keep(early)
-	if err := u.dial(early, client); err != nil {
-		u.drop()
+	if err := u.connect(early, client, nil); err != nil {
 		return nil, err
 	}
 	return u, nil
 }
 
-// dial needs mu. It connects to the current core and sends the request with early. A core that dies under the first write
-// has not acted on it, so that the next try is safe.
-func (u *upstream) dial(early []byte, client *lazyReader) error {
-	for {
-		tcp, t, err := u.f.dial(u.ctx, u)
-		if err != nil {
+// connect is the connect of the front for an upstream that is otherwise ready. via is the standby through which it should go if it
+// takes connections; nil: none.
+func (u *upstream) connect(early []byte, client *lazyReader, via *state) error {
+	f, l := u.f, &u.one
+	l.u = u
+	l.last.Store(f.now())
+	var tcp *net.TCPConn
+	var t *target
+	err := errReplaced
+	if via != nil {
+		if tcp, err = f.dialState(via.ctx, via, l, true); err == nil {
+			t = via.target
+		}
+	}
+	if err != nil {
+		r := anyCore
+		if f.rescue.suspect.Load() != nil && len(early) > 0 && mayRepeat(early) && f.rescue.tryTarget(f.now()) {
+			r = targetFirst
+		}
+		if tcp, t, err = f.dial(u.ctx, l, r); err != nil {
 			return err
 		}
-		if old := u.tcp.Swap(tcp); old != nil {
-			old.Close()
+	}
+	if err := l.connected(tcp, t); err != nil {
+		return err
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.keep(early)
+	if len(early) == 0 && client != nil {
+		if b, n := client.poll(); n > 0 {
+			u.keep(b.b[:n])
+			b.release()
 		}
-		u.target = t
-		if u.aborted.Load() {
-			tcp.Close()
-			t.session.leave(u)
-			return net.ErrClosed
-		}
-		expectReplies(tcp, t.auth)
-		if len(early) == 0 && client != nil {
-			if b, n := client.poll(); n > 0 {
-				defer b.release()
-				early = b.b[:n]
-				u.keep(early)
-			}
-		}
-		if err = u.request(tcp, t, early); err == nil {
-			if u.ended {
-				tcp.CloseWrite()
-			}
-			return nil
-		}
-		tcp.Close()
-		t.session.leave(u)
-		if !u.mayReplay() {
-			return err
-		}
-		u.f.signal(t.id, CoreGone)
-		if err := u.pause(); err != nil {
-			return err
-		}
+	}
+	if len(u.sent) > 0 {
+		u.lastSent.Store(f.now())
+	}
+	u.tried = append(u.tried, t)
+	u.add(l)
+	return nil
+}
+
+// add needs mu. It sends what was sent so far over l as well.
+func (u *upstream) add(l *leg) {
+	u.lm.Lock()
+	u.legs = append(u.legs, l)
+	u.lm.Unlock()
+	if u.aborted.Load() {
+		l.reset()
+	}
+	l.send()
+	u.watch(l)
+	if l.from != nil {
+		l.target.session.replayed.Add(1)
 	}
 }
 
-// request writes greeting, request and early at once.
-func (u *upstream) request(tcp *net.TCPConn, t *target, early []byte) error {
-	b := u.f.pools.get(len(t.greeting) + 3 + len(u.dest) + len(early))
-	defer b.release()
-	msg := append(b.b[:0], t.greeting...)
-	msg = append(msg, socks5, commandConnect, 0)
-	msg = append(msg, u.dest...)
-	room := min(len(early), cap(msg)-len(msg))
-	msg = append(msg, early[:room]...)
-	_, err := tcp.Write(msg)
-	if err == nil && room < len(early) {
-		_, err = tcp.Write(early[room:])
+func (u *upstream) hasTried(t *target) bool { return slices.Contains(u.tried, t) }
+
+// remove needs mu. It ends l.
+func (u *upstream) remove(l *leg) {
+	u.lm.Lock()
+	if i := slices.Index(u.legs, l); i >= 0 {
+		u.legs = slices.Delete(u.legs, i, i+1)
 	}
-	t.session.up.Add(uint64(len(early)))
-	return err
+	u.lm.Unlock()
+	l.reset()
+	l.target.session.leave(l)
+}
+
+// watch needs mu. It wakes the reader when the core has been silent for too long, unless it is awake already.
+func (u *upstream) watch(l *leg) {
+	if u.armed || u.hedged || len(u.sent) == 0 && !u.lost {
+		return
+	}
+	u.armed = true
+	l.tcp.Load().SetReadDeadline(time.Now().Add(u.f.rescue.limit(l.target.session)))
 }
 
 // keep needs mu. It stores what goes out, as long as it fits.
@@ -135,6 +150,9 @@ func (u *upstream) keep(p []byte) {
 	}
 	n := len(u.sent) + len(p)
 	if n > largeBuffer {
+		for _, l := range u.legs {
+			l.flush()
+		}
 		u.drop()
 		u.lost = true
 		return
@@ -159,56 +177,58 @@ func (u *upstream) drop() {
 	}
 }
 
-// mayReplay needs mu. It tells whether the whole conversation so far may be sent to another core: only while the core has
-// not replied. It replies before it passes anything on, so nothing has reached the destination.
-func (u *upstream) mayReplay() bool {
-	return !u.lost && u.replays < maxReplays && !u.aborted.Load()
-}
-
-func (u *upstream) pause() error {
-	u.replays++
-	select {
-	case <-time.After(time.Duration(u.replays) * replayPause):
-		return nil
-	case <-u.ctx.Done():
-		return u.ctx.Err()
+// safe tells whether all that was sent may be sent again. A writer that is stuck has sent too much.
+func (u *upstream) safe() bool {
+	if !u.mu.TryLock() {
+		return false
 	}
-}
-
-// replay moves u to another core after one ended the connection without a reply. Only the reading goroutine may call it.
-func (u *upstream) replay() error {
-	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.target.session.leave(u)
-	u.f.signal(u.target.id, CoreGone)
-	if !u.mayReplay() {
-		return errNoCoreReply
-	}
-	if err := u.pause(); err != nil {
-		return err
-	}
-	return u.dial(u.sent, nil)
+	return !u.lost && mayRepeat(u.sent)
 }
 
 // Write sends p to the core that has the connection.
 func (u *upstream) Write(p []byte) (int, error) {
-	if u.answered.Load() {
-		n, err := u.tcp.Load().Write(p)
-		u.target.session.up.Add(uint64(n))
-		return n, err
+	if l := u.won.Load(); l != nil {
+		return l.write(p)
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if !u.answered.Load() {
-		u.keep(p)
+	if l := u.won.Load(); l != nil {
+		return l.write(p)
 	}
-	n, err := u.tcp.Load().Write(p)
-	u.target.session.up.Add(uint64(n))
-	if err != nil && !u.answered.Load() && !u.aborted.Load() {
-		// The reader sees the same end and knows whether the core had replied. It moves u, or ends it.
-		return len(p), nil
+	before := len(u.sent)
+	u.keep(p)
+	u.lastSent.Store(u.f.now())
+	if len(u.legs) > 1 && (u.lost || !mayRepeat(u.sent)) {
+		u.commit()
 	}
+	for _, l := range u.legs {
+		if !u.lost && l.written < before {
+			continue // comes with the rest
+		}
+		n, _ := l.tcp.Load().Write(p) // the reader sees the same end, and knows what to do
+		l.written += len(p)
+		l.target.session.countUp(n)
+		u.watch(l)
+	}
+	if u.aborted.Load() {
+		return 0, net.ErrClosed
+	}
+	return len(p), nil
+}
+
+func (l *leg) write(p []byte) (int, error) {
+	n, err := l.tcp.Load().Write(p)
+	l.target.session.countUp(n)
 	return n, err
+}
+
+// commit needs mu. What comes next must not be sent twice: it goes to the newest leg, and the others end.
+func (u *upstream) commit() {
+	for _, l := range slices.Clone(u.legs[:len(u.legs)-1]) {
+		l.abort()
+		u.remove(l)
+	}
 }
 
 // CloseWrite passes on that the client sends no more.
@@ -216,33 +236,12 @@ func (u *upstream) CloseWrite() error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.ended = true
-	return u.tcp.Load().CloseWrite()
-}
-
-// first waits for the first answer bytes and returns them in a buffer that the caller releases. At an end without an answer
-// the error is io.EOF, and otherwise what broke.
-func (u *upstream) first() (*buffer, []byte, error) {
-	for {
-		tcp := u.tcp.Load()
-		r, err := newLazyReader(u.f.pools, tcp)
-		if err != nil {
-			return nil, nil, err
-		}
-		b, answer, err := u.awaitAnswer(r, tcp)
-		if err == nil {
-			u.reader = r
-			u.settle()
-			return b, answer, nil
-		}
-		if u.replied || u.aborted.Load() || isReplyError(err) {
-			u.noteEnd(err)
-			return nil, nil, err
-		}
-		u.partial = nil
-		if err := u.replay(); err != nil {
-			return nil, nil, err
+	for _, l := range u.legs {
+		if !l.behind() {
+			l.tcp.Load().CloseWrite()
 		}
 	}
+	return nil
 }
 
 // hasEnded tells whether the destination has ended its direction, when a write failed with err. The reading goroutine may not
@@ -253,95 +252,39 @@ func (u *upstream) hasEnded(err error) bool {
 
 // next is first for all that follows the first answer.
 func (u *upstream) next(size int) (*buffer, []byte, error) {
-	b, n, err := u.reader.read(size)
+	l := u.won.Load()
+	b, n, err := l.reader.read(size)
 	if err != nil {
 		u.noteBroken(err)
 		return nil, nil, err
 	}
+	l.last.Store(u.f.now())
 	return b, b.b[:n], nil
 }
 
 // noteBroken reports an established connection that ended with anything but an end.
 func (u *upstream) noteBroken(err error) {
-	if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) && !u.aborted.Load() {
-		u.f.signal(u.target.id, CoreGone)
+	l := u.won.Load()
+	if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) && !l.dropped() {
+		u.f.signal(l.target.id, CoreGone)
 	}
 }
 
-func (u *upstream) awaitAnswer(r *lazyReader, tcp *net.TCPConn) (*buffer, []byte, error) {
-	for first := true; ; first = false {
-		b, n, err := r.read(smallBuffer)
-		if err != nil {
-			return nil, nil, err
-		}
-		if first {
-			expectAny(tcp) // what the wait was set up for has begun to be taken away
-		}
-		got := b.b[:n]
-		if !u.replied {
-			if len(u.partial) > 0 {
-				got = append(u.partial, got...)
-			}
-			_, n, err := cutReplies(got, u.target.auth)
-			if errors.Is(err, errShort) {
-				u.partial = append([]byte(nil), got...)
-				b.release()
-				continue
-			}
-			if err != nil {
-				b.release()
-				return nil, nil, replyError{err}
-			}
-			u.replied = true
-			got = got[n:]
-		}
-		if len(got) > 0 {
-			return b, got, nil
-		}
-		b.release()
-	}
-}
-
-// settle ends the time in which u can move.
-func (u *upstream) settle() {
-	u.mu.Lock()
-	u.answered.Store(true)
-	u.drop()
-	u.mu.Unlock()
-}
-
-// noteEnd reports an end without an answer.
-func (u *upstream) noteEnd(err error) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	switch {
-	case u.aborted.Load() || errors.Is(err, net.ErrClosed):
-	case errors.Is(err, io.EOF) && (u.lost || len(u.sent) > 0):
-		u.f.signal(u.target.id, ClosedEmpty)
-	case !errors.Is(err, io.EOF):
-		u.f.signal(u.target.id, CoreGone)
-	}
-}
-
-// replyError wraps a reply that came and was not a success; the core is there, another try would not help.
-type replyError struct{ error }
-
-func (e replyError) Unwrap() error { return e.error }
-
-func isReplyError(err error) bool {
-	var e replyError
-	return errors.As(err, &e)
+// down counts n bytes of an answer.
+func (l *leg) down(n int) {
+	l.target.session.countDown(n)
+	l.last.Store(l.u.f.now())
 }
 
 // Read delivers what the destination answers.
 func (u *upstream) Read(p []byte) (int, error) {
-	if !u.answered.Load() {
+	if u.won.Load() == nil {
 		b, answer, err := u.first()
 		if err != nil {
 			return 0, err
 		}
 		u.rest, u.unread = b, answer
-		u.target.session.down.Add(uint64(len(answer)))
+		u.won.Load().down(len(answer))
 	}
 	if u.rest != nil {
 		n := copy(p, u.unread)
@@ -351,42 +294,58 @@ func (u *upstream) Read(p []byte) (int, error) {
 		}
 		return n, nil
 	}
-	n, err := u.tcp.Load().Read(p)
-	u.target.session.down.Add(uint64(n))
+	l := u.won.Load()
+	n, err := l.tcp.Load().Read(p)
+	l.down(n)
 	return n, err
 }
 
 // Close ends the connection in both directions and leaves the books. It must not be called while connect runs.
 func (u *upstream) Close() error {
-	u.aborted.Store(true)
+	u.end((*net.TCPConn).Close)
 	if u.stop != nil {
 		u.stop()
 	}
-	err := u.tcp.Load().Close()
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.tcp.Load().Close() // a replay may have put another one there
-	u.target.session.leave(u)
+	u.end((*net.TCPConn).Close) // a replay may have put another one there
+	for _, l := range u.legs {
+		l.target.session.leave(l)
+	}
 	u.drop()
-	return err
+	return nil
 }
 
 // abort resets the connection; whoever uses it sees an error and ends.
 func (u *upstream) abort() {
+	u.end(func(c *net.TCPConn) error {
+		reset(c)
+		return nil
+	})
+}
+
+func (u *upstream) end(how func(*net.TCPConn) error) {
 	u.aborted.Store(true)
-	if tcp := u.tcp.Load(); tcp != nil {
-		reset(tcp)
+	u.lm.Lock()
+	defer u.lm.Unlock()
+	for _, l := range u.legs {
+		how(l.tcp.Load())
+	}
+	if u.cancel != nil {
+		u.cancel()
 	}
 }
 
-// reset closes c with a RST instead of a FIN.
-func reset(c *net.TCPConn) {
-	c.SetLinger(0)
-	c.Close()
+// tcp is the connection that counts at this moment.
+func (u *upstream) tcp() *net.TCPConn {
+	if l := u.won.Load(); l != nil {
+		return l.tcp.Load()
+	}
+	return u.one.tcp.Load()
 }
 
-func (u *upstream) LocalAddr() net.Addr                { return u.tcp.Load().LocalAddr() }
-func (u *upstream) RemoteAddr() net.Addr               { return u.tcp.Load().RemoteAddr() }
-func (u *upstream) SetDeadline(t time.Time) error      { return u.tcp.Load().SetDeadline(t) }
-func (u *upstream) SetReadDeadline(t time.Time) error  { return u.tcp.Load().SetReadDeadline(t) }
-func (u *upstream) SetWriteDeadline(t time.Time) error { return u.tcp.Load().SetWriteDeadline(t) }
+func (u *upstream) LocalAddr() net.Addr                { return u.tcp().LocalAddr() }
+func (u *upstream) RemoteAddr() net.Addr               { return u.tcp().RemoteAddr() }
+func (u *upstream) SetDeadline(t time.Time) error      { return u.tcp().SetDeadline(t) }
+func (u *upstream) SetReadDeadline(t time.Time) error  { return u.tcp().SetReadDeadline(t) }
+func (u *upstream) SetWriteDeadline(t time.Time) error { return u.tcp().SetWriteDeadline(t) }

@@ -29,11 +29,12 @@ type webServer struct {
 	proxy *httputil.ReverseProxy
 	fresh *http.Transport // one connection for each request
 	done  chan struct{}   // closed when srv has ended
+	wg    sync.WaitGroup  // attempts of hedge
 }
 
 func (f *Front) newWebServer(r *run) *webServer {
 	w := &webServer{
-		f: f, ctx: r.ctx, fresh: f.newTransport(false), done: make(chan struct{}),
+		f: f, ctx: r.ctx, fresh: f.newTransport(nil), done: make(chan struct{}),
 		conns: &handoff{conns: make(chan net.Conn), closed: make(chan struct{})},
 	}
 	quiet := log.New(debugWriter{f.log}, "", 0)
@@ -77,9 +78,12 @@ func (w *webServer) close() {
 	w.srv.Close()
 	<-w.done
 	w.fresh.CloseIdleConnections()
-	if t := w.f.state.Load().target; t != nil {
-		t.web.CloseIdleConnections()
+	for _, st := range []*state{w.f.state.Load(), w.f.standby.Load()} {
+		if st.target != nil {
+			st.target.web.CloseIdleConnections()
+		}
 	}
+	w.wg.Wait()
 }
 
 // serveWeb hands the client over, with what was read of it, and waits until it is gone.
@@ -135,58 +139,6 @@ func (w *webServer) connect(rw http.ResponseWriter, r *http.Request, wc *webConn
 	early = append(bytes.Clone(early), wc.unread...)
 	wc.tcp.SetDeadline(time.Time{})
 	w.f.serveConnect(w.ctx, wc.tcp, r.Host, early)
-}
-
-// RoundTrip sends requests that may be repeated over kept-alive connections: when one of those turns out to be dead, the
-// Transport repeats them by itself. All others get a connection of their own.
-func (w *webServer) RoundTrip(r *http.Request) (*http.Response, error) {
-	if t := w.f.state.Load().target; t != nil && repeatable(r) {
-		return t.web.RoundTrip(r)
-	}
-	return w.fresh.RoundTrip(r)
-}
-
-func repeatable(r *http.Request) bool {
-	switch r.Method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
-		return r.Body == nil || r.Body == http.NoBody
-	}
-	return false
-}
-
-// newTransport makes the way to origins. It dials the core and nothing else, and knows no proxy of the environment.
-func (f *Front) newTransport(keepAlive bool) *http.Transport {
-	return &http.Transport{
-		DialContext:           f.dialWeb,
-		DisableCompression:    true,
-		DisableKeepAlives:     !keepAlive,
-		MaxIdleConns:          64,
-		MaxIdleConnsPerHost:   16,
-		IdleConnTimeout:       upstreamIdle,
-		ExpectContinueTimeout: time.Second,
-	}
-}
-
-func (f *Front) dialWeb(_ context.Context, _, hostport string) (net.Conn, error) {
-	dest, err := newAddress(hostport)
-	if err != nil {
-		return nil, err
-	}
-	f.mu.Lock()
-	r := f.run
-	f.mu.Unlock()
-	if r == nil {
-		return nil, net.ErrClosed
-	}
-	// The connection may outlive the request for which it is dialled.
-	ctx, stop := context.WithCancel(r.ctx)
-	u, err := f.connect(ctx, dest, nil, nil)
-	if err != nil {
-		stop()
-		return nil, err
-	}
-	u.stop = stop
-	return u, nil
 }
 
 func failWeb(rw http.ResponseWriter, _ *http.Request, err error) {

@@ -1,0 +1,146 @@
+package front
+
+import (
+	"context"
+	"errors"
+	"net"
+	"syscall"
+	"time"
+)
+
+// errNoCore is the end of the wait for a usable core.
+var errNoCore = errors.New("no working server")
+
+// errReplaced says that a state is no longer the current one.
+var errReplaced = errors.New("the core was replaced")
+
+// retryDelays are the pauses between dials of a target that refuses. The last one repeats. A core that was restarted in
+// place is back after about 15 ms.
+var retryDelays = []time.Duration{
+	5 * time.Millisecond, 10 * time.Millisecond, 20 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond,
+}
+
+const (
+	// restartTime is how long the standby is held back when the target is gone: a core that was restarted in place keeps the
+	// user's server.
+	restartTime = 60 * time.Millisecond
+	// promptDial bounds the dial of a core while there is another one. Loopback takes less than a millisecond.
+	promptDial = 250 * time.Millisecond
+)
+
+// A route says which cores a dial may use.
+type route int
+
+const (
+	anyCore     route = iota // the target; the standby while the target is gone or under suspicion
+	targetFirst              // the same without the suspicion
+	targetOnly
+)
+
+// dial connects to a core on behalf of u and enters u in the books of its session. It waits for a core up to
+// Options.Wait. The error is errNoCore or that of ctx; u is in no books then.
+func (f *Front) dial(ctx context.Context, u user, r route) (*net.TCPConn, *target, error) {
+	if r == anyCore {
+		if st := f.detour(); st != nil {
+			if conn, err := f.dialState(st.ctx, st, u, false); err == nil {
+				return conn, st.target, nil
+			}
+			f.rescue.acquit()
+		}
+	}
+	if f.rescue.off {
+		r = targetOnly
+	}
+	var timeout <-chan time.Time
+	var since time.Time
+	for try := 0; ; {
+		if err := ctx.Err(); err != nil {
+			return nil, nil, err
+		}
+		st, standby := f.state.Load(), f.standby.Load()
+		var again, spare <-chan time.Time
+		if st.target != nil {
+			conn, err := f.dialState(st.ctx, st, u, r != targetOnly && standby.target != nil)
+			if err == nil {
+				if timeout != nil {
+					st.target.session.waited.Add(1)
+				}
+				return conn, st.target, nil
+			}
+			if errors.Is(err, errReplaced) {
+				continue
+			}
+			again = time.After(retryDelays[min(try, len(retryDelays)-1)])
+			try++
+		}
+		if timeout == nil {
+			since = time.Now()
+			timer := time.NewTimer(f.o.Wait)
+			defer timer.Stop()
+			timeout = timer.C
+			f.waiting.Add(1)
+			defer f.waiting.Add(-1)
+		}
+		if r != targetOnly && standby.target != nil {
+			if left := restartTime - time.Since(since); left > 0 {
+				spare = time.After(left)
+			} else if conn, err := f.dialState(standby.ctx, standby, u, false); err == nil {
+				standby.target.session.waited.Add(1)
+				return conn, standby.target, nil
+			} else if again == nil {
+				again = time.After(retryDelays[min(try, len(retryDelays)-1)])
+				try++
+			}
+		}
+		select {
+		case <-st.ctx.Done():
+			if f.state.Load().target != st.target {
+				try = 0
+			}
+		case <-standby.ctx.Done():
+		case <-again:
+		case <-spare:
+		case <-timeout:
+			f.waitedInVain.Add(1)
+			return nil, nil, errNoCore
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		}
+	}
+}
+
+// dialState connects to the core of st on behalf of u, and enters u in the books. It fails with errReplaced when st is
+// neither the target nor the standby any more. ctx, which ends with that of st, bounds the dial; prompt does so closely.
+func (f *Front) dialState(ctx context.Context, st *state, u user, prompt bool) (*net.TCPConn, error) {
+	t := st.target
+	// Enter first, then make sure that the target is still in use: either Drain finds u in the books, or the swap before
+	// that Drain is seen here.
+	t.session.enter(u)
+	if f.state.Load() != st && f.standby.Load() != st {
+		t.session.leave(u)
+		return nil, errReplaced
+	}
+	// Not DialTCP: its empty local address costs a bind.
+	dialer := &f.dialer
+	if prompt {
+		dialer = &f.promptDialer
+	}
+	conn, err := dialer.DialContext(ctx, "tcp", t.address)
+	if err == nil {
+		t.session.connections.Add(1)
+		return conn.(*net.TCPConn), nil
+	}
+	t.session.leave(u)
+	if st.ctx.Err() != nil {
+		return nil, errReplaced
+	}
+	if !errors.Is(err, context.Canceled) && !outOfFiles(err) {
+		f.signal(t.id, DialRefused)
+	}
+	return nil, err
+}
+
+// outOfFiles tells whether err is about our own limit of open files, for which no core is to blame.
+func outOfFiles(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+}

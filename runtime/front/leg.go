@@ -1,0 +1,212 @@
+package front
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"sync/atomic"
+)
+
+// firstPiece is how much of what is kept goes out together with the request. The core's Trojan client fails when the first
+// payload does not fit one buffer of its 8 KiB beside the header; the rest follows after the core's reply.
+const firstPiece = 7 << 10
+
+// leg is the way of an upstream through one core. It is in the books of that core's session.
+type leg struct {
+	u      *upstream
+	target *target // set before the leg is known to anybody but its dialler
+	from   *target // the core that had the connection before, and did not answer; nil for the first leg
+
+	tcp     atomic.Pointer[net.TCPConn] // nil until dialled
+	aborted atomic.Bool                 // ended from outside, for good
+	moved   atomic.Bool                 // ended from outside, and may be replaced
+	last    atomic.Int64                // see heard
+
+	// Guarded by the mu of u until it is answered.
+	written int   // how much of what is kept has been sent
+	sentAt  int64 // when that began, on the front's clock
+
+	// Of the goroutine that reads.
+	reader  *lazyReader
+	low     bool // the socket wakes the reader only for an answer
+	pieces  bool // the rest follows after the core's reply; set before the first read
+	replied bool
+	partial []byte // the beginning of the core's replies
+}
+
+// connected makes the leg ready for use. An abort that came before it had a socket to close takes effect now.
+func (l *leg) connected(tcp *net.TCPConn, t *target) error {
+	r, err := newLazyReader(l.u.f.pools, tcp)
+	if err != nil {
+		tcp.Close()
+		t.session.leave(l)
+		return err
+	}
+	l.reader, l.target = r, t
+	l.last.Store(l.u.f.now())
+	l.tcp.Store(tcp)
+	if l.aborted.Load() || l.moved.Load() || l.u.aborted.Load() {
+		reset(tcp)
+	}
+	return nil
+}
+
+// send needs the mu of u. It writes greeting, request and the first piece of what is kept at once. An error does not matter: the
+// reader sees the same end.
+func (l *leg) send() {
+	u, t, tcp := l.u, l.target, l.tcp.Load()
+	piece := u.sent[:min(len(u.sent), firstPiece)]
+	whole := len(piece) == len(u.sent)
+	if l.low, l.pieces = whole, !whole; whole {
+		expectReplies(tcp, t.auth)
+	}
+	b := u.f.pools.get(len(t.greeting) + 3 + len(u.dest) + len(piece))
+	msg := append(b.b[:0], t.greeting...)
+	msg = append(msg, socks5, commandConnect, 0)
+	msg = append(msg, u.dest...)
+	msg = append(msg, piece...)
+	tcp.Write(msg)
+	b.release()
+	l.written = len(piece)
+	l.sentAt = u.f.now()
+	t.session.countUp(len(piece))
+	if whole && u.ended {
+		tcp.CloseWrite()
+	}
+}
+
+// behind needs the mu of u. It tells whether the leg still waits for the core's reply before it sends the rest.
+func (l *leg) behind() bool { return l.written < len(l.u.sent) }
+
+// flush needs the mu of u. It sends the rest.
+func (l *leg) flush() {
+	if !l.behind() {
+		return
+	}
+	tcp := l.tcp.Load()
+	n, _ := tcp.Write(l.u.sent[l.written:])
+	l.written = len(l.u.sent)
+	l.target.session.countUp(n)
+	if l.u.ended {
+		tcp.CloseWrite()
+	}
+}
+
+// await waits for the first answer bytes and returns them in a buffer that the caller releases. It may be called again
+// after os.ErrDeadlineExceeded.
+func (l *leg) await() (*buffer, []byte, error) {
+	for {
+		b, n, err := l.reader.read(smallBuffer)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			// The socket may hold replies that were not worth a wake-up.
+			l.tcp.Load().SetReadDeadline(noDeadline)
+			if b, n = l.reader.poll(); b == nil {
+				return nil, nil, err
+			}
+			if b, answer, perr := l.parse(b, n); b != nil || perr != nil {
+				return b, answer, perr
+			}
+			return nil, nil, err
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		if b, answer, err := l.parse(b, n); b != nil || err != nil {
+			return b, answer, err
+		}
+	}
+}
+
+// parse takes n bytes from the core in b. It returns what is answer in them; without any it releases b and returns nil.
+func (l *leg) parse(b *buffer, n int) (*buffer, []byte, error) {
+	if l.low {
+		l.low = false
+		expectAny(l.tcp.Load()) // what the wait was set up for has begun to be taken away
+	}
+	l.last.Store(l.u.f.now())
+	got := b.b[:n]
+	if !l.replied {
+		if len(l.partial) > 0 {
+			got = append(l.partial, got...)
+		}
+		_, n, err := cutReplies(got, l.target.auth)
+		if errors.Is(err, errShort) {
+			l.partial = append([]byte(nil), got...)
+			b.release()
+			return nil, nil, nil
+		}
+		if err != nil {
+			b.release()
+			return nil, nil, replyError{err}
+		}
+		l.replied, l.partial = true, nil
+		got = got[n:]
+		if l.pieces {
+			l.u.mu.Lock()
+			l.flush()
+			l.u.mu.Unlock()
+		}
+	}
+	if len(got) == 0 {
+		b.release()
+		return nil, nil, nil
+	}
+	return b, got, nil
+}
+
+// replyError wraps a reply that came and was not a success; the core is there, another try would not help.
+type replyError struct{ error }
+
+func (e replyError) Unwrap() error { return e.error }
+
+func isReplyError(err error) bool {
+	var e replyError
+	return errors.As(err, &e)
+}
+
+func (l *leg) heard() int64 { return l.last.Load() }
+
+// abort resets the connection; whoever uses it sees an error and ends.
+func (l *leg) abort() {
+	l.aborted.Store(true)
+	l.reset()
+}
+
+func (l *leg) cut() {
+	if l.u.won.Load() == l {
+		l.abort()
+		return
+	}
+	l.moved.Store(true)
+	l.reset()
+}
+
+func (l *leg) reset() {
+	if tcp := l.tcp.Load(); tcp != nil {
+		reset(tcp)
+	}
+}
+
+// dropped tells whether the end of the leg came from outside and says nothing about its core.
+func (l *leg) dropped() bool { return l.aborted.Load() || l.moved.Load() || l.u.aborted.Load() }
+
+// reset closes c with a RST instead of a FIN.
+func reset(c *net.TCPConn) {
+	c.SetLinger(0)
+	c.Close()
+}
+
+// open dials the core of st and sends it all that u has sent so far. ctx ends the dial.
+func (l *leg) open(ctx context.Context, st *state) error {
+	u := l.u
+	dialling, done := context.WithCancel(st.ctx)
+	defer done()
+	defer context.AfterFunc(ctx, done)()
+	l.last.Store(u.f.now())
+	tcp, err := u.f.dialState(dialling, st, l, true)
+	if err != nil {
+		return err
+	}
+	return l.connected(tcp, st.target)
+}

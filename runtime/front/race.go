@@ -1,0 +1,394 @@
+package front
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"time"
+)
+
+const (
+	// maxReplays is how often one connection is sent again because cores ended it before their reply.
+	maxReplays = 5
+	// replayPause lies between them, times the number of the try; a dying core needs a moment to stop taking connections.
+	replayPause = 10 * time.Millisecond
+)
+
+// errNoCoreReply is the end of a connection that no core answered with the reply of SOCKS.
+var errNoCoreReply = errors.New("the core closed the connection without a reply")
+
+// first waits for the first answer bytes and returns them in a buffer that the caller releases. Meanwhile it moves the
+// connection if its core ends it, and brings in a second core if the first is silent. At an end without an answer the error
+// is io.EOF, and otherwise what broke.
+func (u *upstream) first() (*buffer, []byte, error) {
+	l := &u.one
+	for {
+		b, answer, err := l.await()
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			to := u.watchOver(l)
+			if to == nil {
+				continue
+			}
+			l, b, answer, err = u.race(l, to)
+		}
+		if err == nil {
+			u.settle(l)
+			u.account(l)
+			return b, answer, nil
+		}
+		next, err := u.replace(l, err)
+		if next == nil {
+			u.settle(l) // what the client still sends goes where the rest went
+			return nil, nil, err
+		}
+		l = next
+	}
+}
+
+// watchOver decides what the silence of l means. It returns the core to bring in, or nil when it is to be waited for.
+func (u *upstream) watchOver(l *leg) *state {
+	to, wait := u.f.judge(u.silence(l))
+	if to == nil && wait > 0 {
+		l.tcp.Load().SetReadDeadline(time.Now().Add(wait))
+		return nil
+	}
+	if to == nil && u.mu.TryLock() {
+		u.armed = false // the next write asks again
+		u.mu.Unlock()
+	}
+	return to
+}
+
+func (u *upstream) silence(l *leg) silence {
+	return silence{
+		target: l.target, tried: u.hasTried, dest: string(u.dest), sent: max(u.lastSent.Load(), l.sentAt),
+		safe: u.safe, rescues: u.rescues, warned: &u.warned,
+	}
+}
+
+// outcome is how the wait for a leg's answer ended.
+type outcome struct {
+	leg    *leg
+	b      *buffer
+	answer []byte
+	err    error
+}
+
+// race brings in a core beside that of silent, and further ones, and waits for the first answer of any. Without one it returns
+// the leg that ended last.
+func (u *upstream) race(silent *leg, to *state) (*leg, *buffer, []byte, error) {
+	ctx, cancel := context.WithCancel(u.ctx)
+	defer cancel()
+	u.lm.Lock()
+	u.cancel = cancel
+	u.lm.Unlock()
+	defer func() {
+		u.lm.Lock()
+		u.cancel = nil
+		u.lm.Unlock()
+	}()
+	if u.aborted.Load() {
+		cancel()
+	}
+	outcomes := make(chan outcome, 1+maxRescues)
+	await := func(l *leg) {
+		b, answer, err := l.await()
+		outcomes <- outcome{l, b, answer, err}
+	}
+	running := 1
+	bring := func(st *state) {
+		u.rescues++
+		u.tried = append(u.tried, st.target)
+		running++
+		l := &leg{u: u, from: silent.target}
+		go func() {
+			if err := l.open(ctx, st); err != nil {
+				outcomes <- outcome{leg: l, err: err}
+				return
+			}
+			if !u.join(l) {
+				outcomes <- outcome{leg: l, err: net.ErrClosed}
+				return
+			}
+			await(l)
+		}()
+	}
+	go await(silent)
+	bring(to)
+	watch := time.NewTimer(u.f.rescue.limit(to.target.session))
+	defer watch.Stop()
+	for {
+		select {
+		case o := <-outcomes:
+			running--
+			if o.err == nil {
+				u.settle(o.leg)
+				cancel()
+				for ; running > 0; running-- {
+					if late := <-outcomes; late.b != nil {
+						late.b.release()
+					}
+				}
+				u.score(silent, o.leg)
+				return o.leg, o.b, o.answer, nil
+			}
+			if o.leg.target == nil { // it never got as far as a connection
+				u.f.rescue.giveBack()
+			}
+			if running == 0 {
+				u.scoreLost()
+				if o.leg.target == nil {
+					o.leg = silent
+				}
+				return o.leg, nil, nil, o.err
+			}
+			if o.leg.target != nil {
+				u.noteEnd(o.leg, o.err)
+				u.mu.Lock()
+				u.remove(o.leg)
+				u.mu.Unlock()
+			}
+		case <-watch.C:
+			newest := u.newest()
+			if newest == nil || newest == silent && running > 1 {
+				watch.Reset(standbyPause) // another one is on its way
+				continue
+			}
+			st, wait := u.f.judge(u.silence(newest))
+			switch {
+			case st != nil:
+				bring(st)
+				watch.Reset(u.f.rescue.limit(st.target.session))
+			case wait > 0:
+				watch.Reset(wait)
+			}
+		}
+	}
+}
+
+// join sends what the client has sent over l, too, if that is still right.
+func (u *upstream) join(l *leg) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.won.Load() != nil || u.aborted.Load() || u.lost || !mayRepeat(u.sent) {
+		l.reset()
+		l.target.session.leave(l)
+		return false
+	}
+	u.add(l)
+	return true
+}
+
+// newest returns the leg that was added last, or nil.
+func (u *upstream) newest() *leg {
+	if !u.mu.TryLock() {
+		return nil
+	}
+	defer u.mu.Unlock()
+	if len(u.legs) == 0 {
+		return nil
+	}
+	return u.legs[len(u.legs)-1]
+}
+
+// settle ends the time in which u can move: it belongs to l.
+func (u *upstream) settle(l *leg) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.won.Store(l)
+	if u.armed {
+		l.tcp.Load().SetReadDeadline(noDeadline)
+	}
+	u.armed = true
+	u.drop()
+	if len(u.legs) == 1 && u.legs[0] == l {
+		return
+	}
+	u.lm.Lock()
+	others := u.legs
+	u.legs = []*leg{l}
+	u.lm.Unlock()
+	for _, other := range others {
+		if other != l {
+			other.abort()
+			other.target.session.leave(other)
+		}
+	}
+}
+
+// account notes the first answer, which came over l.
+func (u *upstream) account(l *leg) {
+	if !u.hedged {
+		u.f.rescue.answered(l.target.session, max(u.lastSent.Load(), l.sentAt), u.f.now())
+	}
+	if l.from != nil {
+		l.target.session.rescued.Add(1)
+		u.f.signal(l.from.id, Rescued)
+	}
+}
+
+// score notes who has won a race.
+func (u *upstream) score(silent, winner *leg) {
+	f := u.f
+	if winner == silent {
+		f.rescue.lost(string(u.dest), f.now())
+		return
+	}
+	f.rescue.giveBack()
+	f.scoreSilence(silent.target, winner.target)
+}
+
+// scoreSilence notes that winner has answered where silent did not.
+func (f *Front) scoreSilence(silent, winner *target) {
+	if silent == f.state.Load().target && winner == f.standby.Load().target {
+		f.rescue.won(silent, f.now())
+	}
+}
+
+// scoreLost notes that nobody has answered. If others were answered meanwhile, it is the destination's fault.
+func (u *upstream) scoreLost() {
+	for _, t := range u.tried {
+		if t.session.pace.proof.Load() > u.lastSent.Load() {
+			u.f.rescue.lost(string(u.dest), u.f.now())
+			return
+		}
+	}
+}
+
+// noteEnd reports an end without an answer.
+func (u *upstream) noteEnd(l *leg, err error) {
+	switch {
+	case l.dropped() || errors.Is(err, net.ErrClosed):
+	case !l.replied && !isReplyError(err):
+		u.f.signal(l.target.id, CoreGone)
+	case errors.Is(err, io.EOF) && u.lastSent.Load() > 0:
+		u.f.signal(l.target.id, ClosedEmpty)
+	case !errors.Is(err, io.EOF):
+		u.f.signal(l.target.id, CoreGone)
+	}
+}
+
+// replace moves u to another core after one has ended the connection with err and without an answer. It returns the leg over
+// the new one; or nil, and with what error u ends.
+func (u *upstream) replace(l *leg, err error) (*leg, error) {
+	u.noteEnd(l, err)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.aborted.Load() || l.aborted.Load() || isReplyError(err) {
+		return nil, err
+	}
+	var next *leg
+	if l.replied {
+		next = u.moveAnswerless(l)
+	} else if next = u.moveUntouched(l); next == nil {
+		err = errNoCoreReply
+	}
+	if next == nil {
+		if l.replied && u.rescues > 0 {
+			u.scoreLost()
+		}
+		return nil, err
+	}
+	if next.target != l.target {
+		next.from = l.target
+	}
+	u.remove(l)
+	u.armed = false
+	u.tried = append(u.tried, next.target)
+	u.add(next)
+	return next, nil
+}
+
+// moveUntouched needs mu. It reaches another core after one has died before its reply. A core replies before it passes
+// anything on, so nothing has reached the destination, and the whole can be sent again, whatever it is.
+func (u *upstream) moveUntouched(l *leg) *leg {
+	if u.lost || u.replays >= maxReplays {
+		return nil
+	}
+	u.replays++
+	if u.pause(time.Duration(u.replays)*replayPause) != nil {
+		return nil
+	}
+	if u.replays > 1 {
+		if st := u.f.other(u.hasTried); st != nil {
+			if next := u.reach(st); next != nil {
+				return next
+			}
+		}
+	}
+	return u.reachAny()
+}
+
+// moveAnswerless needs mu. It reaches another core after one has ended the connection although it had replied. What was
+// sent may have reached the destination.
+func (u *upstream) moveAnswerless(l *leg) *leg {
+	r, f := u.f.rescue, u.f
+	if r.off || u.rescues >= maxRescues || u.lost || !mayRepeat(u.sent) || u.ended && len(u.sent) == 0 {
+		return nil
+	}
+	if current := f.state.Load().target; current != l.target && !u.hasTried(current) || !f.takes(l.target) {
+		u.rescues++
+		return u.reachAny()
+	}
+	// The core is there. Perhaps its server is not, or the destination has nothing to say.
+	if len(u.sent) == 0 && !l.moved.Load() || r.isSlow(string(u.dest), f.now()) {
+		return nil
+	}
+	for end := time.Now().Add(r.ceiling); ; {
+		st := f.other(u.hasTried)
+		if st == nil {
+			return nil
+		}
+		if r.take(f.now()) {
+			u.rescues++
+			return u.reach(st)
+		}
+		if time.Now().After(end) || u.pause(guardPause) != nil {
+			return nil
+		}
+	}
+}
+
+// takes tells whether the core still takes connections.
+func (f *Front) takes(t *target) bool {
+	c, err := f.promptDialer.Dial("tcp", t.address)
+	if err != nil {
+		return false
+	}
+	reset(c.(*net.TCPConn))
+	return true
+}
+
+func (u *upstream) pause(d time.Duration) error {
+	select {
+	case <-time.After(d):
+	case <-u.ctx.Done():
+		return u.ctx.Err()
+	}
+	if u.aborted.Load() {
+		return net.ErrClosed
+	}
+	return nil
+}
+
+// reach dials the core of st, and returns nil if that fails.
+func (u *upstream) reach(st *state) *leg {
+	l := &leg{u: u}
+	if l.open(u.ctx, st) != nil {
+		return nil
+	}
+	return l
+}
+
+// reachAny waits for a core.
+func (u *upstream) reachAny() *leg {
+	l := &leg{u: u}
+	l.last.Store(u.f.now())
+	tcp, t, err := u.f.dial(u.ctx, l, anyCore)
+	if err != nil || l.connected(tcp, t) != nil {
+		return nil
+	}
+	return l
+}
