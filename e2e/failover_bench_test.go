@@ -17,7 +17,8 @@ const (
 
 // BenchmarkFailover lets servers and cores die under traffic, with xrat and with
 // what its users would run instead, and tells what applications saw of it.
-// -benchtime 5x gives medians of five runs; each run is logged, too.
+// -benchtime 5x gives medians of five runs; each run is logged, too, and with -v
+// everything that failed.
 func BenchmarkFailover(b *testing.B) {
 	var rows []row
 	for _, how := range both {
@@ -28,10 +29,12 @@ func BenchmarkFailover(b *testing.B) {
 					for b.Loop() {
 						f := try(b, s, how.new, benchPerSecond, benchStreams)
 						b.Logf("%s, run %d: %v", b.Name(), len(trials)+1, f)
-						for _, kind := range f.errors {
-							b.Log("  ", kind)
-						}
 						trials = append(trials, f)
+					}
+					for i, f := range trials {
+						for _, kind := range f.errors {
+							b.Logf("run %d: %s", i+1, kind)
+						}
 					}
 					m := medians(trials)
 					m.report(b)

@@ -241,52 +241,58 @@ func medians(trials []figures) figures {
 	}
 }
 
-// columns are the figures by name; times in seconds.
-func (f figures) columns() []column {
-	return []column{
-		{"failed", "failed requests", float64(f.failed), false},
-		{"cut", "cut mid-answer", float64(f.cut), false},
-		{"failed-POSTs", "failed POSTs", float64(f.lost), false},
-		{"doubled-POSTs", "POSTs sent twice", float64(f.doubled), false},
-		{"broken-streams", "broken streams", float64(f.broken), false},
-		{"hanging-streams", "hanging streams", float64(f.hanging), false},
-		{"s-gap", "longest gap", f.gap, true},
-		{"s-noticed", "on another server or core after", f.noticed, true},
-		{"s-reset", "silent streams reset after", f.reset, true},
-		{"s-back", "back after", f.back, true},
-		{"rotations", "rotations", float64(f.rotations), false},
-		{"wrong-rotations", "of these wrong", float64(f.wrong), false},
-		{"replays", "replays", float64(f.replayed), false},
-		{"slow-replays", "", float64(f.slow), false},
-		{"s-p99", "p99", f.p99, true},
-		{"s-p99-swap", "p99 in rotations", f.p99swap, true},
+// metrics are the figures by their units in the benchmark's output.
+func (f figures) metrics() []metric {
+	return []metric{
+		{"failed", float64(f.failed), false},
+		{"cut", float64(f.cut), false},
+		{"failed-POSTs", float64(f.lost), false},
+		{"doubled-POSTs", float64(f.doubled), false},
+		{"broken-streams", float64(f.broken), false},
+		{"hanging-streams", float64(f.hanging), false},
+		{"s-gap", f.gap, true},
+		{"s-noticed", f.noticed, true},
+		{"s-reset", f.reset, true},
+		{"s-back", f.back, true},
+		{"rotations", float64(f.rotations), false},
+		{"wrong-rotations", float64(f.wrong), false},
+		{"replays", float64(f.replayed), false},
+		{"slow-replays", float64(f.slow), false},
+		{"s-p99", f.p99, true},
+		{"s-p99-swap", f.p99swap, true},
 	}
 }
 
-type column struct {
-	unit, title string
-	value       float64
-	time        bool
+type metric struct {
+	unit  string
+	value float64
+	time  bool
 }
 
-func (c column) String() string {
+func (m metric) String() string {
+	if m.time {
+		return duration(m.value)
+	}
+	return fmt.Sprintf("%.0f", m.value)
+}
+
+// duration prints seconds.
+func duration(seconds float64) string {
 	switch {
-	case math.IsNaN(c.value):
+	case math.IsNaN(seconds):
 		return ""
-	case math.IsInf(c.value, 0):
+	case math.IsInf(seconds, 0):
 		return "never"
-	case !c.time:
-		return fmt.Sprintf("%.0f", c.value)
-	case c.value < 1:
-		return fmt.Sprintf("%.0f ms", 1000*c.value)
+	case seconds < 1:
+		return fmt.Sprintf("%.0f ms", 1000*seconds)
 	default:
-		return fmt.Sprintf("%.1f s", c.value)
+		return fmt.Sprintf("%.1f s", seconds)
 	}
 }
 
 func (f figures) String() string {
 	text := fmt.Sprintf("%d sent, %d of them POSTs", f.sent, f.posts)
-	for _, c := range f.columns() {
+	for _, c := range f.metrics() {
 		if s := c.String(); s != "" {
 			text += fmt.Sprintf("; %s %s", s, c.unit)
 		}
@@ -296,7 +302,7 @@ func (f figures) String() string {
 
 // report hands the medians to the benchmark.
 func (f figures) report(b *testing.B) {
-	for _, c := range f.columns() {
+	for _, c := range f.metrics() {
 		if !math.IsNaN(c.value) {
 			b.ReportMetric(c.value, c.unit)
 		}
@@ -311,26 +317,67 @@ type row struct {
 	figures  figures
 }
 
-// writeTable writes Markdown.
+// writeTable writes Markdown, the strategies of a scenario one below the other.
 func writeTable(path string, rows []row) error {
 	var text strings.Builder
-	head := []string{"", "strategy"}
-	var titles []string
-	for _, c := range (figures{}).columns() {
-		if c.title != "" {
-			titles = append(titles, c.title)
-		}
-	}
-	fmt.Fprintf(&text, "| %s |\n|%s\n", strings.Join(append(head, titles...), " | "), strings.Repeat(" --- |", len(head)+len(titles)))
+	text.WriteString("| | | failed requests | cut off | POSTs failed, twice | streams broken, hanging | longest gap | another serves after | silent streams end after | rotations | replays | p99 |\n")
+	text.WriteString("|" + strings.Repeat(" --- |", 12) + "\n")
 	slices.SortStableFunc(rows, func(a, b row) int { return a.scenario - b.scenario })
 	for _, r := range rows {
-		fmt.Fprintf(&text, "| %s | %s |", scenarios[r.scenario].title, r.strategy)
-		for _, c := range r.figures.columns() {
-			if c.title != "" {
-				fmt.Fprintf(&text, " %s |", c)
-			}
+		f := r.figures
+		rotations := fmt.Sprint(f.rotations)
+		if f.wrong > 0 {
+			rotations += fmt.Sprintf(" (%d wrong)", f.wrong)
 		}
-		text.WriteString("\n")
+		serves := duration(f.noticed)
+		if !math.IsNaN(f.back) {
+			serves = duration(f.back) + " after the end"
+		}
+		p99 := duration(f.p99)
+		if !math.IsNaN(f.p99swap) {
+			p99 += ", in rotations " + duration(f.p99swap)
+		}
+		cells := []string{
+			scenarios[r.scenario].title, r.strategy, fmt.Sprintf("%d of %d", f.failed, f.sent), fmt.Sprint(f.cut),
+			fmt.Sprintf("%d, %d", f.lost, f.doubled), fmt.Sprintf("%d, %d", f.broken, f.hanging),
+			duration(f.gap), serves, duration(f.reset), rotations, fmt.Sprint(f.replayed + f.slow), p99,
+		}
+		fmt.Fprintf(&text, "| %s |\n", strings.Join(cells, " | "))
 	}
 	return os.WriteFile(path, []byte(text.String()), 0o644)
+}
+
+func TestFailoverFigures(t *testing.T) {
+	zero := time.Now()
+	at := func(ms ...int) (all []time.Time) {
+		for _, m := range ms {
+			all = append(all, zero.Add(time.Duration(m)*time.Millisecond))
+		}
+		return all
+	}
+	for _, test := range []struct {
+		name string
+		done []time.Time
+		want float64
+	}{
+		{"in between", at(0, 10, 100, 140), 0.090},
+		{"begins before the fault", at(-50, -30, 20, 100, 150), 0.080},
+		{"spans the fault", at(-500, -200, 10, 100, 150), 0.210},
+		{"goes on at the end", at(0, 50, 60), 0.100},
+		{"all before", at(-40), 0.200},
+		{"what came after the end does not count", at(0, 100, 400), 0.100},
+	} {
+		if got := longestGap(test.done, zero, zero.Add(160*time.Millisecond)); math.Abs(got-test.want) > 1e-9 {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+	}
+	never, none := math.Inf(1), math.NaN()
+	got := medians([]figures{
+		{failed: 3, gap: 1, reset: never, back: none},
+		{failed: 0, gap: 2, reset: 2, back: none},
+		{failed: 1, gap: 9, reset: never, back: none},
+	})
+	if got.failed != 1 || got.gap != 2 || got.reset != never || !math.IsNaN(got.back) {
+		t.Errorf("medians %v", got)
+	}
 }
