@@ -38,7 +38,10 @@ var ours = map[string][]string{
 	"runtime/lab":   {"runtime/xray"},
 	"runtime/link":  {},
 	"runtime/ports": {},
+	"runtime/route": {},
 	"runtime/probe": {},
+	// An entry of any format becomes a link: one parser decides what a server may be.
+	"runtime/subscription": {"runtime/link"},
 	// probe asks the core's inbound whether it answers: the same handshake as for the front.
 	"runtime/xray": {"runtime/link", "runtime/probe"},
 
@@ -60,6 +63,8 @@ var owners = []struct {
 	{"github.com/adrg/xdg", []string{"daemon/settings/*.go"}},
 	{"github.com/pelletier/go-toml", []string{"daemon/settings/*.go"}},
 	{"github.com/BurntSushi/toml", nil},
+	{"go.yaml.in/yaml", []string{"runtime/subscription/*.go"}},
+	{"gopkg.in/yaml.v3", nil},
 	{"fyne.io/systray", []string{"tray/systray*.go"}},
 	{"github.com/gen2brain/beeep", []string{"tray/notify*.go"}},
 	{"github.com/esiqveland/notify", []string{"tray/notify*.go"}},

@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/xrat-tray/xrat/daemon/ipc"
-	"github.com/xrat-tray/xrat/daemon/rotation"
 	"github.com/xrat-tray/xrat/daemon/store"
 	"github.com/xrat-tray/xrat/runtime/link"
 	"github.com/xrat-tray/xrat/runtime/xray"
@@ -27,14 +26,23 @@ const (
 type plan struct {
 	// candidates names the configs to try, in order; nil: only the front is
 	// to be opened.
-	candidates configsFunc
+	candidates candidatesFunc
 	// turn counts the attempts at which nothing worked, so that each one looks
 	// at other candidates.
 	turn int
+	// race is how many are tried at a time; 0 means one.
+	race int
+	// ready is a session that runs already, for when its config is a candidate;
+	// fresh tells that it worked a moment ago. Who begins the plan hands it over,
+	// and gets it back in the outcome if it was not used.
+	ready *session
+	fresh bool
 	// checked asks for a probe through the server before it counts as healthy;
 	// the config trusted needs none.
-	checked  bool
-	trusted  int64
+	checked bool
+	trusted int64
+	// standby tells that the session is not to serve for the time being.
+	standby  bool
 	trigger  ipc.Trigger
 	reason   reason
 	previous int64
@@ -44,27 +52,26 @@ type plan struct {
 	openFront, closeFront bool
 }
 
-// configsFunc names the configs to try, in order. It runs in a worker.
-type configsFunc func(ctx context.Context) ([]store.Config, error)
-
 // maxTried bounds the candidates of one attempt: with the network down none of
 // them works, and the next attempt takes the next ones.
 const maxTried = 8
 
 // window returns the part of the candidates that the turn-th attempt looks at.
-func window(configs []store.Config, turn int) []store.Config {
-	if len(configs) <= maxTried {
-		return configs
+func window(candidates []candidate, turn int) []candidate {
+	if len(candidates) <= maxTried {
+		return candidates
 	}
-	start := turn * maxTried % len(configs)
-	return append(slices.Clone(configs[start:]), configs[:start]...)[:maxTried]
+	start := turn * maxTried % len(candidates)
+	return append(slices.Clone(candidates[start:]), candidates[:start]...)[:maxTried]
 }
 
 // bringUp runs in a worker: it tries the candidates until one is healthy.
 func (s *Supervisor) bringUp(ctx context.Context, p plan) (result outcome) {
+	result.unused = p.ready
 	if p.openFront {
 		if err := s.Front.Open(ctx); err != nil {
-			return outcome{err: s.describeFront(err)}
+			result.err = s.describeFront(err)
+			return result
 		}
 		defer func() {
 			if result.session == nil && p.closeFront {
@@ -75,33 +82,104 @@ func (s *Supervisor) bringUp(ctx context.Context, p plan) (result outcome) {
 		}()
 	}
 	if p.candidates == nil {
-		return outcome{}
+		return result
 	}
-	configs, err := p.candidates(ctx)
+	candidates, err := p.candidates(ctx)
 	if err != nil {
-		return outcome{err: err}
+		result.err = err
+		return result
 	}
-	for _, config := range window(configs, p.turn) {
-		session, failure := s.startSession(ctx, config, p)
-		if failure == nil {
-			result.session = session
-			s.recordOutcomes(ctx, result)
-			return result
-		}
-		result.tried = append(result.tried, *failure)
-		s.Log.Info().Int64("config", config.ID).Str("code", failure.code).Err(failure.err).Msg("candidate is not usable")
-		if ctx.Err() != nil {
-			result.err = context.Cause(ctx)
-			return result
-		}
-		if failure.code == codeNoCore {
-			result.err = failure.err // no candidate will do better
-			return result
-		}
+	result.considered, result.candidates = candidates[:min(len(candidates), maxConsidered)], len(candidates)
+	s.race(ctx, window(candidates, p.turn), p, &result)
+	switch {
+	case result.session != nil:
+		s.recordOutcomes(ctx, result)
+	case ctx.Err() != nil:
+		result.err = context.Cause(ctx)
+	default:
+		// Nothing worked. That may be the network's fault, so nobody is blamed.
+		result.err = failureOf(result.tried)
 	}
-	// Nothing worked. That may be the network's fault, so nobody is blamed.
-	result.err = failureOf(result.tried)
 	return result
+}
+
+// race tries the candidates, p.race at a time, until one is healthy. The others
+// that are under way then are called off, and ended in workers of their own.
+func (s *Supervisor) race(ctx context.Context, candidates []candidate, p plan, result *outcome) {
+	type finish struct {
+		config  int64
+		session *session
+		failure *attempt
+	}
+	ctx, callOff := context.WithCancelCause(ctx)
+	defer callOff(errOvertaken)
+	finishes := make(chan finish, len(candidates)) // roomy: nobody blocks on it
+	trying := make(map[int64]bool)
+	started, stop := 0, false
+	width := 1 // one that worked a moment ago needs no rivals
+	if !p.fresh {
+		width = max(p.race, 1)
+	}
+	for result.session == nil {
+		for !stop && started < len(candidates) && len(trying) < width {
+			config := candidates[started].Config
+			started++
+			trying[config.ID] = true
+			go func() {
+				session, failure := s.try(ctx, config, p)
+				finishes <- finish{config.ID, session, failure}
+			}()
+		}
+		if len(trying) == 0 {
+			return
+		}
+		f := <-finishes
+		delete(trying, f.config)
+		width = max(p.race, 1)
+		if f.failure == nil {
+			result.session = f.session
+			continue
+		}
+		result.tried = append(result.tried, *f.failure)
+		s.Log.Info().Int64("config", f.config).Str("code", f.failure.code).Err(f.failure.err).Msg("candidate is not usable")
+		// Without a core no candidate will do better.
+		stop = stop || ctx.Err() != nil || f.failure.code == codeNoCore
+	}
+	callOff(errOvertaken)
+	if result.session == result.unused {
+		result.unused = nil
+	}
+	// A standby that could not keep pace is not worth keeping, and it is still in
+	// the hands of whoever tries it.
+	slow := result.unused
+	if slow != nil && trying[slow.config.ID] {
+		result.unused = nil
+	}
+	for range trying {
+		s.work(func(context.Context) func() {
+			switch f := <-finishes; {
+			case f.session != nil:
+				s.discard(f.session)
+			case slow != nil && slow.config.ID == f.config:
+				s.discard(slow)
+			}
+			return nil
+		})
+	}
+}
+
+// errOvertaken is why a candidate was called off.
+var errOvertaken = errors.New("another candidate was faster")
+
+// try makes one candidate serve, or says why it cannot.
+func (s *Supervisor) try(ctx context.Context, config store.Config, p plan) (*session, *attempt) {
+	if p.ready != nil && p.ready.config.ID == config.ID {
+		if failure := s.promote(ctx, p); failure != nil {
+			return nil, failure
+		}
+		return p.ready, nil
+	}
+	return s.startSession(ctx, config, p)
 }
 
 // failureOf sums up why none of the candidates came up.
@@ -147,6 +225,9 @@ func (s *Supervisor) startSession(ctx context.Context, config store.Config, p pl
 		Trigger: string(p.trigger), ReasonCode: p.reason.code, Reason: p.reason.text, PreviousID: p.previous,
 		Nonce: uuid.NewString(), StartedAt: time.Now(),
 	}
+	if p.standby {
+		record.Status = store.StatusStandby
+	}
 	if created, err := s.Store.CreateSession(ctx, record); err == nil {
 		record = created
 	} else if ctx.Err() != nil {
@@ -170,28 +251,29 @@ func (s *Supervisor) startSession(ctx context.Context, config store.Config, p pl
 	})
 	if err != nil {
 		session, failure := fail(codeStartFailed, err)
-		s.close(record.ID, failure.code, err)
+		s.close(record.ID, failure.code, err, p.standby)
 		return session, failure
 	}
 	started := &session{id: record.ID, config: config, core: core, trigger: p.trigger, reasonCode: p.reason.code, startedAt: record.StartedAt}
+	lost := func(code string, err error) (*session, *attempt) {
+		session, failure := fail(code, err)
+		s.stopCore(core)
+		s.close(record.ID, failure.code, failure.err, p.standby)
+		return session, failure
+	}
 	failpoint("before-probe")
 	checked := p.checked && config.ID != p.trusted
 	if checked && len(s.Settings.Health.URLs) == 0 {
 		started.verified = true // an inbound that answers is all there is to know
 	} else if checked {
-		result := s.Probe(ctx, started.proxy())
+		result := s.Probe(ctx, started.proxy(), 0)
 		if !result.OK {
-			session, failure := fail("probe_"+result.Class, fmt.Errorf("no answer through it: %w", result.Err))
-			s.stopCore(core)
-			s.close(record.ID, failure.code, failure.err)
-			return session, failure
+			return lost("probe_"+result.Class, fmt.Errorf("no answer through it: %w", result.Err))
 		}
-		started.verified, started.latency = true, result.Latency
+		started.measured(result.Latency)
 	}
 	if ctx.Err() != nil {
-		s.stopCore(core)
-		s.close(record.ID, codeCanceled, errCanceled)
-		return fail(codeCanceled, context.Cause(ctx))
+		return lost(codeCanceled, context.Cause(ctx))
 	}
 	return started, nil
 }
@@ -218,8 +300,13 @@ func (s *Supervisor) note(ctx context.Context, id int64, change func(*store.Sess
 	}
 }
 
-// close completes the record of a session that never served.
-func (s *Supervisor) close(id int64, code string, cause error) {
+// close completes the record of a session that never served; that of a standby
+// is of no interest to anybody.
+func (s *Supervisor) close(id int64, code string, cause error, standby bool) {
+	if standby {
+		s.forget(id)
+		return
+	}
 	s.note(context.Background(), id, func(r *store.Session) {
 		r.Status, r.EndedAt = store.StatusFailed, time.Now()
 		if code == codeCanceled {
@@ -229,94 +316,21 @@ func (s *Supervisor) close(id int64, code string, cause error) {
 	})
 }
 
-// recordOutcomes keeps what the attempts have shown. Failures count only beside
-// a proven success: alone they may as well be the network's.
-func (s *Supervisor) recordOutcomes(ctx context.Context, o outcome) {
-	if !o.session.verified {
+// forget removes the record of a session.
+func (s *Supervisor) forget(id int64) {
+	if id < 0 {
 		return
 	}
-	now := time.Now()
-	for _, failed := range o.tried {
-		if failed.code != codeCanceled {
-			s.recordOutcome(ctx, failed.config.ID, func(h rotation.History) rotation.History {
-				return h.Failed(now, s.Settings.Rotation.Cooldown.Std())
-			})
-		}
-	}
-	s.recordOutcome(ctx, o.session.config.ID, func(h rotation.History) rotation.History {
-		return h.Succeeded(now, o.session.latency)
-	})
-}
-
-// recordOutcome changes what is known of a config. Workers do it, one at a time.
-func (s *Supervisor) recordOutcome(ctx context.Context, configID int64, change func(rotation.History) rotation.History) {
-	s.outcomes.Lock()
-	defer s.outcomes.Unlock()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
+	ctx, cancel := context.WithTimeout(context.Background(), recordTime)
 	defer cancel()
-	outcomes, err := s.Store.Outcomes(ctx)
-	if err == nil {
-		err = s.Store.PutOutcome(ctx, outcomeOf(configID, change(historyOf(outcomes[configID]))))
-	}
-	if err != nil {
-		s.Log.Error().Err(err).Int64("config", configID).Msg("recording how a config did")
+	if err := s.Store.RemoveSession(ctx, id); err != nil {
+		s.Log.Error().Err(err).Int64("session", id).Msg("forgetting a session")
 	}
 }
 
-func historyOf(o store.Outcome) rotation.History {
-	return rotation.History{
-		Successes: o.Successes, Failures: o.Failures, Consecutive: o.ConsecutiveFailures,
-		LastSuccess: o.LastSuccess, LastFailure: o.LastFailure,
-		Latency: time.Duration(o.LatencyMS) * time.Millisecond, CooldownUntil: o.CooldownUntil,
-	}
-}
-
-func outcomeOf(configID int64, h rotation.History) store.Outcome {
-	return store.Outcome{
-		ConfigID: configID, Successes: h.Successes, Failures: h.Failures, ConsecutiveFailures: h.Consecutive,
-		LastSuccess: h.LastSuccess, LastFailure: h.LastFailure,
-		LatencyMS: h.Latency.Milliseconds(), CooldownUntil: h.CooldownUntil,
-	}
-}
-
-// candidates returns the stored configs in the order in which to try them.
-func (s *Supervisor) candidates(preference rotation.Preference, exclude ...int64) configsFunc {
-	return func(ctx context.Context) ([]store.Config, error) {
-		configs, err := s.Store.Configs(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("reading the configs: %w", err)
-		}
-		if len(configs) == 0 {
-			return nil, ipc.Errorf(ipc.CodeInvalidState, "there are no configs yet: add some with `xrat import`")
-		}
-		outcomes, err := s.Store.Outcomes(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("reading how the configs did: %w", err)
-		}
-		byID := make(map[int64]store.Config, len(configs))
-		candidates := make([]rotation.Candidate, 0, len(configs))
-		for _, c := range configs {
-			byID[c.ID] = c
-			candidates = append(candidates, rotation.Candidate{ConfigID: c.ID, History: historyOf(outcomes[c.ID])})
-		}
-		var ordered []store.Config
-		for _, c := range rotation.Order(time.Now(), preference, candidates, exclude...) {
-			ordered = append(ordered, byID[c.ConfigID])
-		}
-		return ordered, nil
-	}
-}
-
-// only names one config.
-func (s *Supervisor) only(id int64) configsFunc {
-	return func(ctx context.Context) ([]store.Config, error) {
-		config, err := s.Store.Config(ctx, id)
-		if errors.Is(err, store.ErrNotFound) {
-			return nil, ipc.Errorf(ipc.CodeNotFound, "there is no config %d: see `xrat list`", id)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("reading config %d: %w", id, err)
-		}
-		return []store.Config{config}, nil
-	}
+// discard ends a session, in a worker, that came up and is not wanted any more.
+func (s *Supervisor) discard(w *session) {
+	s.stopCore(w.core)
+	s.Front.Forget(w.id) // a standby may have carried rescued connections
+	s.close(w.id, codeCanceled, errCanceled, w.standby)
 }

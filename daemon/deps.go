@@ -40,6 +40,8 @@ type Front interface {
 	Open(ctx context.Context) error
 	Close() error
 	SetTarget(t *front.Target)
+	SetStandby(t *front.Target)
+	Cut(id int64, since time.Time) int
 	Drain(ctx context.Context, id int64) (cut int)
 	Counters(id int64) front.Counters
 	Forget(id int64)
@@ -55,6 +57,7 @@ type Store interface {
 	RemoveConfigs(ctx context.Context, ids []int64) (removed int, err error)
 	CreateSession(ctx context.Context, s store.Session) (store.Session, error)
 	UpdateSession(ctx context.Context, id int64, change func(*store.Session)) (store.Session, error)
+	RemoveSession(ctx context.Context, id int64) error
 	Sessions(ctx context.Context, limit int) ([]store.Session, error)
 	LiveSessions(ctx context.Context) ([]store.Session, error)
 	Desired(ctx context.Context) (store.Desired, error)
@@ -69,8 +72,12 @@ type Deps struct {
 	Store    Store
 	Front    Front
 	Cores    Cores
-	// Probe makes one measurement of the way out through a core.
-	Probe func(ctx context.Context, core probe.Proxy) probe.Result
+	// Probe makes one measurement of the way out through a core. The URL number
+	// first, counted around, is asked first.
+	Probe func(ctx context.Context, core probe.Proxy, first int) probe.Result
+	// Online tells whether the machine has a route to the host, or to anywhere if
+	// that is a name. It sends nothing.
+	Online func(host string) bool
 	// Handshake asks a SOCKS inbound, and HTTPInbound an HTTP one, whether it answers.
 	Handshake   func(ctx context.Context, inbound probe.Proxy) error
 	HTTPInbound func(ctx context.Context, inbound probe.Proxy) error

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -39,6 +40,12 @@ type world struct {
 	locateErr error
 	stopTime  time.Duration  // that a core takes to stop
 	targets   map[int64]bool // the sessions that have served
+	standby   *front.Target
+	cuts      []time.Time // what Cut was called with
+	offline   bool
+	loss      float64 // of probes, independent of each other
+	lossFast  bool    // they fail at once instead of staying silent
+	random    *rand.Rand
 }
 
 // server is how one fake server behaves.
@@ -52,6 +59,7 @@ type server struct {
 func newWorld(hosts ...string) *world {
 	w := &world{
 		servers: map[string]*server{}, cores: map[int]*fakeCore{}, lastPID: 1000,
+		random:  rand.New(rand.NewPCG(1, 2)),
 		signals: make(chan front.Signal), drainTill: map[int64]chan struct{}{}, targets: map[int64]bool{},
 	}
 	for _, h := range hosts {
@@ -183,9 +191,10 @@ func (w *world) coreAt(address string) *fakeCore {
 	return nil
 }
 
-func (w *world) probe(ctx context.Context, p probe.Proxy) probe.Result {
+func (w *world) probe(ctx context.Context, p probe.Proxy, _ int) probe.Result {
 	w.mu.Lock()
 	w.probes++
+	lost := w.loss > 0 && w.random.Float64() < w.loss
 	c := w.coreAt(p.Address)
 	var s server
 	if c != nil {
@@ -193,6 +202,9 @@ func (w *world) probe(ctx context.Context, p probe.Proxy) probe.Result {
 	}
 	w.mu.Unlock()
 	wait := s.latency
+	if lost && !w.lossFast {
+		s.dead = true
+	}
 	if s.dead {
 		wait = 3 * time.Second
 	}
@@ -201,7 +213,7 @@ func (w *world) probe(ctx context.Context, p probe.Proxy) probe.Result {
 	case <-ctx.Done():
 		return probe.Result{Class: "canceled", Err: context.Cause(ctx)}
 	}
-	if c == nil || s.dead {
+	if c == nil || s.dead || lost {
 		return probe.Result{Class: "timeout", Err: errors.New("no answer within 3s")}
 	}
 	return probe.Result{OK: true, Class: "ok", Latency: s.latency}
@@ -251,6 +263,43 @@ func (w *world) SetTarget(t *front.Target) {
 	if t != nil {
 		w.targets[t.ID] = true
 	}
+}
+
+func (w *world) SetStandby(t *front.Target) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.standby = t
+}
+
+func (w *world) Cut(id int64, since time.Time) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cuts = append(w.cuts, since)
+	if till := w.drainTill[id]; till != nil {
+		close(till)
+		delete(w.drainTill, id)
+		return 1
+	}
+	return 0
+}
+
+func (w *world) online(string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.offline
+}
+
+// standbyHost returns the server of the standby that the front knows.
+func (w *world) standbyHost() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.standby == nil {
+		return ""
+	}
+	if c := w.coreAt(w.standby.Address); c != nil {
+		return c.host
+	}
+	return "(gone)"
 }
 
 func (w *world) Drain(ctx context.Context, id int64) int {
@@ -391,6 +440,16 @@ func (m *memory) UpdateSession(_ context.Context, id int64, change func(*store.S
 	change(&s)
 	m.sessions[id] = s
 	return s, nil
+}
+
+func (m *memory) RemoveSession(_ context.Context, id int64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fail != nil {
+		return m.fail
+	}
+	delete(m.sessions, id)
+	return nil
 }
 
 func (m *memory) all() []store.Session {

@@ -24,15 +24,29 @@ const (
 	tellSpacing = 10 * time.Minute
 )
 
+// health is what is known of the active session's way out.
+type health struct {
+	doubt    bool // a check is under way that has not begun well
+	dead     bool // the last one found it dead
+	failures int  // that it found
+	good     int  // checks in a row that ended well since then
+	since    time.Time
+}
+
+// recovered is how many checks in a row must end well for a session that was
+// dead to be well again: one may be chance.
+const recovered = 2
+
+func (h health) doubtful() bool { return h.doubt || h.dead }
+
 // checkResult is what one health check saw.
 type checkResult struct {
 	core      error // why the core's inbound does not answer
 	endpoints []ipc.EndpointPayload
-	wayOut    probe.Result
-	checked   bool // there are URLs to probe
+	findings
+	control *store.Config // what the control was; nil: there was none
+	offline bool
 }
-
-func (r checkResult) ok() bool { return r.core == nil && (!r.checked || r.wayOut.OK) }
 
 // startCheck checks the active session, unless something is going on that will
 // replace it anyway.
@@ -49,20 +63,57 @@ func (s *Supervisor) startCheck(now time.Time) {
 	}
 	if !st.checkedAt.IsZero() && rotation.Slept(st.checkedAt, now, max(2*interval, 30*time.Second)) {
 		s.Log.Info().Msg("the machine slept or its clock was set; health is counted anew")
-		st.health = rotation.Health{}
+		st.health, st.hints, st.urgent = health{}, 0, false
 	}
 	st.checking = true
+	urgent, offline := st.urgent || st.health.dead, st.condition == ipc.ConditionOffline
+	st.urgent, st.hints = false, 0
+	e := examination{
+		threshold: s.Settings.Health.Threshold, timeout: s.Settings.Health.Timeout.Std(), usual: w.usual, urgent: urgent,
+		measure: s.measuring(w),
+		doubtful: func() {
+			s.tell(func() { st.health.doubt = st.health.doubt || st.active == w })
+		},
+	}
+	var control *store.Config
+	if st.standby != nil {
+		e.control, control = s.measuring(st.standby), &st.standby.config
+	}
 	s.work(func(ctx context.Context) func() {
-		result := s.check(ctx, w)
+		var result checkResult
+		if offline && !s.Online(w.config.Address) {
+			result.offline = true
+			return func() { s.checkedSession(w, result) }
+		}
+		result = s.check(ctx, w, e)
+		result.control = control
 		s.CapLog()
 		return func() { s.checkedSession(w, result) }
 	})
 }
 
+// measuring returns how a session's way out is measured. Without URLs that is
+// only whether its inbound answers.
+func (s *Supervisor) measuring(w *session) func(context.Context, int) probe.Result {
+	proxy, core := w.proxy(), w.core
+	if len(s.Settings.Health.URLs) > 0 {
+		return func(ctx context.Context, first int) probe.Result { return s.Probe(ctx, proxy, first) }
+	}
+	return func(ctx context.Context, _ int) probe.Result {
+		ctx, cancel := context.WithTimeout(ctx, s.Settings.Health.Timeout.Std())
+		defer cancel()
+		if err := core.Health(ctx); err != nil {
+			return probe.Result{Class: codeInbound, Err: err}
+		}
+		return probe.Result{OK: true, Class: probe.ClassOK}
+	}
+}
+
+// codeInbound is the code of a core that does not answer.
+const codeInbound = "inbound_unreachable"
+
 // check measures, in a worker, everything that a session needs to work.
-func (s *Supervisor) check(ctx context.Context, w *session) checkResult {
-	ctx, cancel := context.WithTimeout(ctx, 2*s.Settings.Health.Timeout.Std())
-	defer cancel()
+func (s *Supervisor) check(ctx context.Context, w *session, e examination) checkResult {
 	var result checkResult
 	var socksErr, httpErr error
 	socks, http := s.frontInbounds()
@@ -72,9 +123,10 @@ func (s *Supervisor) check(ctx context.Context, w *session) checkResult {
 	checks.Go(func() { socksErr = s.Handshake(handshakes, socks) })
 	checks.Go(func() { httpErr = s.HTTPInbound(handshakes, http) })
 	checks.Go(func() { result.core = w.core.Health(handshakes) })
-	if len(s.Settings.Health.URLs) > 0 {
-		result.checked = true
-		checks.Go(func() { result.wayOut = s.Probe(ctx, w.proxy()) })
+	result.findings = e.run(ctx)
+	if !result.alive {
+		stop() // the verdict need not wait for the rest
+		result.offline = !s.Online(w.config.Address)
 	}
 	checks.Wait()
 	coreState := "reachable"
@@ -120,59 +172,142 @@ func (s *Supervisor) checkedSession(w *session, result checkResult) {
 	st.checking = false
 	now := time.Now()
 	if st.active != w {
-		return // it is about a session that does not serve any more
-	}
-	st.checkedAt = now
-	w.endpoints = result.endpoints
-	threshold := s.Settings.Health.Threshold
-	var verdict rotation.Verdict
-	st.health, verdict = st.health.Record(result.ok(), threshold)
-	st.checkAt = now.Add(st.health.Spacing(s.Settings.Health.Interval.Std(), threshold))
-	s.saveCounters(w, now)
-	if verdict == rotation.Alive {
-		// A site whose connections end empty must not have the server asked
-		// every second for hours.
-		st.passiveWait = min(2*max(st.passiveWait, passiveSpacing), s.Settings.Health.Interval.Std())
-		first := !w.verified
-		w.verified, w.latency = w.verified || result.checked, result.wayOut.Latency
-		if !result.checked {
-			w.verified = true
-		}
-		st.attempts, st.message, st.rotateAfter = 0, "", time.Time{}
-		if result.checked && (first || now.Sub(w.toldAt) > tellSpacing) {
-			w.toldAt = now
-			s.work(func(ctx context.Context) func() {
-				s.recordOutcome(ctx, w.config.ID, func(h rotation.History) rotation.History { return h.Succeeded(now, result.wayOut.Latency) })
-				return nil
-			})
+		// It is about a session that does not serve any more, and may have kept
+		// the check of the one that does waiting.
+		if st.active != nil {
+			st.checkAt = now
 		}
 		return
 	}
-	st.passiveWait = passiveSpacing
-	cause := result.core
-	code := "inbound_unreachable"
-	if cause == nil {
-		cause, code = result.wayOut.Err, "probe_"+result.wayOut.Class
+	st.checkedAt = now
+	if result.endpoints != nil {
+		w.endpoints = result.endpoints
 	}
-	text := fmt.Sprintf("%s: %v", sinceText(st.health.Failures), cause)
-	s.Log.Info().Int64("session", w.id).Int("failures", st.health.Failures).Str("code", code).Err(cause).Msg("health check failed")
-	if st.attempts == 0 {
-		st.message = text
-	}
-	if verdict == rotation.Dead && s.Settings.Health.Enabled && s.rotates() && st.op == nil && !now.Before(st.rotateAfter) {
-		s.healthRotation(reason{code: code, text: text})
+	s.saveCounters(w, now)
+	interval := s.Settings.Health.Interval.Std()
+	switch {
+	case result.offline:
+		st.health.doubt, st.health.dead, st.health.good = false, true, 0
+		st.condition = ipc.ConditionOffline
+		st.message = "offline: this machine has no route to the network; staying on " + w.config.Name
+		st.checkAt = now.Add(offlineSpacing) // sends nothing
+	case result.alive && !result.success.OK:
+		st.checkAt = now.Add(interval) // called off
+	case result.alive && result.core == nil:
+		s.foundAlive(w, result, now)
+	default:
+		s.foundDead(w, result, now)
 	}
 }
 
-// passive takes a hint from the front that something may be wrong. It only
-// brings the next check forward: what an application sees may be the fault of the
-// place it connects to.
-func (s *Supervisor) passive(signal front.Signal) {
+const (
+	// offlineSpacing is how often an offline machine is asked for a route.
+	offlineSpacing = time.Second
+	// A dead server is looked at often at first: it may be the network that is
+	// gone for a moment.
+	deadSpacing     = time.Second
+	longDeadSpacing = 5 * time.Second
+	longDead        = time.Minute
+)
+
+func (s *Supervisor) foundAlive(w *session, result checkResult, now time.Time) {
 	st := &s.st
-	if st.active == nil || signal.TargetID != st.active.id || st.checking || st.op != nil {
+	interval := s.Settings.Health.Interval.Std()
+	st.checkAt = now.Add(interval)
+	if st.health.doubt = false; st.health.dead {
+		if st.health.good++; st.health.good < recovered {
+			st.checkAt = now.Add(min(deadSpacing, interval))
+			return
+		}
+	}
+	st.health = health{}
+	w.quiet = s.Front.Counters(w.id)
+	// A site whose connections end empty must not have the server asked every
+	// second for hours.
+	st.passiveWait = min(2*max(st.passiveWait, passiveSpacing), interval)
+	unmeasured := len(s.Settings.Health.URLs) == 0
+	firstTime := !w.verified
+	st.attempts, st.message, st.condition, st.rotateAfter = 0, "", "", time.Time{}
+	if unmeasured {
+		w.verified, w.verifiedAt = true, now
 		return
 	}
-	soonest := st.checkedAt.Add(max(st.passiveWait, passiveSpacing))
+	w.measured(result.success.Latency)
+	if firstTime {
+		s.Front.SetTarget(w.target()) // with what is now known of its latency
+	}
+	if firstTime || now.Sub(w.toldAt) > tellSpacing {
+		w.toldAt = now
+		latency := result.success.Latency
+		s.learn(w.config.ID, func(h rotation.History) rotation.History { return h.Succeeded(now, latency) })
+	}
+}
+
+func (s *Supervisor) foundDead(w *session, result checkResult, now time.Time) {
+	st := &s.st
+	if !st.health.dead {
+		st.health.since = now
+	}
+	st.health.doubt, st.health.dead, st.health.good = false, true, 0
+	if st.condition == ipc.ConditionOffline {
+		st.condition = ""
+	}
+	spacing := deadSpacing
+	if now.Sub(st.health.since) > longDead {
+		spacing = longDeadSpacing
+	}
+	st.checkAt = now.Add(min(spacing, s.Settings.Health.Interval.Std()))
+	st.passiveWait = passiveSpacing
+	st.health.failures = result.rounds
+	cause, code := result.cause.Err, result.cause.Class
+	if result.core != nil {
+		cause, code = result.core, codeInbound
+		st.health.failures = max(st.health.failures, 1)
+	}
+	if code != codeInbound {
+		code = "probe_" + code
+	}
+	text := fmt.Sprintf("%s: %v", sinceText(st.health.failures), cause)
+	s.Log.Info().Int64("session", w.id).Int("failures", st.health.failures).Bool("control", result.controlOK).
+		Str("code", code).Err(cause).Msg("health check failed")
+	if st.attempts == 0 {
+		st.message = text
+	}
+	if !s.Settings.Health.Enabled || !s.rotates() || st.op != nil || now.Before(st.rotateAfter) {
+		return
+	}
+	if next, allowed := st.pace.Allow(now); !allowed {
+		st.rotateAfter = next
+		return
+	}
+	s.healthRotation(reason{code: code, text: text}, result)
+}
+
+// hintsOfWeight is how many weak hints weigh as much as a strong one.
+const hintsOfWeight = 3
+
+// passive takes a hint from the front that something may be wrong. It only
+// brings the next check forward: what an application sees may be the fault of the
+// place it connects to. Another server that answered where this one was silent is
+// a strong hint, on which the check begins in doubt.
+func (s *Supervisor) passive(signal front.Signal) {
+	st := &s.st
+	if st.active == nil || signal.TargetID != st.active.id || st.op != nil {
+		return
+	}
+	strong := signal.Kind == front.Rescued || signal.Kind == front.DialRefused
+	if st.hints++; st.hints >= hintsOfWeight && signal.Kind == front.Silent {
+		strong = true
+	}
+	if st.checking {
+		st.urgent = st.urgent || strong
+		return
+	}
+	wait := max(st.passiveWait, passiveSpacing)
+	if strong {
+		st.urgent, wait = true, passiveSpacing
+	}
+	soonest := st.checkedAt.Add(wait)
 	if now := time.Now(); soonest.Before(now) {
 		soonest = now
 	}

@@ -5,7 +5,6 @@ import (
 
 	"github.com/xrat-tray/xrat/daemon/ipc"
 	"github.com/xrat-tray/xrat/daemon/rotation"
-	"github.com/xrat-tray/xrat/daemon/store"
 )
 
 // intent handles one request in the loop. Each is answered exactly once.
@@ -117,24 +116,6 @@ func (s *Supervisor) replace(r request) {
 		p.candidates = s.candidates(rotation.PreferNext, activeID)
 	}
 	s.begin(&operation{kind: opReplace, manual: true, replies: []chan<- answer{r.reply}}, p)
-}
-
-// preferLast names the configs for a connect without a name: the one used last,
-// if it is still there, then the best.
-func (s *Supervisor) preferLast(id int64) configsFunc {
-	best := s.candidates(rotation.PreferBest)
-	if id == 0 {
-		return best
-	}
-	last := s.desiredFirst(id, true)
-	return func(ctx context.Context) ([]store.Config, error) {
-		// That there is no config at all is explained best by the one that
-		// expects some.
-		if all, err := best(ctx); err != nil {
-			return all, err
-		}
-		return last(ctx)
-	}
 }
 
 // endSessions disconnects or shuts down; a second request for what is being

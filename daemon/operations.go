@@ -24,6 +24,9 @@ func (s *Supervisor) begin(op *operation, p plan) {
 	op.cancel, op.done, op.since, op.from = cancel, make(chan struct{}), time.Now(), s.st.active
 	op.trigger, op.reason = p.trigger, p.reason
 	p.turn = s.st.attempts
+	if p.candidates != nil {
+		s.lend(op, &p)
+	}
 	if s.st.served != nil {
 		p.previous = s.st.served.id
 	}
@@ -47,6 +50,9 @@ func (s *Supervisor) supersede(op *operation) *operation {
 		return nil
 	}
 	previous.cancel()
+	if previous.lent != nil {
+		s.Front.SetStandby(nil) // it is disposed of with the rest
+	}
 	switch previous.kind {
 	case opDisconnect, opShutdown:
 		return previous // goes on to its end, and answers then
@@ -76,9 +82,10 @@ func (s *Supervisor) disposeOf(op *operation) {
 	}
 	op.disposal.Do(func() {
 		<-op.done
-		if orphan := op.outcome.session; orphan != nil {
-			s.stopCore(orphan.core)
-			s.close(orphan.id, codeCanceled, errCanceled)
+		for _, orphan := range []*session{op.outcome.session, op.outcome.unused} {
+			if orphan != nil {
+				s.discard(orphan)
+			}
 		}
 	})
 }
@@ -98,6 +105,7 @@ func (s *Supervisor) concluded(op *operation) {
 		return // its successor disposes of it
 	}
 	st.op = nil
+	defer s.giveBack(op)
 	if op.kind == opReplace {
 		s.noteRotation(op)
 	}
@@ -124,8 +132,9 @@ func (s *Supervisor) concluded(op *operation) {
 		// The user tried, it did not work, nothing has changed.
 	case st.active == nil || !st.frontOpen:
 		st.retryAt = time.Now().Add(wait)
-	case st.health.Failures > 0:
+	case st.health.dead:
 		st.message = fmt.Sprintf("no working config found, staying on %s: %s", st.active.config.Name, err)
+		st.condition = ipc.ConditionNoWorking
 		st.rotateAfter = time.Now().Add(wait)
 	}
 	op.answer(answer{err: err})

@@ -29,7 +29,8 @@ func (s *Supervisor) publish() {
 	st := &s.st
 	next := &snapshot{stopping: st.stopping, cooldownUntil: st.cooldownUntil, endpoints: s.endpoints(notChecked, notChecked, "not_checked")}
 	status := ipc.StatusPayload{
-		State: st.name(), Message: st.message, Attempts: st.attempts, LastRotation: st.lastRotation,
+		State: st.name(), Message: st.message, Condition: st.condition, Attempts: st.attempts, LastRotation: st.lastRotation,
+		Standby: s.standbyPayload(),
 		Configs: st.configs, ConfigsRevision: st.revision,
 		Warnings: append([]string{}, s.Warnings...),
 		Rotation: ipc.ProxyStatusPayload{
@@ -39,7 +40,7 @@ func (s *Supervisor) publish() {
 			CooldownSecs:         seconds(s.Settings.Rotation.Cooldown.Std()),
 			LastTrigger:          st.lastTrigger, LastResult: st.lastResult,
 			LastCandidateConfigID: st.lastCandidate, LastCandidateResult: st.lastVerdict,
-			ConsecutiveFailures: st.health.Failures,
+			ConsecutiveFailures: st.health.failures,
 		},
 	}
 	if !st.timerAt.IsZero() {
@@ -79,6 +80,7 @@ func (s *Supervisor) status() ipc.StatusPayload {
 		status.Traffic = ipc.TrafficPayload{
 			UpBytes: snap.carried.UpBytes + c.UpBytes, DownBytes: snap.carried.DownBytes + c.DownBytes,
 			Connections: snap.carried.Connections + c.Connections, Open: c.Open,
+			Waited: c.Waited, Replayed: c.Replayed, Rescued: c.Rescued,
 		}
 	}
 	return status

@@ -111,8 +111,8 @@ func (s *Supervisor) reattach(ctx context.Context, record store.Session, configs
 	st.checkAt = time.Now() // at once: nobody has watched it meanwhile
 	st.desired.ConfigID = w.config.ID
 	w.endpoints = s.endpoints(notChecked, notChecked, "reachable")
-	target := core.Inbound()
-	s.Front.SetTarget(&front.Target{ID: w.id, Address: target.Address, User: target.User, Password: target.Password})
+	s.Front.SetTarget(w.target())
+	w.watched = true
 	s.watch(w)
 	s.planTimer()
 	s.journal.Append(func(ctx context.Context) error {
@@ -147,6 +147,10 @@ func (s *Supervisor) endLeftover(record store.Session, code string) {
 		if err != nil && !errors.Is(err, xray.ErrPIDMissing) && !errors.Is(err, xray.ErrIdentityMismatch) {
 			s.Log.Error().Err(err).Int64("session", record.ID).Int("pid", id.PID).Msg("ending the core of an old session")
 			return nil // the record stays live, so that the next daemon tries again
+		}
+		if record.Status == store.StatusStandby {
+			s.forget(record.ID)
+			return nil
 		}
 		s.note(ctx, record.ID, func(r *store.Session) {
 			r.Status, r.EndedAt = store.StatusFailed, time.Now()

@@ -13,6 +13,10 @@ import (
 // coreExited handles the end of a core that nobody asked for.
 func (s *Supervisor) coreExited(w *session) {
 	st := &s.st
+	if st.standby == w {
+		s.standbyExited(w)
+		return
+	}
 	if st.active != w {
 		return
 	}
@@ -85,33 +89,4 @@ func (s *Supervisor) startRecovery() {
 		p.candidates = s.desiredFirst(st.desired.ConfigID, s.rotates())
 	}
 	s.begin(&operation{kind: opRecover}, p)
-}
-
-// desiredFirst names the config that the user asked for and, if others may take
-// its place, those.
-func (s *Supervisor) desiredFirst(id int64, others bool) configsFunc {
-	return func(ctx context.Context) ([]store.Config, error) {
-		wanted, err := s.only(id)(ctx)
-		if ipc.CodeOf(err) == ipc.CodeNotFound {
-			wanted, others, err = nil, true, nil // removed meanwhile
-		}
-		if err != nil || !others {
-			return wanted, err
-		}
-		rest, err := s.candidates(rotation.PreferBest, id)(ctx)
-		return append(wanted, rest...), err
-	}
-}
-
-// desiredLast names the other configs, if those may take its place, and then the
-// one that the user asked for.
-func (s *Supervisor) desiredLast(id int64, others bool) configsFunc {
-	first := s.desiredFirst(id, others)
-	return func(ctx context.Context) ([]store.Config, error) {
-		configs, err := first(ctx)
-		if err != nil || len(configs) < 2 || configs[0].ID != id {
-			return configs, err
-		}
-		return append(configs[1:], configs[0]), nil
-	}
 }

@@ -8,8 +8,9 @@ import (
 	"github.com/xrat-tray/xrat/runtime/front"
 )
 
-// retire lets a session drain, then ends it.
-func (s *Supervisor) retire(old *session, why reason) {
+// retire lets a session drain, then ends it. If its server died, doubted is when
+// the first sign of that was.
+func (s *Supervisor) retire(old *session, why reason, doubted time.Time) {
 	drain, hurry := context.WithTimeout(s.base, s.Settings.Rotation.Drain.Std())
 	r := &retirement{session: old, hurry: hurry, done: make(chan struct{})}
 	s.st.retired[old.id] = r
@@ -17,9 +18,9 @@ func (s *Supervisor) retire(old *session, why reason) {
 		s.note(ctx, old.id, func(r *store.Session) { r.Status = store.StatusDraining })
 		return nil
 	}, nil)
-	if why.dead {
+	if why.dead && s.Settings.Rotation.Cut {
 		s.work(func(context.Context) func() {
-			s.hurryWhenSilent(drain, hurry, old.id)
+			s.cutSilent(drain, old.id, doubted)
 			return nil
 		})
 	}
@@ -34,27 +35,31 @@ func (s *Supervisor) retire(old *session, why reason) {
 	})
 }
 
-// silence is how long nothing may move on a dead server's session before its
-// connections are cut, so that applications notice and connect anew.
+// silence is how long nothing may come on a connection through a dead server
+// before it is cut, so that its application notices and connects anew.
 const silence = 3 * time.Second
 
-// hurryWhenSilent ends a drain once no connection of the session has moved a
-// byte for a while. It runs in a worker.
-func (s *Supervisor) hurryWhenSilent(drain context.Context, hurry func(), id int64) {
-	ticker := time.NewTicker(silence)
+// cutSilent cuts what hangs on a dead server: first what has been silent since
+// the first sign of its death, then what has been for a while. It runs in a
+// worker until the drain has ended.
+func (s *Supervisor) cutSilent(drain context.Context, id int64, doubted time.Time) {
+	cut := func(since time.Time) {
+		if n := s.Front.Cut(id, since); n > 0 {
+			s.Log.Info().Int64("session", id).Int("connections", n).Msg("connections cut that hung on the dead server")
+			s.tell(func() { s.noteCut(n) })
+		}
+	}
+	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
-	before := s.Front.Counters(id)
+	if !doubted.IsZero() && time.Since(doubted) > time.Second {
+		cut(doubted)
+	}
 	for {
 		select {
 		case <-drain.Done():
 			return
 		case <-ticker.C:
-			now := s.Front.Counters(id)
-			if now.DownBytes == before.DownBytes {
-				hurry()
-				return
-			}
-			before = now
+			cut(time.Now().Add(-silence))
 		}
 	}
 }

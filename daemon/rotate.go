@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"context"
 	"fmt"
 	"time"
 
@@ -42,13 +41,25 @@ func (s *Supervisor) timerRotation(now time.Time) {
 }
 
 // healthRotation rotates away from a server that is dead. The cooldown does not
-// hold it back, since its purpose is to spare servers that work.
-func (s *Supervisor) healthRotation(why reason) {
-	s.begin(&operation{kind: opReplace}, plan{
-		checked: true, trigger: ipc.TriggerHealthCheckFailed, reason: why,
-		candidates: s.candidates(rotation.PreferBest, s.st.active.config.ID),
-	})
+// hold it back, since its purpose is to spare servers that work. A standby that
+// has answered while the active one did not steps in at once; otherwise a few are
+// tried at a time.
+func (s *Supervisor) healthRotation(why reason, found checkResult) {
+	st := &s.st
+	p := plan{
+		checked: true, trigger: ipc.TriggerHealthCheckFailed, reason: why, race: healthRace,
+		candidates: s.candidates(rotation.PreferBest, st.active.config.ID),
+	}
+	if st.standby != nil && found.controlOK {
+		p.fresh = true
+		p.candidates = first(st.standby.config.ID, p.candidates)
+	}
+	s.begin(&operation{kind: opReplace, findings: found.findings, control: found.control}, p)
 }
+
+// healthRace is how many candidates are tried at a time when the active server is
+// dead.
+const healthRace = 3
 
 // noteRotation keeps what a rotation that was tried came to.
 func (s *Supervisor) noteRotation(op *operation) {
@@ -73,24 +84,23 @@ func (s *Supervisor) noteRotation(op *operation) {
 func (s *Supervisor) noteRotated(op *operation, old, next *session) {
 	st := &s.st
 	now := time.Now()
-	st.lastRotation = &ipc.RotationPayload{
-		At: now, Trigger: op.trigger, ReasonCode: op.reason.code, Reason: op.reason.text,
-		FromConfigID: old.config.ID, FromConfigName: old.config.Name,
-		ToConfigID: next.config.ID, ToConfigName: next.config.Name,
-		DurationMillis: now.Sub(op.since).Milliseconds(),
-	}
+	automatic := op.trigger == ipc.TriggerHealthCheckFailed && !op.manual
+	st.lastRotation = s.account(op, old, next, now)
 	st.cooldownUntil = now.Add(s.Settings.Rotation.Cooldown.Std())
 	st.lastTrigger, st.lastResult, st.lastVerdict = &op.trigger, "replaced", "healthy"
 	id := next.config.ID
 	st.lastCandidate = &id
-	if op.trigger == ipc.TriggerHealthCheckFailed && !op.manual && next.verified {
-		// The new one works where the old one did not: that is proof.
-		cooldown := s.Settings.Rotation.Cooldown.Std()
-		s.work(func(ctx context.Context) func() {
-			s.recordOutcome(ctx, old.config.ID, func(h rotation.History) rotation.History { return h.Failed(now, cooldown) })
-			return nil
-		})
+	s.learn(id, func(h rotation.History) rotation.History { return h.Used(now) })
+	change := func(h rotation.History) rotation.History { return h.Used(now) }
+	if automatic {
+		st.pace = st.pace.Rotated(now)
+		if next.verified {
+			// The new one works where the old one did not: that is proof.
+			served, cooldown := now.Sub(old.servingSince), s.Settings.Rotation.Cooldown.Std()
+			change = func(h rotation.History) rotation.History { return h.RotatedAway(now, served, cooldown) }
+		}
 	}
+	s.learn(old.config.ID, change)
 }
 
 func sinceText(n int) string {

@@ -68,31 +68,22 @@ func (s *Supervisor) runtimeStatus() ipc.RuntimeStatusPayload {
 
 func (s *Supervisor) listConfigs(ctx context.Context) (ipc.ConfigListPayload, error) {
 	payload := ipc.ConfigListPayload{Configs: []ipc.ConfigPayload{}}
-	configs, err := s.Store.Configs(ctx)
+	k, err := s.lookUp(ctx)
 	if err != nil {
-		return payload, fmt.Errorf("reading the configs: %w", err)
-	}
-	outcomes, err := s.Store.Outcomes(ctx)
-	if err != nil {
-		return payload, fmt.Errorf("reading how the configs did: %w", err)
+		return payload, err
 	}
 	active := s.snapshot.Load().status.Rotation.ActiveConfigID
-	var candidates []rotation.Candidate
-	for _, c := range configs {
-		candidates = append(candidates, rotation.Candidate{ConfigID: c.ID, History: historyOf(outcomes[c.ID])})
-	}
-	ranks := make(map[int64]int, len(configs))
-	for i, c := range rotation.Order(time.Now(), rotation.PreferBest, candidates) {
+	now := time.Now()
+	ranks := make(map[int64]int, len(k.candidates))
+	for i, c := range rotation.Rank(now, rotation.PreferBest, 0, k.candidates) {
 		ranks[c.ConfigID] = i + 1
 	}
-	for _, c := range configs {
-		p := configPayload(c)
-		p.Rank = ranks[c.ID]
-		p.Active = active != nil && *active == c.ID
-		if o, known := outcomes[c.ID]; known {
-			p.Successes, p.Failures, p.LatencyMillis = o.Successes, o.Failures, o.LatencyMS
-			p.LastSuccess, p.LastFailure = timeOrNil(o.LastSuccess), timeOrNil(o.LastFailure)
-		}
+	for _, c := range k.candidates {
+		p, h := configPayload(k.configs[c.ConfigID]), c.History
+		p.Rank = ranks[c.ConfigID]
+		p.Active = active != nil && *active == c.ConfigID
+		p.Successes, p.Failures, p.LatencyMillis = h.Successes, h.Failures, h.Latency.Milliseconds()
+		p.LastSuccess, p.LastFailure = timeOrNil(h.LastSuccess), timeOrNil(h.LastFailure)
 		payload.Configs = append(payload.Configs, p)
 	}
 	return payload, nil
@@ -179,7 +170,13 @@ func (s *Supervisor) configsChanged(ctx context.Context) {
 		return
 	}
 	select {
-	case s.reports <- func() { s.st.configs = len(configs); s.st.revision++ }:
+	case s.reports <- func() {
+		s.st.configs = len(configs)
+		s.st.revision++
+		if s.st.standby == nil {
+			s.st.standbys, s.st.standbyAt = 0, time.Time{}
+		}
+	}:
 	case <-s.ended:
 	}
 }
@@ -196,7 +193,7 @@ func (s *Supervisor) listSessions(ctx context.Context, limit int) (ipc.SessionLi
 			ID: r.ID, ConfigID: r.ConfigID, ConfigName: r.ConfigName, Status: string(r.Status), Trigger: triggerOf(r),
 			ReasonCode: r.ReasonCode, Reason: r.Reason, EndCode: r.EndCode, EndReason: r.EndReason,
 			PID: r.PID, StartedAt: r.StartedAt, EndedAt: timeOrNil(r.EndedAt),
-			UpBytes: r.UpBytes, DownBytes: r.DownBytes, Connections: r.Connections,
+			UpBytes: r.UpBytes, DownBytes: r.DownBytes, Connections: r.Connections, Rotation: decodeRotation(r.Rotation),
 		}
 		if r.PreviousID != 0 {
 			p.PreviousSessionID = &r.PreviousID

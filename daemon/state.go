@@ -18,6 +18,9 @@ type state struct {
 	active    *session // serves new connections; nil while no core is usable
 	retired   map[int64]*retirement
 	served    *session     // the last one that did, until the user disconnects
+	standby   *session     // runs and works, to step in; nil: none, or lent to op
+	standbyOp *operation   // that brings one up, or looks after it; nil: none
+	standbyAt time.Time    // when the next one is due; zero: when there is a reason
 	op        *operation   // in flight; nil when there is none
 	leaving   []*operation // abandoned, and not at their end yet
 	tearing   int          // disconnects and shutdowns that have not ended
@@ -25,10 +28,15 @@ type state struct {
 	stopping  bool // the daemon shuts down
 	ended     bool // and has done so
 
-	health    rotation.Health
+	health    health
 	checking  bool      // a check is in flight
 	checkedAt time.Time // when the last one ended
 	checkAt   time.Time // when the next one is due; zero: not at all
+	urgent    bool      // the front has strong hints for the next one
+	hints     int       // weak ones since the last check
+	pace      rotation.Pace
+	standbys  int // in a row that did not come up, or did not last
+	looks     int // at a standby, ever
 
 	rotationState
 	retryAt  time.Time // when to try again to have a session; zero: not planned
@@ -43,6 +51,7 @@ type state struct {
 	// passiveWait is how far apart checks are that the front's hints bring about.
 	passiveWait time.Duration
 	message     string // explains a state that is not well
+	condition   ipc.Condition
 
 	configs  int
 	revision uint64
@@ -73,13 +82,33 @@ type session struct {
 
 	// --
 
+	standby      bool // has not served yet
+	watched      bool // the loop learns of its core's end
 	servingSince time.Time
 	verified     bool // the way out worked once
-	latency      time.Duration
+	verifiedAt   time.Time
+	latency      time.Duration // of the last probe that succeeded
+	usual        time.Duration // the same, smoothed
 	endpoints    []ipc.EndpointPayload
 	savedAt      time.Time // when its counters were last written
 	saved        front.Counters
-	toldAt       time.Time // when its outcome was last written
+	quiet        front.Counters // when all was last well
+	toldAt       time.Time      // when its outcome was last written
+}
+
+// measured notes that a probe through the session succeeded.
+func (s *session) measured(latency time.Duration) {
+	s.verified, s.verifiedAt, s.latency = true, time.Now(), latency
+	if s.usual == 0 {
+		s.usual = latency
+	}
+	s.usual += (latency - s.usual) / 4
+}
+
+// target is the session as the front wants it.
+func (s *session) target() *front.Target {
+	in := s.core.Inbound()
+	return &front.Target{ID: s.id, Address: in.Address, User: in.User, Password: in.Password, Latency: s.usual}
 }
 
 // proxy is the core's inbound as a prober wants it.
@@ -104,6 +133,7 @@ const (
 	opRecover                  // there should be a session and there is none
 	opDisconnect               // the user wants none
 	opShutdown                 // the daemon ends
+	opStandby                  // a second server is brought up, or looked after
 )
 
 // operation is an intent that is being carried out by a worker. At most one is
@@ -116,6 +146,9 @@ type operation struct {
 	reason  reason
 	since   time.Time
 	from    *session
+	lent    *session // the standby that it has in hand
+	findings
+	control *store.Config // of the findings
 	cancel  context.CancelFunc
 	// outcome may be read once done is closed.
 	outcome outcome
@@ -145,9 +178,13 @@ const (
 // outcome is what a worker brought about.
 type outcome struct {
 	session *session // nil: nothing came up
+	unused  *session // the plan's ready session, if it did not
 	tried   []attempt
 	err     error // why nothing came up
 	opened  bool  // the front was opened, and still is
+	// considered are the first of the candidates, which were so many.
+	considered []candidate
+	candidates int
 }
 
 // attempt is one candidate that was tried and did not come up.
@@ -175,7 +212,7 @@ func (st *state) name() ipc.State {
 		return ipc.StateConnecting
 	case st.active != nil && !st.frontOpen:
 		return ipc.StateFailed
-	case st.active != nil && st.health.Failures > 0:
+	case st.active != nil && st.health.doubtful():
 		return ipc.StateDegraded
 	case st.active != nil && !st.active.verified:
 		return ipc.StateConnecting

@@ -149,6 +149,14 @@ func (s *Supervisor) work(f func(ctx context.Context) (report func())) {
 	})
 }
 
+// tell has the loop call f, from a worker.
+func (s *Supervisor) tell(f func()) {
+	select {
+	case s.reports <- f:
+	case <-s.ended:
+	}
+}
+
 // ask hands an intent to the loop and waits for the answer.
 func (s *Supervisor) ask(ctx context.Context, r ipc.Request) (any, string, error) {
 	reply := make(chan answer, 1)
@@ -179,7 +187,7 @@ var errShuttingDown = ipc.Errorf(ipc.CodeInvalidState, "the daemon is shutting d
 // arm sets the one timer to the next thing that is due.
 func (s *Supervisor) arm(timer *time.Timer) {
 	var next time.Time
-	for _, t := range []time.Time{s.st.checkAt, s.st.timerAt, s.st.retryAt} {
+	for _, t := range []time.Time{s.st.checkAt, s.st.timerAt, s.st.retryAt, s.st.standbyAt} {
 		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
 			next = t
 		}
@@ -206,12 +214,15 @@ func (s *Supervisor) tick(now time.Time) {
 	if due(&s.st.timerAt) {
 		s.timerRotation(now)
 	}
-	due(&s.st.retryAt) // reconcile sees that nothing is planned any more
+	// For these, reconcile sees that nothing is planned any more.
+	due(&s.st.retryAt)
+	due(&s.st.standbyAt)
 }
 
 // reconcile starts what must happen for the desired state to become true. It
 // runs after every event, so that no path has to remember to.
 func (s *Supervisor) reconcile() {
+	s.lookForStandby(time.Now())
 	st := &s.st
 	if st.stopping || st.op != nil || !st.desired.Connected || !st.retryAt.IsZero() {
 		return

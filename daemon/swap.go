@@ -2,12 +2,11 @@ package daemon
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/xrat-tray/xrat/daemon/ipc"
-	"github.com/xrat-tray/xrat/daemon/rotation"
 	"github.com/xrat-tray/xrat/daemon/store"
-	"github.com/xrat-tray/xrat/runtime/front"
 )
 
 // swap makes next the session that serves, and lets the one before drain.
@@ -16,18 +15,20 @@ func (s *Supervisor) swap(op *operation, next *session) {
 	old := st.active
 	st.active = next
 	next.servingSince = time.Now()
-	st.health = rotation.Health{}
-	in := next.core.Inbound()
-	s.Front.SetTarget(&front.Target{ID: next.id, Address: in.Address, User: in.User, Password: in.Password})
+	st.health, st.hints, st.urgent, st.condition = health{}, 0, false, ""
+	next.standby = false
+	s.Front.SetTarget(next.target())
 	failpoint("after-swap")
 	next.endpoints = s.endpoints(notChecked, notChecked, "reachable")
 	if old != nil {
 		why := op.reason
 		why.dead = op.trigger == ipc.TriggerHealthCheckFailed && !op.manual
-		s.retire(old, why)
+		s.retire(old, why, op.began)
 	}
+	rotated := json.RawMessage(nil)
 	if from := st.served; from != nil && from.config.ID != next.config.ID {
 		s.noteRotated(op, from, next)
+		rotated = encodeRotation(st.lastRotation)
 	}
 	if st.crashing != next.config.ID {
 		st.crashing, st.crashes = next.config.ID, 0
@@ -35,15 +36,19 @@ func (s *Supervisor) swap(op *operation, next *session) {
 	st.served = next
 	st.timerAt = time.Time{}
 	s.planTimer()
-	s.watch(next)
+	if !next.watched {
+		next.watched = true
+		s.watch(next)
+	}
 	st.checkAt = time.Now() // all of it has been asked soon after, the front included
 	st.passiveWait = passiveSpacing
+	st.standbyAt = time.Now().Add(standbyPause)
 	st.desired.Connected, st.desired.ConfigID = true, next.config.ID
 	desired := st.desired
 	s.Log.Info().Int64("session", next.id).Int64("config", next.config.ID).Int("pid", next.core.Identity().PID).
 		Str("trigger", string(next.trigger)).Str("reason", next.reasonCode).Msg("session serves")
 	s.journal.Append(func(ctx context.Context) error {
-		s.note(ctx, next.id, func(r *store.Session) { r.Status = store.StatusRunning })
+		s.note(ctx, next.id, func(r *store.Session) { r.Status, r.Rotation = store.StatusRunning, rotated })
 		return s.Store.SetDesired(ctx, desired)
 	}, func(err error) {
 		message := "connected to " + next.config.Name

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/xrat-tray/xrat/daemon/ipc"
-	"github.com/xrat-tray/xrat/daemon/rotation"
 )
 
 var errDiskSilent = errors.New("the disk does not answer")
@@ -26,10 +25,16 @@ func (s *Supervisor) tearDown(kind opKind, reply chan<- answer) {
 	leaving := slices.Clone(st.leaving)
 	st.tearing++
 	active := st.active
-	st.active, st.served, st.health = nil, nil, rotation.Health{}
-	st.checkAt, st.timerAt, st.retryAt = time.Time{}, time.Time{}, time.Time{}
-	st.attempts, st.message, st.crashes = 0, "", 0
+	standby, standbyOp := st.standby, st.standbyOp
+	st.active, st.served, st.health = nil, nil, health{}
+	st.standby, st.standbyOp = nil, nil
+	st.checkAt, st.timerAt, st.retryAt, st.standbyAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	st.attempts, st.message, st.condition, st.crashes = 0, "", "", 0
 	s.Front.SetTarget(nil)
+	s.Front.SetStandby(nil)
+	if standbyOp != nil {
+		standbyOp.cancel()
+	}
 	why := reason{code: reasonUser, text: "the user disconnected"}
 	if kind == opShutdown {
 		st.stopping = true
@@ -52,9 +57,13 @@ func (s *Supervisor) tearDown(kind opKind, reply chan<- answer) {
 		for _, l := range leaving {
 			s.disposeOf(l)
 		}
+		s.disposeOf(standbyOp)
 		var sessions sync.WaitGroup
 		if active != nil {
 			sessions.Go(func() { s.end(active, why) })
+		}
+		if standby != nil {
+			sessions.Go(func() { s.discard(standby) })
 		}
 		for _, r := range retired {
 			r.hurry()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -23,6 +24,7 @@ import (
 	"github.com/xrat-tray/xrat/runtime/front"
 	"github.com/xrat-tray/xrat/runtime/ports"
 	"github.com/xrat-tray/xrat/runtime/probe"
+	"github.com/xrat-tray/xrat/runtime/route"
 	"github.com/xrat-tray/xrat/runtime/xray"
 )
 
@@ -125,12 +127,15 @@ func (a *app) dependencies(config settings.Settings, records *store.Store, log z
 		Front: front.New(front.Options{
 			SOCKS: config.Front.SOCKS, HTTP: config.Front.HTTP,
 			Username: config.Front.Username, Password: config.Front.Password,
-			Wait: config.Front.Wait.Std(), Log: part("front"),
+			Wait:   config.Front.Wait.Std(),
+			Rescue: front.Rescue{Off: !config.Rescue.Enabled, Floor: config.Rescue.Floor.Std(), Ceiling: config.Rescue.Ceiling.Std()},
+			Log:    part("front"),
 		}),
 		Cores: daemon.XrayCores{Log: part("core")},
-		Probe: func(ctx context.Context, core probe.Proxy) probe.Result {
-			return probe.Get(ctx, core, config.Health.URLs, config.Health.Timeout.Std(), probeStagger)
+		Probe: func(ctx context.Context, core probe.Proxy, first int) probe.Result {
+			return probe.Get(ctx, core, turned(config.Health.URLs, first), config.Health.Timeout.Std(), probeStagger)
 		},
+		Online:    route.Exists,
 		Handshake: probe.Handshake,
 		HTTPInbound: func(ctx context.Context, p probe.Proxy) error {
 			return probe.HTTPInbound(ctx, p.Address, p.User, p.Password)
@@ -144,6 +149,15 @@ func (a *app) dependencies(config settings.Settings, records *store.Store, log z
 		Version:   version,
 		Log:       part("supervisor"),
 	}
+}
+
+// turned returns the URLs from the first one on, counted around.
+func turned(urls []string, first int) []string {
+	if len(urls) == 0 {
+		return nil
+	}
+	first %= len(urls)
+	return slices.Concat(urls[first:], urls[:first])
 }
 
 // warnings says what the user should know of how the store was opened.

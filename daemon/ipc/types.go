@@ -211,6 +211,11 @@ type TrafficPayload struct {
 	Connections uint64 `json:"connections"`
 	// Open is the number of connections that are open now.
 	Open uint64 `json:"open"`
+	// Waited counts connections that had to wait for a core, Replayed those that
+	// were sent again through another server, Rescued the ones it answered.
+	Waited   uint64 `json:"waited"`
+	Replayed uint64 `json:"replayed"`
+	Rescued  uint64 `json:"rescued"`
 }
 
 // RotationPayload tells of the last rotation that took place, whatever caused it.
@@ -223,8 +228,72 @@ type RotationPayload struct {
 	FromConfigName string    `json:"from_config_name"`
 	ToConfigID     int64     `json:"to_config_id"`
 	ToConfigName   string    `json:"to_config_name"`
-	DurationMillis int64     `json:"duration_ms"`
+	// DurationMillis is the time from the decision to the swap, DetectMillis the
+	// one from the first sign that something was wrong to the decision.
+	DurationMillis int64 `json:"duration_ms"`
+	DetectMillis   int64 `json:"detect_ms"`
+	// Checks are what was measured before the decision, the oldest first.
+	Checks []CheckPayload `json:"checks"`
+	// Considered are the candidates in the order in which they were to be tried;
+	// at most the first ten.
+	Considered []ConsideredPayload `json:"considered"`
+	// Candidates counts all that there were.
+	Candidates int `json:"candidates"`
+	// Winner says why the new config won.
+	Winner string `json:"winner"`
+	// What the applications' connections met with from the first sign to the swap:
+	// those that had to wait for a core, those that were sent again through
+	// another server, and of these the ones that it answered.
+	Waited   uint64 `json:"waited"`
+	Replayed uint64 `json:"replayed"`
+	Rescued  uint64 `json:"rescued"`
+	// Cut counts connections that hung on the dead server and were reset.
+	Cut int `json:"cut"`
 }
+
+// CheckPayload is one measurement of a way out.
+type CheckPayload struct {
+	At time.Time `json:"at"`
+	// ConfigID and ConfigName tell through which server.
+	ConfigID   int64  `json:"config_id"`
+	ConfigName string `json:"config_name"`
+	OK         bool   `json:"ok"`
+	// Code is "ok", or what went wrong: "timeout", "closed", "status" and so on.
+	Code          string `json:"code"`
+	Message       string `json:"message"`
+	LatencyMillis int64  `json:"latency_ms"`
+}
+
+// ConsideredPayload is a candidate of a rotation.
+type ConsideredPayload struct {
+	ConfigID   int64  `json:"config_id"`
+	ConfigName string `json:"config_name"`
+	// Class and Why tell what spoke for it, or against.
+	Class string `json:"class"`
+	Why   string `json:"why"`
+	// Result is "won", "not_tried", "canceled", or the code of what went wrong,
+	// which Message explains.
+	Result  string `json:"result"`
+	Message string `json:"message"`
+}
+
+// StandbyPayload is the server that is ready to step in.
+type StandbyPayload struct {
+	ConfigID      int64     `json:"config_id"`
+	ConfigName    string    `json:"config_name"`
+	PID           int       `json:"pid"`
+	CheckedAt     time.Time `json:"checked_at"`
+	LatencyMillis int64     `json:"latency_ms"`
+}
+
+// Condition names what is wrong beyond the server in use.
+type Condition string
+
+// The conditions.
+const (
+	ConditionOffline   Condition = "offline"           // the machine has no route to anywhere
+	ConditionNoWorking Condition = "no_working_config" // no server works, and none is blamed
+)
 
 // StatusPayload is the whole state: what "xrat status --json" prints and what
 // the tray shows.
@@ -232,6 +301,8 @@ type StatusPayload struct {
 	State State `json:"state"`
 	// Message explains the state where it needs an explanation.
 	Message string `json:"message"`
+	// Condition is empty, or says why no other server would do better.
+	Condition Condition `json:"condition"`
 	// Attempts counts those in a row at which no server worked.
 	Attempts     int                `json:"attempts"`
 	Daemon       *DaemonPayload     `json:"daemon"`
@@ -240,6 +311,7 @@ type StatusPayload struct {
 	Rotation     ProxyStatusPayload `json:"rotation"`
 	Traffic      TrafficPayload     `json:"traffic"`
 	LastRotation *RotationPayload   `json:"last_rotation"`
+	Standby      *StandbyPayload    `json:"standby"`
 	// Warnings tell of what is wrong for as long as the daemon runs, such as
 	// records that were lost.
 	Warnings []string `json:"warnings"`
@@ -310,7 +382,7 @@ type SessionRecordPayload struct {
 	ID         int64  `json:"id"`
 	ConfigID   int64  `json:"config_id"`
 	ConfigName string `json:"config_name"`
-	// Status is "starting", "running", "draining", "stopping", "stopped" or "failed".
+	// Status is "starting", "standby", "running", "draining", "stopping", "stopped" or "failed".
 	Status     string  `json:"status"`
 	Trigger    Trigger `json:"trigger"`
 	ReasonCode string  `json:"reason_code"`
@@ -325,6 +397,9 @@ type SessionRecordPayload struct {
 	UpBytes           uint64     `json:"up_bytes"`
 	DownBytes         uint64     `json:"down_bytes"`
 	Connections       uint64     `json:"connections"`
+	// Rotation tells how the rotation that began the session came about; null if
+	// none did.
+	Rotation *RotationPayload `json:"rotation"`
 }
 
 // SessionListPayload answers session_list, the newest first.

@@ -89,7 +89,7 @@ func (a *assessment) why(now time.Time) string {
 	case h.cooling(now):
 		text = append(text, "died "...)
 		text = appendTimes(text, h.Flaps)
-		text = append(text, " soon after it had worked"...)
+		text = append(text, " after a short time"...)
 	default:
 		text = append(text, "answered "...)
 		text = strconv.AppendInt(text, int64(100*h.Successes/checks), 10)

@@ -7,13 +7,15 @@ const (
 	// many there may be in any minute.
 	freeRotations = 3
 	// firstSpacing is how long to wait after these; it doubles up to maxSpacing.
+	// That is short: with servers that are blocked after some minutes each, every
+	// minute of waiting is a minute without a network.
 	firstSpacing = 10 * time.Second
-	maxSpacing   = 5 * time.Minute
+	maxSpacing   = time.Minute
 	// forgiveRotation is how long it must be quiet for one rotation to be
-	// forgotten. It is no shorter than maxSpacing, or waiting would be quiet enough.
-	forgiveRotation = maxSpacing
-	// maxBurst bounds what there is to forget.
-	maxBurst = 9
+	// forgotten. It is longer than maxSpacing, or waiting would be quiet enough.
+	forgiveRotation = 2 * time.Minute
+	// maxBurst bounds what there is to forget; by then the spacing is the longest.
+	maxBurst = freeRotations + 3
 )
 
 // Pace holds back automatic rotations that come in bursts, as they do when it is
@@ -28,7 +30,7 @@ type Pace struct {
 // Allow tells whether an automatic rotation may take place now, and if not, when.
 func (p Pace) Allow(now time.Time) (time.Time, bool) {
 	next := now
-	if n := p.burst - freeRotations; n >= 0 {
+	if n := p.burst - freeRotations - p.forgiven(now); n >= 0 {
 		next = p.last[0].Add(doubled(firstSpacing, n, maxSpacing))
 	}
 	if third := p.last[freeRotations-1]; !third.IsZero() {
@@ -42,10 +44,13 @@ func (p Pace) Allow(now time.Time) (time.Time, bool) {
 
 // Rotated returns the pace after an automatic rotation.
 func (p Pace) Rotated(now time.Time) Pace {
-	quiet := max(0, now.Sub(p.last[0]))
-	forgotten := int(min(quiet/forgiveRotation, maxBurst))
-	p.burst = min(max(0, p.burst-forgotten)+1, maxBurst)
+	p.burst = min(max(0, p.burst-p.forgiven(now))+1, maxBurst)
 	copy(p.last[1:], p.last[:])
 	p.last[0] = now
 	return p
+}
+
+// forgiven returns how many rotations the quiet since the last one makes up for.
+func (p Pace) forgiven(now time.Time) int {
+	return int(min(max(0, now.Sub(p.last[0]))/forgiveRotation, maxBurst))
 }

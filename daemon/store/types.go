@@ -115,8 +115,14 @@ type Outcome struct {
 	ConsecutiveFailures int       `json:"consecutive_failures"`
 	LastSuccess         time.Time `json:"last_success,omitzero"`
 	LastFailure         time.Time `json:"last_failure,omitzero"`
+	LastUsed            time.Time `json:"last_used,omitzero"`
 	LatencyMS           int64     `json:"latency_ms"`
+	DeviationMS         int64     `json:"deviation_ms,omitempty"`
 	CooldownUntil       time.Time `json:"cooldown_until,omitzero"`
+	// Good and Bad are the successes and failures of late, weighted by age.
+	Good  float64 `json:"good,omitempty"`
+	Bad   float64 `json:"bad,omitempty"`
+	Flaps int     `json:"flaps,omitempty"`
 }
 
 // configRecord is a Config as the database has it, with its secret.

@@ -1,0 +1,74 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"github.com/xrat-tray/xrat/daemon/rotation"
+	"github.com/xrat-tray/xrat/daemon/store"
+)
+
+// recordOutcomes keeps what the attempts have shown. Failures count only beside
+// a proven success: alone they may as well be the network's.
+func (s *Supervisor) recordOutcomes(ctx context.Context, o outcome) {
+	if !o.session.verified {
+		return
+	}
+	now := time.Now()
+	for _, failed := range o.tried {
+		if failed.code != codeCanceled {
+			s.recordOutcome(ctx, failed.config.ID, func(h rotation.History) rotation.History {
+				return h.Failed(now, s.Settings.Rotation.Cooldown.Std())
+			})
+		}
+	}
+	s.recordOutcome(ctx, o.session.config.ID, func(h rotation.History) rotation.History {
+		return h.Succeeded(now, o.session.latency)
+	})
+}
+
+// learn changes what is known of a config, in a worker.
+func (s *Supervisor) learn(configID int64, change func(rotation.History) rotation.History) {
+	s.work(func(ctx context.Context) func() {
+		s.recordOutcome(ctx, configID, change)
+		return nil
+	})
+}
+
+// recordOutcome changes what is known of a config. Workers do it, one at a time.
+func (s *Supervisor) recordOutcome(ctx context.Context, configID int64, change func(rotation.History) rotation.History) {
+	s.outcomes.Lock()
+	defer s.outcomes.Unlock()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
+	defer cancel()
+	outcomes, err := s.Store.Outcomes(ctx)
+	if err == nil {
+		err = s.Store.PutOutcome(ctx, outcomeOf(configID, change(historyOf(outcomes[configID]))))
+	}
+	if err != nil {
+		s.Log.Error().Err(err).Int64("config", configID).Msg("recording how a config did")
+	}
+}
+
+func historyOf(o store.Outcome) rotation.History {
+	return rotation.History{
+		Successes: o.Successes, Failures: o.Failures, Consecutive: o.ConsecutiveFailures,
+		LastSuccess: o.LastSuccess, LastFailure: o.LastFailure, LastUsed: o.LastUsed, CooldownUntil: o.CooldownUntil,
+		Latency: millis(o.LatencyMS), Deviation: millis(o.DeviationMS),
+		Good: o.Good, Bad: o.Bad, Flaps: o.Flaps,
+	}
+}
+
+func outcomeOf(configID int64, h rotation.History) store.Outcome {
+	return store.Outcome{
+		ConfigID: configID, Successes: h.Successes, Failures: h.Failures, ConsecutiveFailures: h.Consecutive,
+		LastSuccess: h.LastSuccess, LastFailure: h.LastFailure, LastUsed: h.LastUsed, CooldownUntil: h.CooldownUntil,
+		LatencyMS: roundUp(h.Latency), DeviationMS: roundUp(h.Deviation),
+		Good: h.Good, Bad: h.Bad, Flaps: h.Flaps,
+	}
+}
+
+func millis(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
+
+// roundUp returns whole milliseconds, and 0 only for none.
+func roundUp(d time.Duration) int64 { return (d + time.Millisecond - 1).Milliseconds() }
