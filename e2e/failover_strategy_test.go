@@ -69,15 +69,21 @@ func probeURLs(b *box) []string {
 	return []string{b.lab.Origin().URL("/generate_204"), b.lab.Origin().URL("/generate_204?second")}
 }
 
+// countInterval is how often a session's counts are read: they go with it.
+const countInterval = 500 * time.Millisecond
+
 // product is xrat with its default settings.
 type product struct {
 	*box
 	chronicle
+
+	counting sync.Mutex
+	replays  map[int64]int // by session
 }
 
 func newProduct(b *box) strategy {
 	b.settings(fmt.Sprintf("urls = [%q, %q]\n", probeURLs(b)[0], probeURLs(b)[1]), "")
-	return &product{box: b}
+	return &product{box: b, replays: make(map[int64]int)}
 }
 
 func (p *product) addresses() (socks, http string) { return p.socks, p.http }
@@ -101,6 +107,17 @@ func (p *product) connect() {
 			p.t.Errorf("watching the daemon: %v", err)
 		}
 		known()
+	})
+	watch.Go(func() {
+		for tick := time.NewTicker(countInterval); ; {
+			select {
+			case <-ctx.Done():
+				tick.Stop()
+				return
+			case <-tick.C:
+				p.count(ctx)
+			}
+		}
 	})
 	<-first
 	p.t.Cleanup(func() {
@@ -130,20 +147,34 @@ func (p *product) killCore() error {
 	return process.Kill()
 }
 
+// replayed adds up the last counts of all sessions.
 func (p *product) replayed() int {
-	// What the daemon counts in a session beyond the fields that the tests know.
-	var payload struct {
-		Sessions []struct {
+	p.count(context.Background())
+	p.counting.Lock()
+	defer p.counting.Unlock()
+	sum := 0
+	for _, n := range p.replays {
+		sum += n
+	}
+	return sum
+}
+
+// count notes the replays of the session that serves.
+func (p *product) count(ctx context.Context) {
+	var status struct {
+		Session *struct {
+			ID int64 `json:"id"`
+		} `json:"session"`
+		Traffic struct {
 			Replayed int `json:"replayed"`
-		} `json:"sessions"`
+		} `json:"traffic"`
 	}
-	_, err := p.client().Quick(context.Background(), ipc.Request{Type: ipc.KindSessionList}, &payload)
-	must(p.t, err)
-	n := 0
-	for _, s := range payload.Sessions {
-		n += s.Replayed
+	if _, err := p.client().Quick(ctx, ipc.Request{Type: ipc.KindStatus}, &status); err != nil || status.Session == nil {
+		return // the next time
 	}
-	return n
+	p.counting.Lock()
+	defer p.counting.Unlock()
+	p.replays[status.Session.ID] = max(p.replays[status.Session.ID], status.Traffic.Replayed)
 }
 
 const (
