@@ -1,0 +1,278 @@
+package subscription
+
+import (
+	"strings"
+
+	"github.com/xrat-tray/xrat/runtime/link"
+)
+
+// clashURI writes a proxy of a Clash configuration as a link.
+func clashURI(o *object) (*uri, *link.Error) {
+	u := &uri{name: o.text("name"), host: o.text("server"), port: o.text("port")}
+	kind := strings.ToLower(o.text("type"))
+	if o.text("dialer-proxy") != "" {
+		return u, chained("dialer-proxy")
+	}
+	// What concerns this machine, or how Clash itself behaves.
+	o.ignore("udp", "tfo", "fast-open", "mptcp", "ip-version", "xudp", "remote-dns-resolve", "dns", "test-url", "benchmark-url", "benchmark-timeout", "benchmark-disabled")
+
+	switch kind {
+	case "direct", "reject", "dns", "pass", "rematch":
+		return nil, nil
+	case "ss":
+		u.clashShadowsocks(o)
+		return u, nil
+	case "vless":
+		u.scheme, u.user = "vless", escape(o.text("uuid"))
+		u.set("flow", o.text("flow"))
+		u.set("encryption", o.text("encryption"))
+		u.set("packetEncoding", o.text("packet-encoding"))
+	case "vmess":
+		u.scheme, u.user = "vmess", escape(o.text("uuid"))
+		u.set("encryption", o.text("cipher"))
+		u.set("packetEncoding", o.text("packet-encoding"))
+		o.ignore("alterId", "alter-id", "global-padding", "authenticated-length")
+	case "trojan":
+		u.scheme, u.user = "trojan", escape(o.text("password"))
+		u.set("flow", o.text("flow"))
+		if o.object("ss-opts").flag("enabled") {
+			return u, reject(link.CodeUnsupportedParameter, "the entry puts Shadowsocks inside Trojan (ss-opts), which the core does not have; ask the provider for one without")
+		}
+		o.fields["tls"] = true // Trojan without TLS does not occur
+	case "socks5":
+		u.scheme = "socks"
+		u.userPassword(o.text("username"), o.text("password"))
+	case "http":
+		u.scheme = "http"
+		u.userPassword(o.text("username"), o.text("password"))
+		secured := o.flag("tls")
+		if secured {
+			u.scheme = "https"
+		}
+		o.fields["tls"] = secured
+	case "hysteria2", "hy2":
+		return u, u.clashHysteria2(o)
+	case "wireguard":
+		return u, u.clashWireGuard(o)
+	case "":
+		return u, reject(CodeNotAnEntry, "the entry names no type of server")
+	case "ssr", "snell", "hysteria", "tuic", "ssh", "mieru", "anytls", "sudoku", "masque", "trusttunnel":
+		return u, reject(link.CodeUnsupportedProtocol, "the core does not speak "+kind+"; ask the provider for a VLESS, VMess, Trojan or Shadowsocks server")
+	default:
+		return u, reject(link.CodeUnsupportedProtocol, "the type of the entry is not one of ss, vmess, vless, trojan, socks5, http, hysteria2 and wireguard")
+	}
+	if err := u.clashTLS(o); err != nil {
+		return u, err
+	}
+	return u, u.clashTransport(o)
+}
+
+func (u *uri) clashTLS(o *object) *link.Error {
+	secured := o.flag("tls")
+	reality := o.object("reality-opts")
+	ech := o.object("ech-opts")
+	switch {
+	case secured && reality != nil:
+		u.set("security", "reality")
+	case secured:
+		u.set("security", "tls")
+	default:
+		u.set("security", "none")
+	}
+	if err := u.clashCertificates(o); err != nil {
+		return err
+	}
+	if secured {
+		u.set("sni", o.text("servername", "sni"))
+		u.set("alpn", o.text("alpn"))
+		u.set("fp", o.text("client-fingerprint"))
+		u.flag("allowInsecure", o.flag("skip-cert-verify"))
+		u.set("pbk", reality.text("public-key"))
+		u.set("sid", reality.text("short-id"))
+		u.set("spx", reality.text("spider-x"))
+		reality.ignore("support-x25519mlkem768")
+		if ech.flag("enable") {
+			u.set("ech", ech.text("config")) // looking it up by query-server-name is left out, and named
+		} else {
+			ech.ignore("config", "query-server-name")
+		}
+	}
+	// Without TLS they mean nothing.
+	o.ignore("servername", "sni", "alpn", "client-fingerprint", "skip-cert-verify")
+	return nil
+}
+
+// clashCertificates reads the pinned certificate, which Clash calls a fingerprint, and rejects those that xrat cannot provide.
+func (u *uri) clashCertificates(o *object) *link.Error {
+	u.set("pcs", o.text("fingerprint"))
+	for _, field := range []string{"ca", "ca-str", "certificate"} {
+		if o.text(field) != "" {
+			return reject(link.CodeUnsupportedParameter, "the entry brings certificates or names files with them ("+field+"), which xrat does not support; ask the provider for one that works without")
+		}
+	}
+	return nil
+}
+
+func (u *uri) clashTransport(o *object) *link.Error {
+	network := strings.ToLower(o.text("network"))
+	switch network {
+	case "", "tcp":
+		u.set("type", "tcp")
+	case "ws":
+		u.clashWebSocket(o)
+	case "httpupgrade":
+		t := o.object("http-upgrade-opts", "httpupgrade-opts", "ws-opts")
+		u.set("type", "httpupgrade")
+		u.set("host", firstOf(t.object("headers").header("Host"), t.text("host")))
+		u.set("path", t.text("path"))
+	case "grpc":
+		t := o.object("grpc-opts")
+		u.set("type", "grpc")
+		u.set("serviceName", t.text("grpc-service-name"))
+		t.ignore("grpc-user-agent", "ping-interval", "max-connections", "min-streams", "max-streams")
+	case "http":
+		t := o.object("http-opts")
+		headers := t.object("headers")
+		u.http1(headers.list("Host"), t.list("path"))
+		t.ignore("method")
+		headers.ignore("Connection", "User-Agent", "Accept-Encoding", "Pragma")
+	case "xhttp":
+		return u.clashXHTTP(o.object("xhttp-opts"))
+	default:
+		u.set("type", network) // link knows why not
+	}
+	// Settings of a transport that was not chosen change nothing.
+	o.ignore("ws-opts", "ws-path", "ws-headers", "grpc-opts", "http-opts", "h2-opts", "xhttp-opts")
+	return nil
+}
+
+func (u *uri) clashWebSocket(o *object) {
+	t := o.object("ws-opts")
+	headers := t.object("headers")
+	older := o.object("ws-headers")
+	network := "ws"
+	if t.flag("v2ray-http-upgrade") {
+		network = "httpupgrade"
+	}
+	u.set("type", network)
+	u.set("host", firstOf(headers.header("Host"), older.header("Host")))
+	u.set("path", firstOf(t.text("path"), o.text("ws-path")))
+	u.set("ed", t.text("max-early-data"))
+	u.set("eh", t.text("early-data-header-name"))
+	t.ignore("v2ray-http-upgrade-fast-open")
+}
+
+// clashXHTTP translates the names, which Clash writes with dashes.
+func (u *uri) clashXHTTP(t *object) *link.Error {
+	if t == nil {
+		return u.xhttp(nil)
+	}
+	names := map[string]string{
+		"no-grpc-header": "noGRPCHeader", "x-padding-bytes": "xPaddingBytes", "sc-max-each-post-bytes": "scMaxEachPostBytes",
+		"sc-min-posts-interval-ms": "scMinPostsIntervalMs", "download-settings": "downloadSettings",
+	}
+	for from, to := range names {
+		if value, ok := t.fields[from]; ok {
+			delete(t.fields, from)
+			t.fields[to] = value
+		}
+	}
+	if reuse := t.object("reuse-settings"); reuse != nil {
+		xmux := map[string]any{}
+		for from, to := range map[string]string{
+			"max-connections": "maxConnections", "max-concurrency": "maxConcurrency", "c-max-reuse-times": "cMaxReuseTimes",
+			"h-max-request-times": "hMaxRequestTimes", "h-max-reusable-secs": "hMaxReusableSecs",
+		} {
+			if value := reuse.text(from); value != "" {
+				xmux[to] = value
+			}
+		}
+		t.fields["xmux"] = xmux
+	}
+	return u.xhttp(t)
+}
+
+func (u *uri) clashShadowsocks(o *object) {
+	u.scheme = "ss"
+	u.userPassword(o.text("cipher"), o.text("password"))
+	plugin := o.text("plugin")
+	options := o.object("plugin-opts")
+	if plugin == "obfs" {
+		plugin = "obfs-local" // as links call it
+	}
+	if plugin == "v2ray-plugin" {
+		// The options of Clash have the names of the plugin's own; links write them after its name.
+		for _, key := range []string{"mode", "host", "path"} {
+			if value := options.text(key); value != "" {
+				plugin += ";" + key + "=" + escapeOption(value)
+			}
+		}
+		if options.flag("tls") {
+			plugin += ";tls"
+		}
+		if options.flag("mux") {
+			plugin += ";mux=1"
+		}
+	}
+	u.set("plugin", plugin)
+	o.ignore("client-fingerprint")
+}
+
+// escapeOption escapes a value of a plugin's options, as SIP003 wants it.
+func escapeOption(value string) string {
+	return strings.NewReplacer(`\`, `\\`, ";", `\;`, "=", `\=`).Replace(value)
+}
+
+func (u *uri) clashHysteria2(o *object) *link.Error {
+	u.scheme, u.user = "hysteria2", escape(o.text("password", "auth"))
+	if u.port == "" {
+		// With ports to hop between, a port of its own may be missing.
+		ports, _ := scalar(o.fields["ports"])
+		u.port = ports[:len(ports)-len(strings.TrimLeft(ports, "0123456789"))]
+	}
+	u.set("mport", o.text("ports"))
+	u.set("hop-interval", o.text("hop-interval"))
+	u.set("obfs", o.text("obfs"))
+	u.set("obfs-password", o.text("obfs-password"))
+	u.set("up", bandwidth(o, "up"))
+	u.set("down", bandwidth(o, "down"))
+	u.set("sni", o.text("sni", "servername"))
+	u.set("alpn", o.text("alpn"))
+	u.flag("insecure", o.flag("skip-cert-verify"))
+	o.ignore("client-fingerprint", "tls", "cwnd", "udp-mtu", "initial-stream-receive-window", "max-stream-receive-window",
+		"initial-connection-receive-window", "max-connection-receive-window")
+	return u.clashCertificates(o)
+}
+
+func (u *uri) clashWireGuard(o *object) *link.Error {
+	u.scheme = "wireguard"
+	peer, err := one(o, "peers")
+	if err != nil {
+		return err
+	}
+	if peer != o {
+		u.host, u.port = firstOf(peer.text("server"), u.host), firstOf(peer.text("port"), u.port)
+	}
+	if options := o.take("amnezia-wg-option"); !isEmpty(options) {
+		return reject(link.CodeUnsupportedParameter, "the entry disguises WireGuard (amnezia-wg-option) in a way that the core does not have; ask the provider for one without")
+	}
+	u.user = escape(o.text("private-key"))
+	u.set("address", strings.Trim(o.text("ip")+","+o.text("ipv6"), ","))
+	u.set("mtu", o.text("mtu"))
+	u.set("publickey", peer.text("public-key"))
+	u.set("presharedkey", peer.text("pre-shared-key", "preshared-key"))
+	u.set("reserved", firstOf(peer.text("reserved"), o.text("reserved")))
+	u.set("allowedips", peer.text("allowed-ips"))
+	u.set("keepalive", o.text("persistent-keepalive"))
+	o.ignore("workers", "refresh-server-ip-interval")
+	return nil
+}
+
+func firstOf(texts ...string) string {
+	for _, text := range texts {
+		if text != "" {
+			return text
+		}
+	}
+	return ""
+}

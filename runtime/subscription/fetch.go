@@ -1,0 +1,252 @@
+package subscription
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/xrat-tray/xrat/runtime/link"
+)
+
+const (
+	defaultTimeout = 30 * time.Second
+	maxRedirects   = 5
+	maxHeader      = 64 << 10 // bytes
+	maxValidator   = 1 << 10  // bytes of an ETag or a date that is kept
+	chunk          = 256 << 10
+)
+
+// Fetcher fetches subscriptions. The zero value works; it may be used by several goroutines at once.
+type Fetcher struct {
+	UserAgent string        // providers choose the format of their answer by it; empty: "xrat"
+	Timeout   time.Duration // for everything, redirects and body included; 0: 30 s
+
+	// Resolver looks up the names of servers when there is no proxy; nil: the system's.
+	Resolver *net.Resolver
+}
+
+// Request says what to fetch, and what is there already.
+//
+// The address may lead into a private network or to this machine only if it says so literally, as an IP address or as localhost: a name that
+// resolves to such an address is refused, and so is a redirect to one, except within that literal host and port.
+// Metadata services of clouds, link-local and other special addresses are refused always.
+type Request struct {
+	URL          string // http or https, as the user has typed it; a secret, for it often has a token
+	ETag         string // of the last answer, or ""
+	LastModified string // of the last answer, or ""
+	Proxy        *Proxy // nil: directly. With a proxy nothing is ever fetched without it, nor are names looked up here.
+}
+
+// Proxy is a SOCKS5 proxy.
+type Proxy struct {
+	Address        string // host:port
+	User, Password link.Secret
+}
+
+// String shows where a request goes, without its secrets.
+func (r Request) String() string { return Redact(r.URL) }
+
+// GoString is String.
+func (r Request) GoString() string { return r.String() }
+
+// Format writes String for every verb and flag.
+func (r Request) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, r.String()) }
+
+// Response is the answer of a provider.
+type Response struct {
+	NotModified  bool   // the subscription is what it was when it had the ETag or LastModified of the request; there is no Body
+	Body         []byte // at most MaxBody
+	ETag         string
+	LastModified string
+
+	Usage          *Usage        // nil: not told
+	UpdateInterval time.Duration // how often the provider wants to be asked, from an hour to 30 days; 0: not told
+	Title          string        // cleaned for display; "": not told
+}
+
+// Fetch fetches one subscription. The error is an *Error, which names the server and no more of the address.
+func (f Fetcher) Fetch(ctx context.Context, r Request) (Response, error) {
+	start, err := parseURL(r.URL)
+	if err != nil {
+		return Response{}, err
+	}
+	timeout := f.Timeout
+	if timeout == 0 {
+		timeout = defaultTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+
+	g := newGuard(start)
+	transport, err := f.transport(r.Proxy, g)
+	if err != nil {
+		return Response{}, err
+	}
+	defer transport.CloseIdleConnections()
+	client := http.Client{Transport: transport, CheckRedirect: g.checkRedirect}
+
+	request := (&http.Request{Method: http.MethodGet, URL: start, Header: http.Header{}}).WithContext(ctx)
+	request.Header.Set("User-Agent", f.userAgent())
+	for key, value := range map[string]string{"If-None-Match": r.ETag, "If-Modified-Since": r.LastModified} {
+		if value != "" && len(value) <= maxValidator && isHeaderValue(value) {
+			request.Header.Set(key, value)
+		}
+	}
+	response, doErr := client.Do(request)
+	if doErr != nil {
+		return Response{}, explain(ctx, g.current(), doErr)
+	}
+	defer func() { _ = response.Body.Close() }()
+	return readResponse(ctx, response, len(request.Header) > 1)
+}
+
+func (f Fetcher) userAgent() string {
+	if f.UserAgent == "" {
+		return "xrat"
+	}
+	return f.UserAgent
+}
+
+// transport serves one fetch. Connections are not kept, so every hop dials and is checked.
+func (f Fetcher) transport(proxy *Proxy, g *guard) (*http.Transport, error) {
+	t := &http.Transport{
+		DisableKeepAlives:      true,
+		MaxResponseHeaderBytes: maxHeader,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		ForceAttemptHTTP2:      true,
+	}
+	dialer := &net.Dialer{Resolver: f.Resolver}
+	if proxy == nil {
+		t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			d := *dialer
+			d.ControlContext = func(_ context.Context, _, resolved string, _ syscall.RawConn) error {
+				return g.checkDial(address, resolved)
+			}
+			return d.DialContext(ctx, network, address)
+		}
+		return t, nil
+	}
+	if _, _, err := net.SplitHostPort(proxy.Address); err != nil {
+		return nil, fail(CodeBadURL, "the address of the proxy is not host:port")
+	}
+	through := &url.URL{Scheme: "socks5h", Host: proxy.Address}
+	if user := proxy.User.Reveal(); user != "" {
+		through.User = url.UserPassword(user, proxy.Password.Reveal())
+	}
+	t.Proxy = http.ProxyURL(through)
+	t.DialContext = dialer.DialContext
+	return t, nil
+}
+
+func readResponse(ctx context.Context, response *http.Response, conditional bool) (Response, error) {
+	where := Redact(response.Request.URL.String())
+	var r Response
+	switch {
+	case response.StatusCode == http.StatusNotModified && conditional:
+		r.NotModified = true
+	case response.StatusCode != http.StatusOK:
+		return Response{}, fail(CodeBadStatus, strings.TrimSpace(fmt.Sprintf("%s answered %d %s; check the address and the account at the provider",
+			where, response.StatusCode, http.StatusText(response.StatusCode))))
+	case response.Header.Get("Content-Encoding") != "":
+		return Response{}, fail(CodeBadAnswer, where+" sent a compressed answer that was not asked for")
+	}
+	if !r.NotModified {
+		var err error
+		if r.Body, err = readBody(response); err != nil {
+			return Response{}, explain(ctx, response.Request.URL, err)
+		}
+	}
+	r.ETag = bounded(response.Header.Get("ETag"))
+	r.LastModified = bounded(response.Header.Get("Last-Modified"))
+	r.readHeader(response.Header)
+	return r, nil
+}
+
+func bounded(s string) string {
+	if len(s) > maxValidator {
+		return ""
+	}
+	return s
+}
+
+// readBody reads what the body is after decompression. It grows by chunks: doubling a slice up to 8 MiB takes several times as much.
+func readBody(response *http.Response) ([]byte, error) {
+	var chunks [][]byte
+	part := make([]byte, 0, chunk)
+	for total := 0; ; {
+		n, err := response.Body.Read(part[len(part):cap(part)])
+		part, total = part[:len(part)+n], total+n
+		switch {
+		case total > MaxBody:
+			return nil, fail(CodeTooLarge, Redact(response.Request.URL.String())+" sent more than 8 MiB; check that the address is that of a subscription")
+		case err == io.EOF:
+			return bytes.Join(append(chunks, part), nil), nil
+		case err != nil:
+			return nil, err
+		case len(part) == cap(part):
+			chunks, part = append(chunks, part), make([]byte, 0, chunk)
+		}
+	}
+}
+
+// Redact returns the part of an address that is no secret: "https://example.org/…".
+func Redact(address string) string {
+	u, err := url.Parse(strings.TrimSpace(address))
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return "the address"
+	}
+	redacted := u.Scheme + "://" + cleanHost(u.Host)
+	if u.Path != "" && u.Path != "/" || u.RawQuery != "" {
+		redacted += "/…"
+	}
+	return redacted
+}
+
+// cleanHost makes a host that came with a redirect fit for display.
+func cleanHost(host string) string {
+	clean := strings.Map(func(r rune) rune {
+		if r > ' ' && r < 0x7f {
+			return r
+		}
+		return '?'
+	}, host)
+	return clean[:min(len(clean), 260)]
+}
+
+func isHeaderValue(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' && s[i] != '\t' || s[i] == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+func parseURL(text string) (*url.URL, error) {
+	text = strings.TrimSpace(text)
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return nil, fail(CodeBadURL, "the address of the subscription is not a valid web address; copy it again from the provider")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, fail(CodeBadURL, "the address of the subscription does not begin with http:// or https://; nothing else is fetched")
+	case u.Hostname() == "":
+		return nil, fail(CodeBadURL, "the address of the subscription has no host; copy it again from the provider")
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return nil, fail(CodeBadURL, "the port in the address of the subscription is not a number from 1 to 65535")
+		}
+	}
+	u.Fragment, u.RawFragment = "", ""
+	return u, nil
+}

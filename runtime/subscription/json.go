@@ -1,0 +1,203 @@
+package subscription
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/xrat-tray/xrat/runtime/link"
+)
+
+// readJSON reads a document, or several one after the other: a configuration of the core, an array of configurations or of outbounds, SIP008, or a Clash configuration as JSON.
+//
+// The document is walked token by token and only what describes servers is decoded, one entry at a time: the memory that it takes does not
+// depend on what else is in there.
+func (c *collector) readJSON(data []byte) error {
+	d := newDecoder(data)
+	for {
+		err := c.readValue(d, data, 0)
+		switch {
+		case errors.Is(err, io.EOF) && d.StackDepth() == 0:
+			return nil
+		case err == nil:
+			continue
+		case len(c.body.Entries) == 0:
+			return fail(CodeBrokenBody, "the subscription is JSON with errors, or was cut off; try again, then ask the provider")
+		}
+		c.body.Partial = true
+		c.problem(Problem{Code: CodeBrokenBody, Message: "the JSON has an error or was cut off; what comes after it was not read"})
+		return nil
+	}
+}
+
+func newDecoder(data []byte) *jsontext.Decoder {
+	// A bytes.Buffer is read in place.
+	return jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+}
+
+// rawValue reads a value and returns it as a part of data, which d reads.
+func rawValue(d *jsontext.Decoder, data []byte) ([]byte, error) {
+	value, err := d.ReadValue()
+	if err != nil {
+		return nil, err
+	}
+	end := int(d.InputOffset())
+	return data[end-len(value) : end], nil
+}
+
+// readValue reads what can be at the top of a document and, if it is an array, in it.
+func (c *collector) readValue(d *jsontext.Decoder, data []byte, depth int) error {
+	switch d.PeekKind() {
+	case '[':
+		if depth > 1 {
+			return d.SkipValue()
+		}
+		if _, err := d.ReadToken(); err != nil {
+			return err
+		}
+		for d.PeekKind() != ']' && d.PeekKind() != 0 {
+			if err := c.readValue(d, data, depth+1); err != nil {
+				return err
+			}
+		}
+		_, err := d.ReadToken()
+		return err
+	case '{':
+		value, err := rawValue(d, data)
+		if err != nil {
+			return err
+		}
+		return c.readObject(value)
+	case '"':
+		token, err := d.ReadToken()
+		if err != nil {
+			return err
+		}
+		if position, ok := c.next(); ok {
+			uri := token.String()
+			_, name, _ := strings.Cut(uri, "#")
+			c.link(position, uri, name)
+		}
+		return nil
+	default:
+		return d.SkipValue()
+	}
+}
+
+// readObject reads a configuration or an entry that stands alone.
+func (c *collector) readObject(data []byte) error {
+	known := map[string][]byte{
+		"outbounds": nil, "outbound": nil, "outboundDetour": nil, "servers": nil, "proxies": nil, "protocol": nil, "type": nil, "remarks": nil, "server": nil,
+	}
+	d := newDecoder(data)
+	if _, err := d.ReadToken(); err != nil {
+		return err
+	}
+	for d.PeekKind() == '"' {
+		token, err := d.ReadToken()
+		if err != nil {
+			return err
+		}
+		name := token.String()
+		if _, wanted := known[name]; !wanted {
+			if err := d.SkipValue(); err != nil {
+				return err
+			}
+			continue
+		}
+		if known[name], err = rawValue(d, data); err != nil {
+			return err
+		}
+	}
+
+	var remarks string
+	if len(known["remarks"]) <= maxEntry {
+		_ = json.Unmarshal(known["remarks"], &remarks) // what is no text is no name
+	}
+	switch {
+	case known["protocol"] != nil:
+		c.jsonEntry(data, remarks, xrayURI)
+	case known["outbounds"] != nil || known["outbound"] != nil:
+		// The oldest configurations have one outbound and a list of others.
+		c.readConfig(remarks, known["outbound"], known["outbounds"], known["outboundDetour"])
+	case known["servers"] != nil:
+		each(known["servers"], func(entry []byte) { c.jsonEntry(entry, "", sip008URI) })
+	case known["proxies"] != nil:
+		each(known["proxies"], func(entry []byte) { c.jsonEntry(entry, "", clashURI) })
+	case known["server"] != nil && known["type"] != nil:
+		c.jsonEntry(data, "", clashURI)
+	case known["server"] != nil:
+		c.jsonEntry(data, "", sip008URI)
+	default:
+		if position, ok := c.next(); ok {
+			c.problem(Problem{Position: position, Code: CodeNotAnEntry, Message: "the JSON object describes neither a configuration nor a server"})
+		}
+	}
+	return nil
+}
+
+// readConfig reads the outbounds of one configuration. In an array of configurations each is called by its remarks, and all outbounds have the
+// same tag; so remarks are the name of the first server, and of others together with the tag.
+func (c *collector) readConfig(remarks string, single, many, more []byte) {
+	first := len(c.body.Entries)
+	read := func(entry []byte) {
+		name := ""
+		if remarks != "" && len(c.body.Entries) == first {
+			name = remarks
+		}
+		c.jsonEntry(entry, name, func(o *object) (*uri, *link.Error) {
+			u, err := outboundURI(o)
+			if u != nil && remarks != "" && name == "" && u.name != "" {
+				u.name = remarks + " " + u.name
+			}
+			return u, err
+		})
+	}
+	if single != nil {
+		read(single)
+	}
+	each(many, read)
+	each(more, read)
+}
+
+// each calls visit for the elements of an array that is known to be valid JSON. Another value has none.
+func each(data []byte, visit func([]byte)) {
+	if len(data) == 0 || data[0] != '[' {
+		return
+	}
+	d := newDecoder(data)
+	if _, err := d.ReadToken(); err != nil {
+		return
+	}
+	for d.PeekKind() != ']' {
+		value, err := rawValue(d, data)
+		if err != nil {
+			return
+		}
+		visit(value)
+	}
+}
+
+func (c *collector) jsonEntry(data []byte, name string, convert converter) {
+	if c.positions == maxPositions {
+		_, _ = c.next() // says so
+		return
+	}
+	if len(data) > maxEntry {
+		if position, ok := c.next(); ok {
+			c.problem(Problem{Position: position, Name: cleanName(name), Code: link.CodeTooLong, Message: "the entry is longer than 64 KiB; no server needs that"})
+		}
+		return
+	}
+	var value any
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber() // a port or a short ID is a text to us
+	if err := d.Decode(&value); err != nil {
+		value = nil // nested too deeply: not an entry
+	}
+	c.entry(value, name, convert)
+}

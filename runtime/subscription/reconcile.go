@@ -1,0 +1,58 @@
+package subscription
+
+// Known is a server that came from a subscription earlier.
+type Known struct {
+	ID       int64
+	Identity string // see link.Link's method of that name
+	Name     string // as the subscription called it last
+	Retired  bool   // it had vanished
+}
+
+// Kept is a known server that the subscription still has, or has again.
+type Kept struct {
+	Known   Known
+	Entry   Entry
+	Renamed bool // its name is now Entry.Link.Name
+}
+
+// Changes says what a refresh does. Known servers that are in none of its lists stay as they are.
+type Changes struct {
+	Add    []Entry // in the order of the body, each server once
+	Keep   []Kept  // in the order of the known
+	Retire []Known // in the order of the known
+}
+
+// Reconcile compares what is known of a subscription with what it contains now. A server is the same if it has the same identity, whatever it is
+// called. From a body that is empty or partial nothing is known to have vanished: then Retire is empty.
+func Reconcile(known []Known, fresh Body) Changes {
+	entries := make(map[string]Entry, len(fresh.Entries))
+	identities := make([]string, len(fresh.Entries))
+	for i, entry := range fresh.Entries {
+		identities[i] = entry.Link.Identity()
+		if _, twice := entries[identities[i]]; !twice {
+			entries[identities[i]] = entry
+		}
+	}
+
+	var changes Changes
+	settled := make(map[string]bool, len(known))
+	for _, k := range known {
+		entry, found := entries[k.Identity]
+		switch {
+		case found:
+			name := entry.Link.Name
+			changes.Keep = append(changes.Keep, Kept{Known: k, Entry: entry, Renamed: name != "" && name != k.Name})
+			settled[k.Identity] = true
+		case k.Retired:
+		case !fresh.Partial && len(fresh.Entries) > 0:
+			changes.Retire = append(changes.Retire, k)
+		}
+	}
+	for i, entry := range fresh.Entries {
+		if identity := identities[i]; !settled[identity] {
+			settled[identity] = true
+			changes.Add = append(changes.Add, entry)
+		}
+	}
+	return changes
+}

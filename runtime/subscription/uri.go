@@ -1,0 +1,72 @@
+package subscription
+
+import (
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"github.com/xrat-tray/xrat/runtime/link"
+)
+
+// uri is a share link in the making. Everything is escaped on the way in, so no value can become a part of the link that it was not meant to be.
+type uri struct {
+	scheme     string
+	user       string // escaped
+	host, port string // as found; link judges them
+	name       string // as found
+	params     strings.Builder
+}
+
+// set adds a parameter; an empty value is left out, as in links.
+func (u *uri) set(key, value string) {
+	if value == "" {
+		return
+	}
+	if u.params.Len() > 0 {
+		u.params.WriteByte('&')
+	}
+	u.params.WriteString(key + "=" + escape(value))
+}
+
+func (u *uri) flag(key string, value bool) {
+	if value {
+		u.set(key, "1")
+	}
+}
+
+// userPassword sets the userinfo; without both there is none.
+func (u *uri) userPassword(user, password string) {
+	if user != "" || password != "" {
+		u.user = escape(user) + ":" + escape(password)
+	}
+}
+
+func (u *uri) String() string {
+	host := strings.TrimSuffix(strings.TrimPrefix(u.host, "["), "]")
+	if _, err := netip.ParseAddr(host); err == nil && strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	} else {
+		host = escape(host)
+	}
+	port := u.port
+	if port == "" {
+		port = "0" // of the protocols some have a default for links, no other format has
+	}
+	s := u.scheme + "://"
+	if u.user != "" {
+		s += u.user + "@"
+	}
+	s += host + ":" + escape(port)
+	if u.params.Len() > 0 {
+		s += "?" + u.params.String()
+	}
+	if u.name != "" {
+		s += "#" + escape(u.name)
+	}
+	return s
+}
+
+// escape percent-encodes all but unreserved characters. A space is %20: in links, a plus is a plus.
+func escape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
+
+func reject(code, message string) *link.Error { return &link.Error{Code: code, Message: message} }

@@ -1,0 +1,305 @@
+package subscription
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/xrat-tray/xrat/runtime/link"
+)
+
+// outboundURI writes an outbound as a link, of a core's configuration or, to say what it is, of sing-box's.
+func outboundURI(o *object) (*uri, *link.Error) {
+	if _, foreign := o.fields["type"]; foreign && o.fields["protocol"] == nil {
+		switch o.text("type") {
+		case "direct", "block", "dns", "selector", "urltest":
+			return nil, nil
+		}
+		return &uri{name: o.text("tag")}, reject(CodeUnknownFormat, "the entry is in the format of sing-box, which xrat does not read; ask the provider for links, Xray JSON or Clash YAML")
+	}
+	return xrayURI(o)
+}
+
+// xrayURI writes an outbound of a core's configuration as a link.
+func xrayURI(o *object) (*uri, *link.Error) {
+	u := &uri{name: o.text("tag", "ps", "remarks")}
+	protocol := strings.ToLower(o.text("protocol"))
+	settings := o.object("settings")
+	o.ignore("targetStrategy", "domainStrategy")
+	if o.object("proxySettings").text("tag") != "" {
+		return u, chained("proxySettings")
+	}
+
+	var err *link.Error
+	switch protocol {
+	case "freedom", "blackhole", "dns", "loopback":
+		return nil, nil
+	case "vless", "vmess":
+		err = u.xrayUser(protocol, settings)
+	case "trojan", "shadowsocks", "socks", "http":
+		err = u.xrayServer(protocol, settings)
+	case "hysteria", "hysteria2":
+		return u, u.xrayHysteria(o, settings)
+	case "wireguard":
+		return u, u.xrayWireGuard(settings)
+	case "":
+		return u, reject(CodeNotAnEntry, "the entry names no protocol")
+	default:
+		return u, reject(link.CodeUnsupportedProtocol, "the core does not speak the protocol of the entry; ask the provider for a VLESS, VMess, Trojan or Shadowsocks server")
+	}
+	if err != nil {
+		return u, err
+	}
+	u.xrayMux(o.object("mux"))
+	return u, u.xrayStream(protocol, o.object("streamSettings"))
+}
+
+// one returns the single element of a list of servers or users, or o itself, which has them in newer configurations.
+func one(o *object, key string) (*object, *link.Error) {
+	switch many := o.objects(key); len(many) {
+	case 0:
+		return o, nil
+	case 1:
+		return many[0], nil
+	default:
+		return nil, reject(CodeNotAnEntry, "the entry lists several servers or users, where the core takes one; ask the provider for one entry each")
+	}
+}
+
+func (u *uri) xrayUser(protocol string, settings *object) *link.Error {
+	server, err := one(settings, "vnext")
+	if err != nil {
+		return err
+	}
+	u.scheme, u.host, u.port = protocol, server.text("address"), server.text("port")
+	user, err := one(server, "users")
+	if err != nil {
+		return err
+	}
+	u.user = escape(user.text("id"))
+	u.set("flow", user.text("flow"))
+	if protocol == "vmess" {
+		u.set("encryption", user.text("security"))
+		user.ignore("alterId", "experiments")
+	} else {
+		u.set("encryption", user.text("encryption"))
+		user.ignore("security", "alterId", "seed", "testpre", "testseed")
+	}
+	settings.ignore("level", "email")
+	user.ignore("level", "email")
+	return nil
+}
+
+func (u *uri) xrayServer(protocol string, settings *object) *link.Error {
+	server, err := one(settings, "servers")
+	if err != nil {
+		return err
+	}
+	u.scheme, u.host, u.port = protocol, server.text("address"), server.text("port")
+	password := server.text("password")
+	switch protocol {
+	case "trojan":
+		u.user = escape(password)
+		u.set("flow", server.text("flow"))
+	case "shadowsocks":
+		u.scheme = "ss"
+		u.userPassword(server.text("method"), password)
+		server.ignore("ivCheck", "ota")
+	default:
+		user, err := one(server, "users")
+		if err != nil {
+			return err
+		}
+		u.userPassword(user.text("user"), user.text("pass"))
+		user.ignore("level", "email")
+	}
+	settings.ignore("level", "email")
+	server.ignore("level", "email")
+	return nil
+}
+
+func (u *uri) xrayMux(mux *object) {
+	enabled, concurrency := mux.flag("enabled"), mux.text("concurrency")
+	switch {
+	case !enabled || strings.HasPrefix(concurrency, "-"):
+	case concurrency == "" || concurrency == "0":
+		u.set("mux", "true")
+	default:
+		u.set("mux", concurrency)
+	}
+	mux.ignore("xudpConcurrency", "xudpProxyUDP443")
+}
+
+func (u *uri) xrayStream(protocol string, stream *object) *link.Error {
+	if err := u.xraySocket(stream.object("sockopt")); err != nil {
+		return err
+	}
+	if mask := stream.take("finalmask"); !isEmpty(mask) {
+		return reject(link.CodeUnsupportedParameter, "the entry asks for a mask of the core (finalmask) that xrat does not support; ask the provider for one without")
+	}
+	if err := u.xraySecurity(protocol, stream); err != nil {
+		return err
+	}
+	var err *link.Error
+	network := strings.ToLower(stream.text("network"))
+	switch network {
+	case "", "tcp", "raw":
+		u.xrayRaw(stream.object("rawSettings", "tcpSettings"))
+	case "ws", "websocket", "httpupgrade":
+		t := stream.object("wsSettings")
+		if network == "httpupgrade" {
+			t = stream.object("httpupgradeSettings")
+		}
+		u.set("type", network)
+		headers := t.object("headers")
+		host := headers.header("Host")
+		if own := t.text("host"); own != "" {
+			host = own
+		}
+		u.set("host", host)
+		u.set("path", t.text("path"))
+		u.set("ed", t.text("maxEarlyData"))
+		u.set("eh", t.text("earlyDataHeaderName"))
+		t.ignore("acceptProxyProtocol", "heartbeatPeriod", "useBrowserForwarding")
+	case "grpc", "gun":
+		t := stream.object("grpcSettings")
+		u.set("type", "grpc")
+		u.set("serviceName", t.text("serviceName"))
+		u.set("authority", t.text("authority"))
+		if t.flag("multiMode") {
+			u.set("mode", "multi")
+		}
+		t.ignore("idle_timeout", "health_check_timeout", "permit_without_stream", "initial_windows_size")
+	case "xhttp", "splithttp":
+		err = u.xhttp(stream.object("xhttpSettings", "splithttpSettings"))
+	case "kcp", "mkcp":
+		t := stream.object("kcpSettings")
+		u.set("type", "kcp")
+		u.set("seed", t.text("seed"))
+		header := t.object("header")
+		u.set("headerType", header.text("type"))
+		u.set("host", header.text("domain"))
+		u.set("mtu", t.text("mtu"))
+		u.set("tti", t.text("tti"))
+		t.ignore("uplinkCapacity", "downlinkCapacity", "congestion", "readBufferSize", "writeBufferSize")
+	default:
+		u.set("type", network) // link knows why not
+	}
+	stream.ignoreOthers("Settings")
+	return err
+}
+
+// ignoreOthers removes the settings of what was not chosen: they change nothing.
+func (o *object) ignoreOthers(suffix string) {
+	if o == nil {
+		return
+	}
+	for key := range o.fields {
+		if strings.HasSuffix(key, suffix) {
+			delete(o.fields, key)
+		}
+	}
+}
+
+func (u *uri) xrayRaw(t *object) {
+	header := t.object("header")
+	t.ignore("acceptProxyProtocol")
+	switch kind := header.text("type"); kind {
+	case "", "none":
+		u.set("type", "tcp")
+	case "http":
+		request := header.object("request")
+		headers := request.object("headers")
+		u.http1(headers.list("Host"), request.list("path"))
+		// The rest dresses the request up and is not looked at by the other side.
+		request.ignore("version", "method")
+		header.ignore("response")
+		headers.ignore("User-Agent", "Accept-Encoding", "Connection", "Pragma", "Accept", "Accept-Language", "Cache-Control")
+	default:
+		u.set("type", "tcp")
+		u.set("headerType", kind)
+	}
+}
+
+// xhttp passes the settings on as the JSON that links carry. link checks them one by one.
+func (u *uri) xhttp(t *object) *link.Error {
+	u.set("type", "xhttp")
+	u.set("host", t.text("host"))
+	u.set("path", t.text("path"))
+	u.set("mode", t.text("mode"))
+	if t == nil {
+		return nil
+	}
+	extra, ok := t.take("extra").(map[string]any)
+	if !ok {
+		extra = map[string]any{}
+	}
+	for key, value := range t.fields {
+		if _, twice := extra[key]; !twice && !isEmpty(value) {
+			extra[key] = value
+		}
+	}
+	clear(t.fields)
+	if len(extra) == 0 {
+		return nil
+	}
+	text, err := json.Marshal(extra)
+	if err != nil {
+		return reject(link.CodeBadParameter, "the settings of xhttp cannot be written as JSON")
+	}
+	u.set("extra", string(text))
+	return nil
+}
+
+// xraySocket looks at the settings of this machine's sockets. They are not the provider's business, and are left out; but a way through another outbound would be missed.
+func (u *uri) xraySocket(socket *object) *link.Error {
+	if socket.text("dialerProxy") != "" {
+		return chained("sockopt.dialerProxy")
+	}
+	socket.ignore("tcpFastOpen", "tcpKeepAliveInterval", "tcpKeepAliveIdle", "tcpUserTimeout", "tcpMptcp", "tcpNoDelay", "tcpcongestion", "tcpCongestion",
+		"tcpMaxSeg", "tcpWindowClamp", "domainStrategy", "happyEyeballs", "V6Only", "v6only", "penetrate")
+	return nil
+}
+
+func (u *uri) xraySecurity(protocol string, stream *object) *link.Error {
+	security := strings.ToLower(stream.text("security"))
+	if security == "" {
+		security = "none" // in a configuration also for Trojan
+	}
+	if protocol == "http" && security != "none" {
+		u.scheme = "https"
+	}
+	u.set("security", security)
+	if security != "tls" && security != "reality" {
+		return nil
+	}
+	t := stream.object(security + "Settings")
+	if err := tlsFiles(t); err != nil {
+		return err
+	}
+	u.set("sni", t.text("serverName"))
+	u.set("fp", t.text("fingerprint"))
+	t.ignore("show")
+	if security == "reality" {
+		u.set("pbk", t.text("publicKey", "password"))
+		u.set("sid", t.text("shortId"))
+		u.set("spx", t.text("spiderX"))
+		u.set("pqv", t.text("mldsa65Verify"))
+		return nil
+	}
+	u.set("alpn", t.text("alpn"))
+	u.set("pcs", t.text("pinnedPeerCertSha256"))
+	u.set("vcn", t.text("verifyPeerCertByName", "verifyPeerCertInNames"))
+	u.set("ech", t.text("echConfigList"))
+	u.set("pinnedPeerCertificateChainSha256", t.text("pinnedPeerCertificateChainSha256"))
+	u.flag("allowInsecure", t.flag("allowInsecure"))
+	t.ignore("enableSessionResumption", "disableSessionResumption", "rejectUnknownSni", "minVersion", "maxVersion", "cipherSuites", "curvePreferences", "echForceQuery")
+	return nil
+}
+
+// tlsFiles rejects what the server would not do without: certificates of its own, or of the client.
+func tlsFiles(t *object) *link.Error {
+	if certificates := t.take("certificates"); !isEmpty(certificates) {
+		return reject(link.CodeUnsupportedParameter, "the entry brings certificates or names files with them, which xrat does not support; ask the provider for one that works without")
+	}
+	return nil
+}

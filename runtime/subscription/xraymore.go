@@ -1,0 +1,93 @@
+package subscription
+
+import (
+	"strings"
+
+	"github.com/xrat-tray/xrat/runtime/link"
+)
+
+func (u *uri) xrayHysteria(o, settings *object) *link.Error {
+	u.scheme, u.host, u.port = "hysteria2", settings.text("address"), settings.text("port")
+	stream := o.object("streamSettings")
+	if version := settings.text("version"); version != "" && version != "2" {
+		return reject(link.CodeUnsupportedProtocol, "the core speaks version 2 of Hysteria only; ask the provider for a Hysteria 2 server")
+	}
+	if err := u.xraySocket(stream.object("sockopt")); err != nil {
+		return err
+	}
+	transport := stream.object("hysteriaSettings")
+	u.user = escape(transport.text("auth"))
+	u.set("up", bandwidth(transport, "up"))
+	u.set("down", bandwidth(transport, "down"))
+	hop := transport.object("udphop")
+	u.set("mport", hop.text("port", "ports"))
+	u.set("hop-interval", hop.text("interval"))
+	transport.ignore("version", "congestion", "udpIdleTimeout")
+
+	mask := stream.object("finalmask")
+	for _, layer := range mask.objects("udp") {
+		if layer.text("type") != "salamander" {
+			return reject(link.CodeUnsupportedParameter, "the entry asks for a mask of the core (finalmask) that xrat does not support; ask the provider for one without")
+		}
+		u.set("obfs", "salamander")
+		u.set("obfs-password", layer.object("settings").text("password"))
+	}
+	quic := mask.object("quicParams")
+	u.set("up", bandwidth(quic, "brutalUp"))
+	u.set("down", bandwidth(quic, "brutalDown"))
+	hop = quic.object("udpHop")
+	u.set("mport", hop.text("ports", "port"))
+	u.set("hop-interval", hop.text("interval"))
+	quic.ignore("congestion")
+
+	if err := u.xraySecurity("hysteria", stream); err != nil {
+		return err
+	}
+	stream.ignore("network")
+	stream.ignoreOthers("Settings")
+	o.ignore("mux")
+	return nil
+}
+
+// bandwidth returns a number of Mbit/s, if that is what the field says. Other units stay, to be named.
+func bandwidth(o *object, key string) string {
+	if o == nil {
+		return ""
+	}
+	text, _ := scalar(o.fields[key])
+	number := strings.ToLower(text)
+	for _, unit := range []string{"mbps", "mb", "m"} {
+		if before, ok := strings.CutSuffix(number, unit); ok {
+			number = before
+			break
+		}
+	}
+	number = strings.TrimSpace(number)
+	if number == "" || strings.Trim(number, "0123456789") != "" {
+		return ""
+	}
+	o.ignore(key)
+	return number
+}
+
+func (u *uri) xrayWireGuard(settings *object) *link.Error {
+	peer, err := one(settings, "peers")
+	if err != nil {
+		return err
+	}
+	u.scheme = "wireguard"
+	endpoint := peer.text("endpoint")
+	if i := strings.LastIndexByte(endpoint, ':'); i >= 0 {
+		u.host, u.port = endpoint[:i], endpoint[i+1:]
+	}
+	u.user = escape(settings.text("secretKey"))
+	u.set("address", settings.text("address"))
+	u.set("mtu", settings.text("mtu"))
+	u.set("reserved", settings.text("reserved"))
+	u.set("publickey", peer.text("publicKey"))
+	u.set("presharedkey", peer.text("preSharedKey"))
+	u.set("keepalive", peer.text("keepAlive"))
+	u.set("allowedips", peer.text("allowedIPs"))
+	settings.ignore("noKernelTun", "kernelMode", "workers", "domainStrategy")
+	return nil
+}
