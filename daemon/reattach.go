@@ -106,6 +106,7 @@ func (s *Supervisor) reattach(ctx context.Context, record store.Session, configs
 		carried: front.Counters{UpBytes: record.UpBytes, DownBytes: record.DownBytes, Connections: record.Connections},
 	}
 	st := &s.st
+	st.lastRotation = decodeRotation(record.Rotation)
 	st.active, st.served = w, w
 	w.servingSince = time.Now()
 	st.checkAt = time.Now() // at once: nobody has watched it meanwhile

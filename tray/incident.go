@@ -110,6 +110,8 @@ func (i *incidents) state(s ipc.StatusPayload) verdict {
 			Icon: assets.Failed, Title: "Connection lost",
 			Body: sentence("No server works; xrat keeps trying.", clean(s.Message, textWidth)),
 		}}
+	case s.Condition == ipc.ConditionOffline:
+		// The desktop tells of that, and no server is to blame.
 	case s.State == ipc.StateDegraded && s.Attempts > 0 && trigger != nil && *trigger != ipc.TriggerManual && i.trouble == well:
 		i.trouble = stuck
 		return verdict{note: &notification{

@@ -171,6 +171,9 @@ func (m *model) header() (string, assets.Icon) {
 	case ipc.StateConnected:
 		return join("Connected", name, latency), assets.Connected
 	case ipc.StateDegraded:
+		if m.status.Condition == ipc.ConditionOffline {
+			return join("Offline", name), assets.Degraded
+		}
 		return join("Degraded", name, checks(m.status.Rotation.ConsecutiveFailures)), assets.Degraded
 	case ipc.StateFailed:
 		return join("Failed", cmp.Or(name, "no server works, trying again")), assets.Failed

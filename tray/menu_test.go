@@ -123,6 +123,9 @@ func TestMenu(t *testing.T) {
 		"port-taken":    state(ipc.StateFailed, func(p *ipc.StatusPayload) { p.Message = "opening the front: 127.0.0.1:10808 is taken by ssh (pid 7)" }),
 		"warned":        state(ipc.StateConnected, func(p *ipc.StatusPayload) { p.Warnings = []string{"some records were lost"} }),
 		"unknown-state": state("hibernating", func(*ipc.StatusPayload) {}),
+		"offline": state(ipc.StateDegraded, func(p *ipc.StatusPayload) {
+			p.Condition, p.Message = ipc.ConditionOffline, "offline: this machine has no route to the network; staying on tokyo-1"
+		}),
 		"degraded": state(ipc.StateDegraded, func(p *ipc.StatusPayload) {
 			p.Rotation.ConsecutiveFailures = 2
 			p.Message = "2 failed checks in a row: gave no answer in time"

@@ -130,7 +130,7 @@ Start with:
 	root.AddCommand(
 		a.importCommand(), a.listCommand(), a.showCommand(), a.removeCommand(),
 		a.connectCommand(), a.disconnectCommand(), a.rotateCommand(),
-		a.statusCommand(), a.sessionsCommand(),
+		a.statusCommand(), a.sessionsCommand(), a.whyCommand(),
 		a.proxyCommand(), a.daemonCommand(), a.demoCommand(), a.versionCommand(),
 		&cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: exitCodesHelp},
 	)

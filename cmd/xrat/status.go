@@ -17,7 +17,8 @@ func (a *app) statusCommand() *cobra.Command {
 		Use: "status", Short: "Show the connection, its addresses and its health", Args: cobra.NoArgs,
 		Long: `Show the state, the session, the addresses for applications, rotation and traffic.
 The state is one of disconnected, connecting, connected, degraded (the last check
-failed), rotating and failed (no server works; it is being retried).
+failed), rotating and failed (no server works; it is being retried). While it is
+degraded, the condition says if the machine is offline, or that no other config works.
 
 Without a daemon the state is disconnected and the exit code 3.`,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -41,6 +42,9 @@ Without a daemon the state is disconnected and the exit code 3.`,
 
 func printStatus(w io.Writer, p ipc.StatusPayload, now time.Time) {
 	head := sentence(string(p.State))
+	if p.Condition == ipc.ConditionOffline {
+		head = "Offline."
+	}
 	if p.Session != nil {
 		head = fmt.Sprintf("%s · %s", strings.TrimSuffix(head, "."), fit(p.Session.ConfigName, 60))
 		if p.Session.LatencyMillis > 0 {
@@ -64,11 +68,18 @@ func printStatus(w io.Writer, p ipc.StatusPayload, now time.Time) {
 	if s := p.Session; s != nil {
 		fmt.Fprintf(w, "  %-9s %d, since %s (%s), core %d\n", "Session", s.ID, ago(now.Sub(s.StartedAt)), s.Trigger, s.PID)
 		fmt.Fprintf(w, "  %-9s %s up, %s down, %d connections\n", "Traffic", size(p.Traffic.UpBytes), size(p.Traffic.DownBytes), p.Traffic.Connections)
+		if t := p.Traffic; t.Replayed > 0 {
+			fmt.Fprintf(w, "  %-9s %d connections tried through another server, %d of them answered there\n", "Rescue", t.Replayed, t.Rescued)
+		}
+	}
+	if s := p.Standby; s != nil {
+		fmt.Fprintf(w, "  %-9s %s · %d ms, checked %s ago\n", "Standby", fit(s.ConfigName, 60), s.LatencyMillis, ago(now.Sub(s.CheckedAt)))
 	}
 	fmt.Fprintf(w, "  %-9s %s\n", "Rotation", onOff(p.Rotation.RotationEnabled))
 	if r := p.LastRotation; r != nil {
 		fmt.Fprintf(w, "  %-9s from %s to %s, %s ago (%s: %s)\n", "Switched",
 			fit(r.FromConfigName, 40), fit(r.ToConfigName, 40), ago(now.Sub(r.At)), r.Trigger, fit(r.Reason, 200))
+		fmt.Fprintf(w, "  %-9s `xrat why` tells more\n", "")
 	}
 	if p.Daemon != nil {
 		fmt.Fprintf(w, "  %-9s %d, up %s, version %s\n", "Daemon", p.Daemon.PID, ago(time.Duration(p.Daemon.UptimeSecs)*time.Second), p.Daemon.Version)
