@@ -64,8 +64,8 @@ func (h History) Succeeded(now time.Time, latency time.Duration) History {
 	h.Consecutive = 0
 	h.LastSuccess = now
 	h.Latency, h.Deviation = smoothed(h.Latency, h.Deviation, latency)
-	if h.Flaps = h.flaps(now); h.Flaps == 0 {
-		h.CooldownUntil = time.Time{}
+	if h.flaps(now) == 0 {
+		h.Flaps, h.CooldownUntil = 0, time.Time{}
 	}
 	return h
 }

@@ -94,14 +94,13 @@ func placeOf(a *assessment, preference Preference, seed uint64) place {
 	switch {
 	case a.class == ClassCooling:
 		p.major = ticks(h.CooldownUntil)
-	case p.untried:
-		if seed != 0 {
-			p.minor = scramble(seed, a.ConfigID)
-		}
 	case spread:
 		p.major, p.minor = ticks(h.LastUsed), ticks(h.LastSuccess)
 	default:
-		p.major = uint64((1 - a.score) * (1<<groupShift - 1))
+		p.major = uint64((1 - a.score) * (1 << (groupShift - 1)))
+	}
+	if p.untried && seed != 0 {
+		p.minor = scramble(seed, a.ConfigID)
 	}
 	p.major |= group << groupShift
 	return p

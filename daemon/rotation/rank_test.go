@@ -95,9 +95,9 @@ func TestRank(t *testing.T) {
 		"best":                {PreferBest, candidates, nil, []int64{8, 4, 1, 12, 2, 7, 13, 6, 9, 5, 3}},
 		"best, without some":  {PreferBest, candidates, []int64{8, 2, 3, 99}, []int64{4, 1, 12, 7, 13, 6, 9, 5}},
 		"best, pinned":        {PreferBest, pinned, nil, []int64{1, 7, 8, 4, 12, 2, 6, 13, 9, 5, 3}},
-		"next":                {PreferNext, candidates, nil, []int64{2, 4, 7, 1, 8, 12, 13, 6, 9, 5, 3}},
-		"next, without 2":     {PreferNext, candidates, []int64{2}, []int64{7, 4, 1, 8, 12, 13, 6, 9, 5, 3}},
-		"next, pinned":        {PreferNext, pinned, nil, []int64{7, 1, 2, 4, 8, 12, 6, 13, 9, 5, 3}},
+		"next":                {PreferNext, candidates, nil, []int64{2, 4, 7, 1, 12, 8, 13, 6, 9, 5, 3}},
+		"next, without 2":     {PreferNext, candidates, []int64{2}, []int64{7, 4, 1, 12, 8, 13, 6, 9, 5, 3}},
+		"next, pinned":        {PreferNext, pinned, nil, []int64{7, 1, 2, 4, 12, 8, 6, 13, 9, 5, 3}},
 		"everything excluded": {PreferBest, candidates[:3], []int64{1, 2, 3}, nil},
 		"nothing there":       {PreferNext, nil, nil, nil},
 	} {

@@ -272,7 +272,7 @@ func TestUptime(t *testing.T) {
 			}
 		}
 	}
-	if down["best"] > down["fastest"]/2 || down["best"] > down["round robin"]/3 {
+	if down["best"] > down["fastest"]/2 || down["best"] > down["round robin"]/2 {
 		t.Errorf("down for %v, in turn %v, always the fastest %v", down["best"], down["round robin"], down["fastest"])
 	}
 }
