@@ -145,10 +145,11 @@ func (u *uri) xrayStream(protocol string, stream *object) *link.Error {
 	case "", "tcp", "raw":
 		u.xrayRaw(stream.object("rawSettings", "tcpSettings"))
 	case "ws", "websocket", "httpupgrade":
-		t := stream.object("wsSettings")
+		key := "wsSettings"
 		if network == "httpupgrade" {
-			t = stream.object("httpupgradeSettings")
+			key = "httpupgradeSettings"
 		}
+		t := stream.object(key)
 		u.set("type", network)
 		headers := t.object("headers")
 		host := headers.header("Host")
