@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -163,7 +164,8 @@ func TestFailpoints(t *testing.T) {
 	for _, point := range []string{"after-spawn", "before-probe", "after-swap"} {
 		for _, command := range []string{"connect s1", "rotate"} {
 			t.Run(point+" "+command, func(t *testing.T) {
-				b := newBox(t, "")
+				// A standby would come by the same points.
+				b := newBox(t, "[rotation]\nstandby = false")
 				b.program = programs.failing
 				b.serve(lab.VLESS, lab.VLESS)
 				connectedBefore := command == "rotate"
@@ -213,6 +215,50 @@ func TestFailpoints(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// The daemon dies while it brings up a standby: the next one goes on with the
+// session that serves, ends what it finds, and has a standby of its own.
+func TestFailpointOfTheStandby(t *testing.T) {
+	for _, point := range []string{"after-spawn", "before-probe"} {
+		t.Run(point, func(t *testing.T) {
+			b := newBox(t, "[rotation]\nstandby = false")
+			b.program = programs.failing
+			b.serve(lab.VLESS, lab.VLESS)
+			b.ok("connect", "s1")
+			core := b.await("the session", 10*time.Second, connected).Session.PID
+			b.kill9(b.status().Daemon.PID)
+			b.settings(fmt.Sprintf("urls = [%q]\n", b.lab.Origin().URL("/generate_204")), "")
+			b.env = append(b.env, "XRAT_FAIL_AT="+point)
+			b.run("daemon", "start")
+			for deadline := time.Now().Add(10 * time.Second); b.lockPID() != 0 && b.isOurs(b.lockPID()); time.Sleep(10 * time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatal("the daemon has not come by the point")
+				}
+			}
+			b.env = b.env[:len(b.env)-1]
+			b.ok("daemon", "start")
+			after := b.await("a standby", 10*time.Second, func(p ipc.StatusPayload) bool { return connected(p) && p.Standby != nil })
+			if after.Session.PID != core {
+				t.Error("the session that served was given up")
+			}
+			b.exit()
+			var cores []int
+			for range 500 {
+				if cores = b.cores(); len(cores) == 2 {
+					break
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+			if len(cores) != 2 || !slices.Contains(cores, core) || !slices.Contains(cores, after.Standby.PID) {
+				t.Errorf("cores %v run; want %d and %d", cores, core, after.Standby.PID)
+			}
+			b.ok("disconnect")
+			if cores := b.cores(); len(cores) > 0 {
+				t.Errorf("after a disconnect cores %v run", cores)
+			}
+		})
 	}
 }
 
