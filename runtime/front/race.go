@@ -280,13 +280,13 @@ func (u *upstream) replace(l *leg, err error) (*leg, error) {
 		return nil, err
 	}
 	var next *leg
-	if l.replied {
+	if l.replied || l.moved.Load() {
 		next = u.moveAnswerless(l)
 	} else if next = u.moveUntouched(l); next == nil {
 		err = errNoCoreReply
 	}
 	if next == nil {
-		if l.replied && u.rescues > 0 {
+		if u.rescues > 0 {
 			u.scoreLost()
 		}
 		return nil, err

@@ -1,0 +1,193 @@
+package front
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// A target that has answered somebody who came later is alive: the destination is slow. It is left alone until the ceiling,
+// sent again once, and then left alone for good.
+func TestSlowDestination(t *testing.T) {
+	const ceiling = 600 * time.Millisecond
+	answer := make(chan struct{})
+	var heard [2]atomic.Int64
+	serve := func(i int) func(net.Conn, address) {
+		return func(c net.Conn, dest address) {
+			succeed(c)
+			io.ReadFull(c, make([]byte, len(getRequest)))
+			if strings.Contains(dest.String(), "fast") {
+				io.WriteString(c, "fast")
+				return
+			}
+			heard[i].Add(1)
+			if i == 0 {
+				<-answer
+				io.WriteString(c, "slow")
+			}
+			io.Copy(io.Discard, c)
+		}
+	}
+	f := openFront(t, func(o *Options) { o.Rescue.Ceiling = ceiling })
+	f.SetTarget(startFakeCore(t, serve(0)).target(1))
+	f.SetStandby(startFakeCore(t, serve(1)).target(2))
+	begin := time.Now()
+	c := mustDial(t, f, "slow.invalid:80")
+	io.WriteString(c, getRequest)
+	eventually(t, "the target has it", func() bool { return heard[0].Load() == 1 })
+	speak(t, mustDial(t, f, "fast.invalid:80"), getRequest, "fast")
+	eventually(t, "it is sent again", func() bool { return heard[1].Load() == 1 })
+	if took := time.Since(begin); took < ceiling {
+		t.Errorf("sent again after %v", took)
+	}
+	answer <- struct{}{}
+	hear(t, c, "slow")
+	if len(f.Signals()) > 0 {
+		t.Errorf("signal %+v", <-f.Signals())
+	}
+
+	c = mustDial(t, f, "slow.invalid:80")
+	io.WriteString(c, getRequest)
+	eventually(t, "the target has the second", func() bool { return heard[0].Load() == 2 })
+	for end := time.Now().Add(2 * ceiling); time.Now().Before(end); {
+		speak(t, mustDial(t, f, "fast.invalid:80"), getRequest, "fast")
+		time.Sleep(10 * time.Millisecond) // the time in which nothing must happen
+	}
+	if n := heard[1].Load(); n > 1 {
+		t.Errorf("sent again %d times", n)
+	}
+	close(answer)
+	hear(t, c, "slow")
+}
+
+// When nobody answers, the traffic is not doubled.
+func TestGuard(t *testing.T) {
+	p := newPair(t, 1, stayDark, stayDark, nil)
+	const n = 5 * guardBurst
+	for i := range n {
+		c := mustDial(t, p.Front, fmt.Sprintf("a%d.invalid:80", i))
+		io.WriteString(c, getRequest)
+	}
+	begin := time.Now()
+	eventually(t, "the guard is empty", func() bool { return p.standby.times() >= guardBurst })
+	for time.Since(begin) < time.Second {
+		time.Sleep(50 * time.Millisecond) // the time in which nothing must happen
+	}
+	if got := p.standby.times(); got > guardBurst+3 {
+		t.Errorf("%d of %d were sent again", got, n)
+	}
+}
+
+// Nothing has been sent yet: a server that speaks first may take its time, and is reached again only if the core dies.
+func TestServerThatSpeaksFirstIsLeftAlone(t *testing.T) {
+	p := newPair(t, 0, stayDark, sayGood, nil)
+	greeted := mustDial(t, p.Front, "a.invalid:22")
+	eventually(t, "the core has it", func() bool { return p.Counters(1).Connections == 1 })
+	for range 2 {
+		io.WriteString(mustDial(t, p.Front, "b.invalid:22"), "x")
+		hears(t, p.Front, Signal{1, Silent}) // by now the first would be rescued, too
+	}
+	if n := p.Counters(2).Connections; n != 0 {
+		t.Errorf("the standby was asked %d times", n)
+	}
+	p.targetCore.kill()
+	hear(t, greeted, "good")
+}
+
+// A dead core's connections wait a moment for its successor, and then take the standby. New ones do, too.
+func TestDeadCore(t *testing.T) {
+	post := "POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
+	t.Run("no successor", func(t *testing.T) {
+		p := newPair(t, 1, stayDark, sayGood, func(o *Options) { o.Rescue.Floor, o.Rescue.Ceiling = time.Hour, time.Hour })
+		get, idle := mustDial(t, p.Front, "a.invalid:80"), mustDial(t, p.Front, "b.invalid:80")
+		io.WriteString(get, getRequest)
+		eventually(t, "the target has both", func() bool { return p.target.times() == 1 && p.Counters(1).Open == 2 })
+		p.targetCore.kill()
+		hear(t, get, "good")
+		speak(t, idle, post, "good") // nothing had been sent
+		speak(t, mustDial(t, p.Front, "c.invalid:80"), post, "good")
+		p.SetTarget(nil)
+		speak(t, mustDial(t, p.Front, "d.invalid:80"), post, "good")
+		if n := p.Counters(2); n.Waited == 0 || n.Connections != 4 {
+			t.Errorf("standby: %+v", n)
+		}
+	})
+	t.Run("successor", func(t *testing.T) {
+		p := newPair(t, 1, stayDark, sayGood, nil)
+		next := site{expect: 1, answer: sayTarget}
+		k := startFakeCore(t, next.serve)
+		get := mustDial(t, p.Front, "a.invalid:80")
+		io.WriteString(get, getRequest)
+		eventually(t, "the target has it", func() bool { return p.target.times() == 1 })
+		p.SetTarget(k.target(3))
+		p.targetCore.kill()
+		hear(t, get, "targ")
+		if n := p.standby.times(); n > 0 {
+			t.Errorf("the standby was asked %d times", n)
+		}
+	})
+}
+
+// Without a standby nothing changes, except that silence is reported, once.
+func TestNoStandby(t *testing.T) {
+	for _, off := range []bool{false, true} {
+		p := newPair(t, 1, stayDark, sayGood, func(o *Options) { o.Rescue = Rescue{Off: off, Ceiling: 60 * time.Millisecond} })
+		if !off {
+			p.SetStandby(nil)
+		}
+		for range 2 {
+			io.WriteString(mustDial(t, p.Front, "a.invalid:80"), getRequest)
+			hears(t, p.Front, Signal{1, Silent})
+		}
+		c := mustDial(t, p.Front, "b.invalid:80")
+		io.WriteString(c, "POST")
+		hears(t, p.Front, Signal{1, Silent})
+		p.targetCore.kill()
+		io.ReadAll(c)
+		silent := 0
+		for len(p.Signals()) > 0 {
+			if s := <-p.Signals(); s.Kind == Silent {
+				silent++
+			}
+		}
+		if silent > 0 || p.standby.times() > 0 {
+			t.Errorf("off %v: %d more reports of silence, %d rescues", off, silent, p.standby.times())
+		}
+	}
+}
+
+// A standby that comes later rescues whoever still waits.
+func TestLateStandby(t *testing.T) {
+	p := newPair(t, 1, stayDark, sayGood, nil)
+	p.SetStandby(nil)
+	c := mustDial(t, p.Front, "a.invalid:80")
+	io.WriteString(c, getRequest)
+	hears(t, p.Front, Signal{1, Silent})
+	p.SetStandby(p.standbyCore.target(2))
+	hear(t, c, "good")
+}
+
+// Two rescues at most: the standby is as silent as the target, and so is a third core; a fourth is not asked.
+func TestTwoRescues(t *testing.T) {
+	p := newPair(t, 1, stayDark, stayDark, func(o *Options) { o.Rescue.Ceiling = 60 * time.Millisecond })
+	c := mustDial(t, p.Front, "a.invalid:80")
+	io.WriteString(c, getRequest)
+	eventually(t, "the standby has it", func() bool { return p.standby.times() == 1 })
+	third, fourth := site{expect: 1, answer: stayDark}, site{expect: 1, answer: sayGood}
+	p.SetTarget(startFakeCore(t, third.serve).target(3))
+	eventually(t, "the third has it", func() bool { return third.times() == 1 })
+	p.SetTarget(startFakeCore(t, fourth.serve).target(4))
+	p.SetStandby(nil)
+	d := mustDial(t, p.Front, "b.invalid:80")
+	speak(t, d, getRequest, "good")
+	c.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
+	if _, err := c.Read(make([]byte, 1)); err == nil || fourth.times() != 1 {
+		t.Errorf("the fourth core was asked %d times", fourth.times())
+	}
+	c.Close()
+	eventually(t, "nothing is left but the other", func() bool { return p.Total().Open == 1 })
+}

@@ -1,0 +1,203 @@
+package front
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// suspected returns a pair whose target has become suspect, and what makes it answer again.
+func suspected(t *testing.T) (p *pair, thaw func()) {
+	t.Helper()
+	var thawed atomic.Bool
+	target := func(c net.Conn) {
+		if thawed.Load() {
+			sayTarget(c)
+		} else {
+			stayDark(c)
+		}
+	}
+	p = newPair(t, 1, target, sayGood, nil)
+	for i := range suspectAfter {
+		if p.detour() != nil {
+			t.Errorf("suspect after %d rescues", i)
+		}
+		speak(t, mustDial(t, p.Front, fmt.Sprintf("a%d.invalid:80", i)), getRequest, "good")
+	}
+	if p.detour() == nil || p.target.times() != suspectAfter {
+		t.Fatalf("not suspect after %d rescues", p.target.times())
+	}
+	return p, func() { thawed.Store(true) }
+}
+
+// Under suspicion everything goes to the standby first, what may not be sent twice as well.
+func TestSuspicion(t *testing.T) {
+	p, _ := suspected(t)
+	for range 5 {
+		speak(t, mustDial(t, p.Front, "b.invalid:80"), "POST", "good")
+	}
+	if n := p.target.times(); n != suspectAfter {
+		t.Errorf("the target was asked %d times more", n-suspectAfter)
+	}
+	if n := p.Counters(2); n.Replayed != suspectAfter || n.Connections != suspectAfter+5 {
+		t.Errorf("standby: %+v", n)
+	}
+}
+
+// The standby is watched in its turn, by the same rules, and the target's answer ends the suspicion.
+func TestSuspicionOfTheWrongOne(t *testing.T) {
+	p, thaw := suspected(t)
+	thaw()
+	p.rescue.mu.Lock()
+	p.rescue.trial = p.now() + int64(time.Hour)
+	p.rescue.mu.Unlock()
+	dark := site{expect: 1, answer: stayDark}
+	k := startFakeCore(t, dark.serve)
+	p.SetStandby(k.target(3))
+	post := mustDial(t, p.Front, "b.invalid:80")
+	io.WriteString(post, "POST")
+	eventually(t, "the standby has the POST", func() bool { return dark.times() == 1 })
+	speak(t, mustDial(t, p.Front, "c.invalid:80"), getRequest, "targ")
+	if p.detour() != nil {
+		t.Error("the target has answered and is still suspect")
+	}
+	if n := p.target.times(); n != suspectAfter+1 {
+		t.Errorf("the target was asked %d times", n)
+	}
+}
+
+// Now and then something that may be sent again tries the target first. Its answer ends the suspicion.
+func TestSuspicionEndsByItself(t *testing.T) {
+	p, thaw := suspected(t)
+	ask := func() string {
+		c := mustDial(t, p.Front, "b.invalid:80")
+		defer c.Close()
+		io.WriteString(c, getRequest)
+		b := make([]byte, 4)
+		if _, err := io.ReadFull(c, b); err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	eventually(t, "the target is tried", func() bool {
+		if ask() != "good" {
+			t.Error("the target has answered")
+		}
+		return p.target.times() > suspectAfter
+	})
+	if p.detour() == nil {
+		t.Error("a trial in vain has ended the suspicion")
+	}
+	thaw()
+	eventually(t, "the target answers", func() bool { return ask() == "targ" })
+	if p.detour() != nil {
+		t.Error("still suspect")
+	}
+	speak(t, mustDial(t, p.Front, "c.invalid:80"), "POST", "targ")
+}
+
+func TestSuspicionEndsFromOutside(t *testing.T) {
+	t.Run("another target", func(t *testing.T) {
+		p, _ := suspected(t)
+		next := site{expect: 1, answer: sayTarget}
+		p.SetTarget(startFakeCore(t, next.serve).target(3))
+		speak(t, mustDial(t, p.Front, "b.invalid:80"), "POST", "targ")
+	})
+	t.Run("no standby", func(t *testing.T) {
+		p, thaw := suspected(t)
+		thaw()
+		p.SetStandby(nil)
+		speak(t, mustDial(t, p.Front, "b.invalid:80"), "POST", "targ")
+	})
+	t.Run("dead standby", func(t *testing.T) {
+		p, thaw := suspected(t)
+		thaw()
+		p.standbyCore.kill()
+		speak(t, mustDial(t, p.Front, "b.invalid:80"), "POST", "targ")
+		hears(t, p.Front, Signal{2, DialRefused})
+	})
+}
+
+func TestPace(t *testing.T) {
+	const floor, ceiling = 60 * time.Millisecond, 3 * time.Second
+	var p pace
+	limit := func() time.Duration { return p.limit(floor, ceiling) }
+	if limit() != unknownPace {
+		t.Errorf("unknown: %v", limit())
+	}
+	p.seed(200 * time.Millisecond)
+	if got := limit(); got != 600*time.Millisecond {
+		t.Errorf("seeded: %v", got)
+	}
+	p.seed(time.Second)
+	if got := limit(); got != 600*time.Millisecond {
+		t.Errorf("seeded twice: %v", got)
+	}
+	answer := func(took time.Duration) { p.note(0, int64(took), floor, ceiling) }
+	for range 100 {
+		answer(200 * time.Millisecond)
+	}
+	if got := limit(); got < 250*time.Millisecond || got > 350*time.Millisecond {
+		t.Errorf("steady 200 ms: %v", got)
+	}
+	answer(time.Minute)
+	if got := limit(); got > 2*time.Second {
+		t.Errorf("after one slow one: %v", got)
+	}
+	for range 50 {
+		answer(2 * time.Second)
+	}
+	if got := limit(); got < 2*time.Second || got > ceiling {
+		t.Errorf("steady 2 s: %v", got)
+	}
+	for range 100 {
+		answer(time.Millisecond)
+	}
+	if got := limit(); got != floor {
+		t.Errorf("steady 1 ms: %v", got)
+	}
+}
+
+func TestGuardTokens(t *testing.T) {
+	r := newRescuer(Rescue{})
+	now := int64(time.Second)
+	taken := func() (n int) {
+		for r.take(now) {
+			n++
+		}
+		return n
+	}
+	if n := taken(); n != guardBurst {
+		t.Errorf("burst: %d", n)
+	}
+	now += int64(2500 * time.Millisecond)
+	if n := taken(); n != 2 {
+		t.Errorf("after 2.5 s: %d", n)
+	}
+	r.answers.Add(100)
+	if n := taken(); n != 5 {
+		t.Errorf("after 100 answers: %d", n)
+	}
+	r.giveBack()
+	if n := taken(); n != 1 {
+		t.Errorf("given back: %d", n)
+	}
+}
+
+// The memory of slow destinations is bounded, and short.
+func TestSlowDestinationsAreForgotten(t *testing.T) {
+	r := newRescuer(Rescue{})
+	for i := range 3 * slowPlace {
+		r.lost(fmt.Sprint(i), 0)
+	}
+	if len(r.slow) > slowPlace {
+		t.Errorf("%d are remembered", len(r.slow))
+	}
+	r.lost("x", 0)
+	if !r.isSlow("x", int64(slowTime)-1) || r.isSlow("x", int64(slowTime)) || r.isSlow("y", 0) {
+		t.Error("wrong ones are remembered")
+	}
+}
