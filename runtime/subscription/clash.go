@@ -201,26 +201,27 @@ func (u *uri) clashShadowsocks(o *object) {
 		plugin = "obfs-local" // as links call it
 	}
 	if plugin == "v2ray-plugin" {
-		// The options of Clash have the names of the plugin's own; links write them after its name.
-		for _, key := range []string{"mode", "host", "path"} {
-			if value := options.text(key); value != "" {
-				plugin += ";" + key + "=" + escapeOption(value)
-			}
-		}
-		if options.flag("tls") {
-			plugin += ";tls"
-		}
-		if options.flag("mux") {
-			plugin += ";mux=1"
-		}
+		plugin += v2rayPlugin(options)
 	}
 	u.set("plugin", plugin)
 	o.ignore("client-fingerprint")
 }
 
-// escapeOption escapes a value of a plugin's options, as SIP003 wants it.
-func escapeOption(value string) string {
-	return strings.NewReplacer(`\`, `\\`, ";", `\;`, "=", `\=`).Replace(value)
+// v2rayPlugin writes the options of the plugin as links have them, after its name (SIP003), with the defaults that Clash has.
+func v2rayPlugin(options *object) string {
+	mode, mux := firstOf(options.text("mode"), "websocket"), "1"
+	if options.flag("v2ray-http-upgrade") {
+		mode = "httpupgrade" // link knows why not
+	}
+	if text := options.text("mux"); text == "false" || text == "0" {
+		mux = "0"
+	}
+	written := ";mode=" + mode + ";mux=" + mux + ";host=" + firstOf(options.text("host"), "bing.com") + ";path=" + firstOf(options.text("path"), "/")
+	if options.flag("tls") {
+		written += ";tls"
+	}
+	options.ignore("skip-cert-verify")
+	return written
 }
 
 func (u *uri) clashHysteria2(o *object) *link.Error {
