@@ -79,7 +79,6 @@ func (a *assessment) why(now time.Time) string {
 	if a.Pinned {
 		text = append(text, "pinned, "...)
 	}
-	checks := h.Successes + h.Failures
 	switch {
 	case !h.tried():
 		return string(append(text, "never tried"...))
@@ -91,22 +90,31 @@ func (a *assessment) why(now time.Time) string {
 		text = appendTimes(text, h.Flaps)
 		text = append(text, " after a short time"...)
 	default:
-		text = append(text, "answered "...)
-		text = strconv.AppendInt(text, int64(100*h.Successes/checks), 10)
-		text = append(text, " % of "...)
-		text = strconv.AppendInt(text, int64(checks), 10)
-		text = append(text, " checks"...)
-		if h.Latency > 0 {
-			text = append(text, ", "...)
-			text = strconv.AppendInt(text, h.Latency.Milliseconds(), 10)
-			text = append(text, " ms"...)
-		}
+		text = appendAnswered(text, h)
 	}
 	if h.cooling(now) {
 		text = append(text, ", waits until "...)
 		text = h.CooldownUntil.In(now.Location()).AppendFormat(text, "15:04")
 	}
 	return string(text)
+}
+
+func appendAnswered(text []byte, h *History) []byte {
+	text = append(text, "answered "...)
+	if checks := h.Successes + h.Failures; checks == 1 {
+		text = append(text, "its only check"...)
+	} else {
+		text = strconv.AppendInt(text, int64(100*h.Successes/checks), 10)
+		text = append(text, " % of "...)
+		text = strconv.AppendInt(text, int64(checks), 10)
+		text = append(text, " checks"...)
+	}
+	if h.Latency > 0 {
+		text = append(text, ", "...)
+		text = strconv.AppendInt(text, h.Latency.Milliseconds(), 10)
+		text = append(text, " ms"...)
+	}
+	return text
 }
 
 func appendTimes(text []byte, n int) []byte {

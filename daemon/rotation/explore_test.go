@@ -18,6 +18,7 @@ func TestExplore(t *testing.T) {
 		"the active one":    {[]Candidate{{ConfigID: 1}}, []int64{1}, nil},
 		"excluded":          {[]Candidate{{ConfigID: 1, Excluded: true}}, nil, nil},
 		"cooling":           {[]Candidate{{ConfigID: 1, History: failedAgo(1, time.Minute)}}, nil, nil},
+		"cooling for long":  {[]Candidate{{ConfigID: 1, History: failedAgo(5, 15*time.Minute)}}, nil, nil},
 		"recovering":        {[]Candidate{{ConfigID: 1, History: failedAgo(1, time.Hour)}}, nil, []int64{1}},
 		"all seen just now": {[]Candidate{{ConfigID: 1, History: answered(3, time.Minute, 1)}}, nil, nil},
 		"the one not seen for longest": {[]Candidate{

@@ -30,7 +30,7 @@ type Pace struct {
 // Allow tells whether an automatic rotation may take place now, and if not, when.
 func (p Pace) Allow(now time.Time) (time.Time, bool) {
 	next := now
-	if n := p.burst - freeRotations - p.forgiven(now); n >= 0 {
+	if n := p.burst - freeRotations; n >= 0 {
 		next = p.last[0].Add(doubled(firstSpacing, n, maxSpacing))
 	}
 	if third := p.last[freeRotations-1]; !third.IsZero() {
@@ -44,13 +44,9 @@ func (p Pace) Allow(now time.Time) (time.Time, bool) {
 
 // Rotated returns the pace after an automatic rotation.
 func (p Pace) Rotated(now time.Time) Pace {
-	p.burst = min(max(0, p.burst-p.forgiven(now))+1, maxBurst)
+	forgiven := int(min(max(0, now.Sub(p.last[0]))/forgiveRotation, maxBurst))
+	p.burst = min(max(0, p.burst-forgiven)+1, maxBurst)
 	copy(p.last[1:], p.last[:])
 	p.last[0] = now
 	return p
-}
-
-// forgiven returns how many rotations the quiet since the last one makes up for.
-func (p Pace) forgiven(now time.Time) int {
-	return int(min(max(0, now.Sub(p.last[0]))/forgiveRotation, maxBurst))
 }

@@ -113,6 +113,19 @@ func TestRank(t *testing.T) {
 	}
 }
 
+// Of two with the same past, the one whose failures are longer ago comes first.
+func TestRecentFailureWeighs(t *testing.T) {
+	with := func(failed time.Duration) History {
+		h := answered(20, 0, time.Second)
+		h.Bad, h.LastFailure = 1, now.Add(-failed)
+		return h
+	}
+	candidates := []Candidate{{ConfigID: 1, History: with(10 * time.Minute)}, {ConfigID: 2, History: with(5 * time.Hour)}}
+	if got := ids(Rank(now, PreferBest, 0, candidates)); got[0] != 2 {
+		t.Errorf("%v", got)
+	}
+}
+
 func TestWhy(t *testing.T) {
 	flapped := answered(3, time.Hour, time.Second).RotatedAway(now.Add(-time.Minute), 10*time.Minute, cooldownBase)
 	for want, test := range map[string]struct {
@@ -122,7 +135,7 @@ func TestWhy(t *testing.T) {
 		"never tried":                                     {Candidate{}, ClassUnknown},
 		"pinned, never tried":                             {Candidate{Pinned: true}, ClassPinned},
 		"answered 100 % of 20 checks, 42 ms":              {Candidate{History: answered(20, 0, 42*time.Millisecond)}, ClassProven},
-		"pinned, answered 100 % of 1 checks":              {Candidate{Pinned: true, History: answered(1, 0, 0)}, ClassPinned},
+		"pinned, answered its only check":                 {Candidate{Pinned: true, History: answered(1, 0, 0)}, ClassPinned},
 		"failed once, waits until 12:04":                  {Candidate{History: failedAgo(1, time.Minute)}, ClassCooling},
 		"pinned, failed 3 times, waits until 12:20":       {Candidate{Pinned: true, History: failedAgo(3, 0)}, ClassCooling},
 		"failed 2 times":                                  {Candidate{History: failedAgo(2, time.Hour)}, ClassRecovering},
