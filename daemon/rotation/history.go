@@ -143,6 +143,9 @@ func (h *History) released() time.Time { return later(h.LastFailure, h.CooldownU
 
 // flaps returns the flaps that are not forgiven by now.
 func (h *History) flaps(now time.Time) int {
+	if h.Flaps == 0 {
+		return 0
+	}
 	return max(0, h.Flaps-int(max(0, now.Sub(h.released()))/forgiveFlap))
 }
 
