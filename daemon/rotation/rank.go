@@ -21,19 +21,20 @@ import (
 func Rank(now time.Time, preference Preference, seed uint64, candidates []Candidate, exclude ...int64) []Choice {
 	excluded := slices.Sorted(slices.Values(exclude))
 	choices := make([]Choice, 0, len(candidates))
-	places := make([]place, 0, len(candidates))
+	places := make([]*place, 0, len(candidates))
+	all := make([]place, len(candidates))
 	for i := range candidates {
 		c := &candidates[i]
 		if _, found := slices.BinarySearch(excluded, c.ConfigID); found || c.Excluded {
 			continue
 		}
 		a := assess(now, c)
-		p := placeOf(&a, preference, seed)
-		p.index = int32(len(choices))
-		places = append(places, p)
+		all[i] = placeOf(&a, preference, seed)
+		all[i].index = len(choices)
+		places = append(places, &all[i])
 		choices = append(choices, Choice{ConfigID: c.ConfigID, Class: a.class, Score: a.score, Why: a.why(now)})
 	}
-	slices.SortFunc(places, place.compare)
+	slices.SortFunc(places, (*place).compare)
 	if preference == PreferNext {
 		places = takingTurns(places)
 	}
@@ -50,7 +51,7 @@ type place struct {
 	major   uint64 // the group in the upper bits, below them the score or a time
 	minor   uint64
 	id      int64
-	index   int32 // of the choice
+	index   int // of the choice
 	untried bool
 }
 
@@ -58,11 +59,11 @@ type place struct {
 // last four of them.
 const groupShift = 59
 
-func (p place) group() int { return int(p.major >> groupShift) }
+func (p *place) group() int { return int(p.major >> groupShift) }
 
 // compare is written out because cmp.Compare, made for floats too, takes twice as
 // long.
-func (p place) compare(q place) int {
+func (p *place) compare(q *place) int {
 	switch {
 	case p.major < q.major:
 		return -1
@@ -116,14 +117,14 @@ func ticks(t time.Time) uint64 {
 
 // takingTurns lets those never tried and the others alternate, within the pinned
 // ones and within the others, in front of those that are failing.
-func takingTurns(sorted []place) []place {
-	result := make([]place, 0, len(sorted))
+func takingTurns(sorted []*place) []*place {
+	result := make([]*place, 0, len(sorted))
 	for group := range 2 {
-		end := slices.IndexFunc(sorted, func(p place) bool { return p.group() != group })
+		end := slices.IndexFunc(sorted, func(p *place) bool { return p.group() != group })
 		if end < 0 {
 			end = len(sorted)
 		}
-		var turns [2][]place
+		var turns [2][]*place
 		for _, p := range sorted[:end] {
 			if p.untried {
 				turns[0] = append(turns[0], p)
