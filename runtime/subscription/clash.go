@@ -20,8 +20,7 @@ func clashURI(o *object) (*uri, *link.Error) {
 	case "direct", "reject", "dns", "pass", "rematch":
 		return nil, nil
 	case "ss":
-		u.clashShadowsocks(o)
-		return u, nil
+		return u, u.clashShadowsocks(o)
 	case "vless":
 		u.scheme, u.user = "vless", escape(o.text("uuid"))
 		u.set("flow", o.text("flow"))
@@ -192,7 +191,7 @@ func (u *uri) clashXHTTP(t *object) *link.Error {
 	return u.xhttp(t)
 }
 
-func (u *uri) clashShadowsocks(o *object) {
+func (u *uri) clashShadowsocks(o *object) *link.Error {
 	u.scheme = "ss"
 	u.userPassword(o.text("cipher"), o.text("password"))
 	plugin := o.text("plugin")
@@ -203,8 +202,8 @@ func (u *uri) clashShadowsocks(o *object) {
 	if plugin == "v2ray-plugin" {
 		plugin += v2rayPlugin(options)
 	}
-	u.set("plugin", plugin)
 	o.ignore("client-fingerprint")
+	return u.plugin(plugin)
 }
 
 // v2rayPlugin writes the options of the plugin as links have them, after its name (SIP003), with the defaults that Clash has.

@@ -21,6 +21,8 @@ func (c *collector) readJSON(data []byte) error {
 	for {
 		err := c.readValue(d, data, 0)
 		switch {
+		case c.cut:
+			return nil
 		case errors.Is(err, io.EOF) && d.StackDepth() == 0:
 			return nil
 		case err == nil:
@@ -60,6 +62,9 @@ func (c *collector) readValue(d *jsontext.Decoder, data []byte, depth int) error
 			return err
 		}
 		for d.PeekKind() != ']' && d.PeekKind() != 0 {
+			if c.full() {
+				return nil
+			}
 			if err := c.readValue(d, data, depth+1); err != nil {
 				return err
 			}
@@ -183,8 +188,7 @@ func each(data []byte, visit func([]byte)) {
 }
 
 func (c *collector) jsonEntry(data []byte, name string, convert converter) {
-	if c.positions == maxPositions {
-		_, _ = c.next() // says so
+	if c.full() {
 		return
 	}
 	if len(data) > maxEntry {

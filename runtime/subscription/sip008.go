@@ -1,6 +1,10 @@
 package subscription
 
-import "github.com/xrat-tray/xrat/runtime/link"
+import (
+	"strings"
+
+	"github.com/xrat-tray/xrat/runtime/link"
+)
 
 // sip008URI writes a server of a SIP008 document, which is also the configuration file of Shadowsocks, as a link.
 func sip008URI(o *object) (*uri, *link.Error) {
@@ -10,7 +14,16 @@ func sip008URI(o *object) (*uri, *link.Error) {
 	if plugin != "" && options != "" {
 		plugin += ";" + options // as in the links of SIP002
 	}
-	u.set("plugin", plugin)
 	o.ignore("id", "group", "owner", "timeout", "mode", "fast_open", "local_address", "local_port", "plugin_args", "mux", "udp_relay", "ratelimit", "country", "no_delay")
-	return u, nil
+	return u, u.plugin(plugin)
+}
+
+// plugin sets the plugin of a Shadowsocks link: its name, and options after semicolons.
+func (u *uri) plugin(text string) *link.Error {
+	if name, _, _ := strings.Cut(text, ";"); text != "" && !isPlain(name) {
+		// A path, which no link takes for a name.
+		return reject(link.CodeUnsupportedPlugin, "the Shadowsocks plugin of the entry is not part of the core; ask the provider for one without a plugin")
+	}
+	u.set("plugin", text)
+	return nil
 }

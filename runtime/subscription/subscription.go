@@ -147,15 +147,29 @@ func (c *collector) read(data []byte, wrappings int) error {
 type collector struct {
 	body      Body
 	positions int
+	cut       bool
+}
+
+// full reports that there have been enough entries, and says so once.
+func (c *collector) full() bool {
+	if c.positions < maxPositions {
+		return false
+	}
+	c.cutShort("the subscription has more than 50,000 entries; the rest was not read")
+	return true
+}
+
+// cutShort says that the rest of the body is not read.
+func (c *collector) cutShort(why string) {
+	if !c.cut {
+		c.cut, c.body.Partial = true, true
+		c.problem(Problem{Code: CodeTooMany, Message: why})
+	}
 }
 
 // next returns the position of the next entry, or false when there have been enough.
 func (c *collector) next() (int, bool) {
-	if c.positions == maxPositions {
-		if !c.body.Partial {
-			c.body.Partial = true
-			c.problem(Problem{Code: CodeTooMany, Message: "the subscription has more than 50,000 entries; the rest was not read"})
-		}
+	if c.full() {
 		return 0, false
 	}
 	c.positions++

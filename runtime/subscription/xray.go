@@ -185,20 +185,14 @@ func (u *uri) xrayStream(protocol string, stream *object) *link.Error {
 	default:
 		u.set("type", network) // link knows why not
 	}
-	stream.ignoreOthers("Settings")
+	ignoreTransports(stream)
 	return err
 }
 
-// ignoreOthers removes the settings of what was not chosen: they change nothing.
-func (o *object) ignoreOthers(suffix string) {
-	if o == nil {
-		return
-	}
-	for key := range o.fields {
-		if strings.HasSuffix(key, suffix) {
-			delete(o.fields, key)
-		}
-	}
+// ignoreTransports removes the settings of the transports and securities that were not chosen: they change nothing.
+func ignoreTransports(stream *object) {
+	stream.ignore("tlsSettings", "realitySettings", "xtlsSettings", "rawSettings", "tcpSettings", "wsSettings", "httpupgradeSettings", "grpcSettings", "gunSettings",
+		"xhttpSettings", "splithttpSettings", "kcpSettings", "httpSettings", "quicSettings", "dsSettings", "hysteriaSettings")
 }
 
 func (u *uri) xrayRaw(t *object) {

@@ -44,7 +44,7 @@ func (u *uri) xrayHysteria(o, settings *object) *link.Error {
 		return err
 	}
 	stream.ignore("network")
-	stream.ignoreOthers("Settings")
+	ignoreTransports(stream)
 	o.ignore("mux")
 	return nil
 }

@@ -14,6 +14,7 @@ const (
 	maxWholeYAML = 128 << 10 // bytes of a document that is read as one
 	maxYAMLDepth = 24
 	maxYAMLNodes = 500_000 // that are looked at in one body, those behind aliases again each time
+	maxYAMLWork  = 800_000 // characters of a body, of those that begin something, that are given to the library; a proxy has about 40
 )
 
 // readYAML reads the proxies of a Clash configuration.
@@ -21,7 +22,7 @@ const (
 // A short document is read as one, so that anchors work. A long one, or one with errors, is cut into the text of its proxies, which are
 // read one by one: an error spoils one of them, and rules, groups and bombs elsewhere in the document cost nothing.
 func (c *collector) readYAML(data []byte) error {
-	r := yamlReader{nodes: maxYAMLNodes}
+	r := yamlReader{nodes: maxYAMLNodes, work: maxYAMLWork}
 	if len(data) <= maxWholeYAML {
 		if list := r.proxies(data); list != nil {
 			for _, node := range list.Content {
@@ -31,13 +32,21 @@ func (c *collector) readYAML(data []byte) error {
 		}
 	}
 	for _, item := range splitProxies(data) {
+		if c.full() {
+			return nil
+		}
 		if len(item) > maxEntry {
 			if position, ok := c.next(); ok {
 				c.problem(Problem{Position: position, Code: link.CodeTooLong, Message: "the entry is longer than 64 KiB; no server needs that"})
 			}
 			continue
 		}
-		if node := r.load(item); node != nil && node.Kind == yaml.SequenceNode && len(node.Content) == 1 {
+		node := r.load(item)
+		if r.work <= 0 || r.nodes <= 0 {
+			c.cutShort("the subscription is too costly to read; the rest was not read")
+			return nil
+		}
+		if node != nil && node.Kind == yaml.SequenceNode && len(node.Content) == 1 {
 			c.yamlEntry(&r, node.Content[0])
 		} else if position, ok := c.next(); ok {
 			c.problem(Problem{Position: position, Code: CodeBrokenBody, Message: "the entry is not valid YAML"})
@@ -87,7 +96,7 @@ func splitProxies(data []byte) [][]byte {
 				items = append(items, rest[item:at])
 			}
 			item, indent = at, depth
-			if len(items) == maxPositions {
+			if len(items) > maxPositions { // the reader says so
 				return items
 			}
 		case depth == 0 && text[0] != '\t' || indent < 0:
@@ -106,10 +115,19 @@ func splitProxies(data []byte) [][]byte {
 }
 
 // yamlReader loads YAML within limits that hold for the body as a whole.
-type yamlReader struct{ nodes int }
+type yamlReader struct{ nodes, work int }
 
 // load returns the root of a document, or nil if it is not valid.
 func (r *yamlReader) load(text []byte) *yaml.Node {
+	for _, b := range text {
+		switch b {
+		case ',', ':', '[', '{', '&', '*', '!', '?', '\n':
+			r.work--
+		}
+	}
+	if r.work <= 0 {
+		return nil
+	}
 	var document yaml.Node
 	if yaml.Load(text, &document, yaml.WithPlugin(loaderlimits.New(loaderlimits.DepthValue(maxYAMLDepth)))) != nil ||
 		document.Kind != yaml.DocumentNode || len(document.Content) != 1 {

@@ -1,0 +1,282 @@
+package subscription
+
+import (
+	"encoding/base64"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"github.com/xrat-tray/xrat/runtime/link"
+)
+
+// canary is in every field of the hostile bodies that must not get through.
+const canary = "CANARY"
+
+// checkHostile checks what holds for every body: what is accepted is what link.Parse accepts, nothing has come through that is no part of a link, and what is
+// shown is fit for a terminal.
+func checkHostile(t *testing.T, b Body) {
+	t.Helper()
+	for _, e := range b.Entries {
+		l, err := link.Parse(e.Link.URI())
+		if err != nil || l != e.Link {
+			t.Errorf("the entry %v is not accepted as a link: %v", e.Link, err)
+		}
+		if text := revealed(e.Link); strings.Contains(text, canary) {
+			t.Errorf("%s came through", text)
+		}
+		checkShown(t, e.Link.Name)
+	}
+	for _, p := range b.Problems {
+		if p.Code == "" || p.Message == "" {
+			t.Errorf("%+v", p)
+		}
+		checkShown(t, p.Name)
+		checkShown(t, p.Message)
+	}
+	for _, n := range b.Notices {
+		checkShown(t, n)
+	}
+}
+
+// revealed is a link with what is inside its base64.
+func revealed(l link.Link) string {
+	text := l.URI()
+	if encoded, ok := strings.CutPrefix(text, "vmess://"); ok {
+		decoded, _ := base64.StdEncoding.DecodeString(encoded)
+		text += string(decoded)
+	}
+	return text
+}
+
+func checkShown(t *testing.T, text string) {
+	t.Helper()
+	if len(text) > 4000 {
+		t.Errorf("%d bytes are shown", len(text))
+	}
+	for _, r := range text {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == 0xFEFF || r == unicode.ReplacementChar && !strings.Contains(text, "\uFFFD") {
+			t.Errorf("%q shows %U", text, r)
+			return
+		}
+	}
+}
+
+// TestHostileFiles reads testdata/hostile. The name of a file begins with the number of usable entries in it.
+func TestHostileFiles(t *testing.T) {
+	files, err := filepath.Glob("testdata/hostile/*")
+	if err != nil || len(files) < 20 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := listing(t)
+			b, err := Parse(data)
+			want := 0
+			if _, scanErr := fmt.Sscanf(filepath.Base(file), "%d-", &want); scanErr != nil {
+				t.Fatal(scanErr)
+			}
+			if len(b.Entries) != want || (err == nil) != (want > 0) {
+				t.Errorf("%d entries, want %d: %v, %+v", len(b.Entries), want, err, b.Problems)
+			}
+			if len(b.Problems) == 0 && err == nil && !strings.Contains(file, "silent") {
+				t.Error("nothing is said of it")
+			}
+			checkHostile(t, b)
+			if after := listing(t); after != before {
+				t.Errorf("files changed from\n%s\nto\n%s", before, after)
+			}
+		})
+	}
+}
+
+// listing tells which files there are in the directory of the test.
+func listing(t *testing.T) string {
+	t.Helper()
+	var names []string
+	err := fs.WalkDir(os.DirFS("."), ".", func(name string, _ fs.DirEntry, err error) error {
+		names = append(names, name)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(names, "\n")
+}
+
+// TestHostileFields is fault 25 with every field at every place. The good entry beside each is untouched.
+func TestHostileFields(t *testing.T) {
+	places := map[string]string{
+		"outbound": `{"protocol":"trojan",%s,"settings":{"servers":[{"address":"a.org","port":443,"password":"x"}]},"streamSettings":{"network":"ws","security":"tls","wsSettings":{"path":"/"}}}`,
+		"settings": `{"protocol":"trojan","settings":{%s,"servers":[{"address":"a.org","port":443,"password":"x"}]},"streamSettings":{"security":"tls"}}`,
+		"server":   `{"protocol":"shadowsocks","settings":{"servers":[{%s,"address":"a.org","port":443,"method":"aes-256-gcm","password":"x"}]}}`,
+		"user":     `{"protocol":"vless","settings":{"vnext":[{"address":"a.org","port":443,"users":[{%s,"id":"` + uuid + `","encryption":"none"}]}]}}`,
+		"stream":   `{"protocol":"trojan","settings":{"address":"a.org","port":443,"password":"x"},"streamSettings":{%s,"network":"grpc","security":"tls","grpcSettings":{"serviceName":"s"}}}`,
+		"tls":      `{"protocol":"trojan","settings":{"address":"a.org","port":443,"password":"x"},"streamSettings":{"security":"tls","tlsSettings":{%s}}}`,
+		"reality":  `{"protocol":"vless","settings":{"address":"a.org","port":443,"id":"` + uuid + `"},"streamSettings":{"security":"reality","realitySettings":{%s,"publicKey":"` + pbk + `","serverName":"s.org"}}}`,
+		"socket":   `{"protocol":"trojan","settings":{"address":"a.org","port":443,"password":"x"},"streamSettings":{"security":"tls","sockopt":{%s}}}`,
+		"ws":       `{"protocol":"trojan","settings":{"address":"a.org","port":443,"password":"x"},"streamSettings":{"security":"tls","network":"ws","wsSettings":{%s,"path":"/"}}}`,
+		"xhttp":    `{"protocol":"trojan","settings":{"address":"a.org","port":443,"password":"x"},"streamSettings":{"security":"tls","network":"xhttp","xhttpSettings":{%s,"path":"/"}}}`,
+		"clash":    `{"type":"trojan","server":"a.org","port":443,"password":"x",%s}`,
+		"sip008":   `{"server":"a.org","server_port":443,"method":"aes-256-gcm","password":"x",%s}`,
+	}
+	fields := []string{
+		`"masterKeyLog":"/home/u/CANARY"`, `"MasterKeyLog":"/home/u/CANARY"`, `"certificateFile":"CANARY"`, `"keyFile":"CANARY"`, `"certificates":[{"certificateFile":"CANARY","keyFile":"CANARY"}]`,
+		`"sockopt":{"mark":1,"interface":"CANARY","dialerProxy":"CANARY","customSockopt":[{"level":"CANARY"}]}`, `"dialerProxy":"CANARY"`, `"interface":"CANARY"`, `"interface-name":"CANARY"`, `"dialer-proxy":"CANARY"`,
+		`"sendThrough":"CANARY"`, `"redirect":"CANARY:1"`, `"proxySettings":{"tag":"CANARY","transportLayer":true}`, `"reverse":{"tag":"CANARY"}`, `"echConfigList":"CANARY+udp://1.1.1.1"`,
+		`"echSockopt":{"dialerProxy":"CANARY"}`, `"downloadSettings":{"address":"CANARY"}`, `"finalmask":{"udp":[{"type":"CANARY"}]}`, `"masquerade":{"dir":"CANARY"}`, `"plugin":"/bin/sh","plugin_opts":"CANARY"`,
+		`"inbounds":[{"listen":"CANARY"}]`, `"log":{"access":"CANARY"}`, `"env":{"XRAY_CANARY":"1"}`, `"CANARY":"CANARY"`, `"\u001b]0;CANARY\u0007":{"CANARY":["CANARY"]}`,
+	}
+	for place, pattern := range places {
+		for _, field := range fields {
+			t.Run(place+"/"+field, func(t *testing.T) {
+				hostile := fmt.Sprintf(pattern, field)
+				body := `{"outbounds":[` + hostile + `,` + vlessOutbound + `],"inbounds":[{"tag":"CANARY"}]}`
+				switch place {
+				case "clash":
+					body = `{"proxies":[` + hostile + `,{"type":"trojan","server":"good.org","port":443,"password":"x"}]}`
+				case "sip008":
+					body = `{"servers":[` + hostile + `,{"server":"good.org","server_port":443,"method":"aes-256-gcm","password":"x"}]}`
+				}
+				b := mustParse(t, body)
+				checkHostile(t, b)
+				if n := len(b.Entries); n == 0 || b.Entries[n-1].Position != 2 {
+					t.Errorf("the other entry is gone: %+v", b.Problems)
+				}
+				if len(b.Problems) == 0 {
+					t.Error("nothing is said of it")
+				}
+			})
+		}
+	}
+}
+
+// TestHostileNames is fault 30 for names and notices.
+func TestHostileNames(t *testing.T) {
+	for _, name := range []string{
+		"\x1b[31mred\x1b[0m", "\x1b]0;title\x07", "a\nb\r\nc", "\u202Eevil\u2066", "../../etc/passwd", "-rf", "%n%s%x", "<b>&amp;</b>", "\x00", "\xff\xfe\x80", strings.Repeat("x", 1<<20), "\uFEFF\u200B",
+		"%1b%5b31m", "%251b[31m",
+	} {
+		quoted := strings.ToValidUTF8(name, "?")
+		for _, body := range []string{
+			"trojan://x@a.org:443?security=tls#" + strings.NewReplacer("\n", "%0A", "\r", "%0D").Replace(name),
+			"trojan://x@127.0.0.1:443?security=tls#" + strings.NewReplacer("\n", "%0A", "\r", "%0D").Replace("3 GB "+name),
+			"vless://bad#" + strings.NewReplacer("\n", "%0A", "\r", "%0D").Replace(name) + "\n" + trojanLink,
+			fmt.Sprintf(`{"proxies":[{"type":"trojan","server":"a.org","port":443,"password":"x","name":%s}]}`, jsonString(quoted[:min(len(quoted), 1000)])),
+			fmt.Sprintf("proxies:\n- {type: trojan, server: a.org, port: 443, password: x, name: %s}\n- {type: bad, name: %s}\n", jsonString(quoted[:min(len(quoted), 1000)]), jsonString(quoted[:min(len(quoted), 1000)])),
+		} {
+			b, _ := Parse([]byte(body))
+			checkHostile(t, b)
+		}
+	}
+}
+
+func jsonString(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		fmt.Fprintf(&b, `\u%04x`, min(r, 0xffff))
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+// bombs are bodies that are small for what they could cost (faults 27 and 29).
+func bombs() map[string]func() string {
+	fill := func(s string) string { return strings.Repeat(s, (MaxBody-2000)/len(s)) }
+	aliases := "a0: &a0 [x,x,x,x,x,x,x,x,x]\n"
+	for i := 1; i < 12; i++ {
+		aliases += fmt.Sprintf("a%d: &a%d [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d,", i-1), 9), ","))
+	}
+	merges := "a0: &a0 {k0: x}\n"
+	for i := 1; i < 12; i++ {
+		merges += fmt.Sprintf("a%d: &a%d {<<: [%s], k%d: x}\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d,", i-1), 9), ","), i)
+	}
+	item := "- {name: &b0 [x,x,x,x,x,x,x,x,x]"
+	for i := 1; i < 12; i++ {
+		item += fmt.Sprintf(", k%d: &b%d [%s]", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*b%d,", i-1), 9), ","))
+	}
+	item += "}\n"
+	return map[string]func() string{
+		"a million links":       func() string { return fill("a://b\n") },
+		"a million empty links": func() string { return fill("ss://\n") },
+		"good links":            func() string { return fill(trojanLink + "\n") },
+		"one long line":         func() string { return "a://" + fill("a") },
+		"one long name":         func() string { return trojanLink + fill("%250a") },
+		"long names":            func() string { return fill(trojanLink + strings.Repeat("%25", 340_000) + "\n") },
+		"blank lines":           func() string { return "a://b" + fill("\n") },
+		"NUL":                   func() string { return "a://b" + fill("\x00") },
+		"no UTF-8":              func() string { return "a://b" + fill("\xff\n") },
+		"base64": func() string {
+			return base64.StdEncoding.EncodeToString([]byte(strings.Repeat(trojanLink+"\n", 60_000)))
+		},
+		"padding":           func() string { return "QUFB" + fill("=") },
+		"JSON deep arrays":  func() string { return fill("[") },
+		"JSON deep objects": func() string { return fill(`{"a":`) },
+		"JSON deep in an entry": func() string {
+			return `{"outbounds":[{"protocol":"vless","settings":` + strings.Repeat("[", 9000) + strings.Repeat("]", 9000) + "}]}"
+		},
+		"JSON numbers":           func() string { return "[" + fill("0,") + "0]" },
+		"JSON strings":           func() string { return "[" + fill(`"",`) + `""]` },
+		"JSON links":             func() string { return "[" + fill(`"a://b",`) + `""]` },
+		"JSON objects":           func() string { return "[" + fill("{},") + "{}]" },
+		"JSON outbounds":         func() string { return `{"outbounds":[` + fill("{},") + "{}]}" },
+		"JSON one long outbound": func() string { return `{"outbounds":[{"protocol":"` + fill("x") + `"}]}` },
+		"JSON wide outbounds": func() string {
+			return `{"outbounds":[` + fill(`{"settings":[`+strings.Repeat("0,", 30_000)+"0]},") + "{}]}"
+		},
+		"JSON many keys":        func() string { return "{" + fill(`"":0,`) + `"":0}` },
+		"JSON documents":        func() string { return fill("{}") },
+		"YAML aliases":          func() string { return aliases + "proxies:\n- *a11\n- *a11\n- {name: *a11}\n" },
+		"YAML merges":           func() string { return merges + "proxies:\n" + strings.Repeat("- {<<: *a11}\n", 1000) },
+		"YAML many aliases":     func() string { return aliases + "proxies:\n" + strings.Repeat("- *a3\n", 15_000) },
+		"YAML aliases in items": func() string { return "proxies:\n" + fill(item) },
+		"YAML short items":      func() string { return "proxies:\n" + fill("- a\n") },
+		"YAML wide items":       func() string { return "proxies:\n" + fill("- ["+strings.Repeat("a,", 30_000)+"a]\n") },
+		"YAML one line":         func() string { return "proxies: [" + fill("a,") + "a]\n" },
+		"YAML short line":       func() string { return "proxies: [" + strings.Repeat("a,", maxWholeYAML/2-20) + "a]\n" },
+		"YAML deep":             func() string { return "proxies:\n- " + strings.Repeat("[", 60_000) + "\n" },
+		"YAML deep line":        func() string { return "proxies: " + strings.Repeat("[", maxWholeYAML-20) + "\n" },
+		"YAML deep block":       func() string { return "proxies:\n" + strings.Repeat("- ", 60_000) + "\n" },
+		"YAML anchors":          func() string { return "proxies:\n" + fill("- &a {a: b}\n") },
+		"YAML rules": func() string {
+			return "proxies:\n- {type: trojan, server: a.org, port: 1, password: x}\nrules:\n" + fill("- DOMAIN,a,b\n")
+		},
+		"YAML comments": func() string { return "proxies:\n" + fill("# x\n") },
+		"YAML long key": func() string { return "proxies:\n- {? " + strings.Repeat("a", 60_000) + " : b}\n" },
+		"YAML quotes":   func() string { return "proxies:\n" + fill("- \"\n") },
+		"YAML tags":     func() string { return "proxies:\n" + fill("- !!binary x\n") },
+	}
+}
+
+func TestBombs(t *testing.T) {
+	for name, make := range bombs() {
+		t.Run(name, func(t *testing.T) {
+			data := []byte(make())
+			if len(data) > MaxBody {
+				t.Fatalf("%d bytes are too many for the test", len(data))
+			}
+			var b Body
+			began := time.Now()
+			peak := heapPeak(t, func() { b, _ = Parse(data) })
+			took := time.Since(began)
+			runtime.KeepAlive(data)
+			t.Logf("%-22s %5d KiB: %6d entries, %5d problems, %6v, heap +%d MiB", name, len(data)>>10, len(b.Entries), len(b.Problems)+b.Unlisted, took.Round(time.Millisecond), peak>>20)
+			if peak > 64<<20 {
+				t.Errorf("took %d MiB", peak>>20)
+			}
+			if took > 15*time.Second {
+				t.Errorf("took %v", took)
+			}
+		})
+	}
+}
