@@ -4,10 +4,8 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
-	"fmt"
 	"net"
-	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,43 +17,117 @@ type Kind string
 
 // The kinds of servers.
 const (
-	VLESS        Kind = "vless"         // over TCP, no encryption: the cheapest
-	VLESSTLS     Kind = "vless-tls"     // over TCP with TLS
-	VLESSReality Kind = "vless-reality" // over TCP with REALITY and the vision flow
-	VLESSWS      Kind = "vless-ws"      // over WebSocket
-	VLESSWSTLS   Kind = "vless-ws-tls"  // over WebSocket with TLS
-	VMess        Kind = "vmess"
-	VMessWS      Kind = "vmess-ws"
-	Trojan       Kind = "trojan" // with TLS
-	Shadowsocks  Kind = "shadowsocks"
-	SOCKS        Kind = "socks"
-	HTTP         Kind = "http" // carries no UDP
+	VLESS             Kind = "vless"               // over TCP, no encryption: the cheapest
+	VLESSTLS          Kind = "vless-tls"           // over TCP with TLS
+	VLESSReality      Kind = "vless-reality"       // over TCP with REALITY and the vision flow
+	VLESSEncryption   Kind = "vless-encryption"    // over TCP with the encryption of VLESS itself
+	VLESSMux          Kind = "vless-mux"           // over TCP, many streams in one connection
+	VLESSHTTPHeader   Kind = "vless-http"          // over TCP dressed as HTTP
+	VLESSWS           Kind = "vless-ws"            // over WebSocket
+	VLESSWSTLS        Kind = "vless-ws-tls"        // over WebSocket with TLS
+	VLESSHTTPUpgrade  Kind = "vless-httpupgrade"   // over an upgraded HTTP connection
+	VLESSGRPC         Kind = "vless-grpc"          // over gRPC with TLS
+	VLESSXHTTP        Kind = "vless-xhttp"         // over requests of HTTP/1.1
+	VLESSXHTTPReality Kind = "vless-xhttp-reality" // over requests of HTTP/2 with REALITY
+	VLESSXHTTPQUIC    Kind = "vless-xhttp-quic"    // over requests of HTTP/3
+	VLESSKCP          Kind = "vless-kcp"           // over mKCP with a header and a seed
+	VMess             Kind = "vmess"
+	VMessWS           Kind = "vmess-ws"
+	VMessKCP          Kind = "vmess-kcp"
+	Trojan            Kind = "trojan" // with TLS
+	TrojanGRPC        Kind = "trojan-grpc"
+	Shadowsocks       Kind = "shadowsocks"
+	Shadowsocks2022   Kind = "shadowsocks-2022"
+	ShadowsocksWS     Kind = "shadowsocks-ws" // as v2ray-plugin with TLS makes it
+	SOCKS             Kind = "socks"
+	HTTP              Kind = "http"  // carries no UDP
+	HTTPS             Kind = "https" // likewise
+	Hysteria2         Kind = "hysteria2"
+	Hysteria2Salted   Kind = "hysteria2-salamander" // obfuscated
+
+	// WireGuard carries packets to addresses, and the core's network in the tunnel refuses those of loopback: it reaches the
+	// origin at [RemoteHost] only. It is not among Kinds.
+	WireGuard Kind = "wireguard"
 )
 
-// Kinds lists all of them.
+// RemoteHost is an address that every server takes for 127.0.0.1. It belongs to a network for documentation (RFC 5737).
+const RemoteHost = "192.0.2.1"
+
+// Kinds lists those that can be used for everything that the origin has, at its own address.
 func Kinds() []Kind {
-	return []Kind{VLESS, VLESSTLS, VLESSReality, VLESSWS, VLESSWSTLS, VMess, VMessWS, Trojan, Shadowsocks, SOCKS, HTTP}
+	return []Kind{
+		VLESS, VLESSTLS, VLESSReality, VLESSEncryption, VLESSMux, VLESSHTTPHeader, VLESSWS, VLESSWSTLS, VLESSHTTPUpgrade, VLESSGRPC,
+		VLESSXHTTP, VLESSXHTTPReality, VLESSXHTTPQUIC, VLESSKCP, VMess, VMessWS, VMessKCP, Trojan, TrojanGRPC,
+		Shadowsocks, Shadowsocks2022, ShadowsocksWS, SOCKS, HTTP, HTTPS, Hysteria2, Hysteria2Salted,
+	}
 }
 
 // UDP reports whether servers of this kind carry UDP.
-func (k Kind) UDP() bool { return k != HTTP }
+func (k Kind) UDP() bool { return k != HTTP && k != HTTPS }
 
 // ServerFirst reports whether a server can greet a client that stays silent, as
 // in SSH or SMTP. The core's HTTP outbound cannot: it sends its CONNECT together
 // with the client's first bytes, and waits for those. It also loses what arrives
 // together with the answer to its CONNECT, as a greeting may.
-func (k Kind) ServerFirst() bool { return k != HTTP }
+func (k Kind) ServerFirst() bool { return k != HTTP && k != HTTPS }
+
+// Ends reports whether one side of a connection learns that the other has ended
+// it. With Shadowsocks 2022 it does not: the core (its package singbridge) closes
+// nothing until both have ended, or 300 s have passed without a byte.
+func (k Kind) Ends() bool { return k != Shadowsocks2022 }
+
+// has reports whether one of the words is a part of the kind's name, which says
+// in this order protocol, transport and security.
+func (k Kind) has(words ...string) bool {
+	for part := range strings.SplitSeq(string(k), "-") {
+		if slices.Contains(words, part) {
+			return true
+		}
+	}
+	return false
+}
+
+// datagrams reports whether clients talk to a server of this kind by UDP alone.
+func (k Kind) datagrams() bool { return k.has("kcp", "quic", "hysteria2", "wireguard") }
+
+// wireUDP reports whether some of what clients send to a server of this kind is
+// UDP on the wire. UDP of a SOCKS server goes to the port that it names, past
+// the gate; the others carry it inside TCP.
+func (k Kind) wireUDP() bool { return k.datagrams() || k.has("shadowsocks") }
+
+func (k Kind) tls() bool {
+	return k.has("tls", "trojan", "https", "quic", "hysteria2") || k == VLESSGRPC || k == ShadowsocksWS
+}
+
+// alpn is what a server with TLS says it speaks; empty: the core's choice.
+func (k Kind) alpn() string {
+	switch {
+	case k.has("quic", "hysteria2"):
+		return "h3"
+	case k == HTTPS:
+		return "http/1.1" // it would offer h2, which it does not speak
+	}
+	return ""
+}
 
 const (
-	flow   = "xtls-rprx-vision"
-	path   = "/lab"
-	cipher = "aes-128-gcm"
+	flow       = "xtls-rprx-vision"
+	path       = "/lab"
+	service    = "lab"
+	host       = "www.lab.test"
+	cipher     = "aes-128-gcm"
+	cipher2022 = "2022-blake3-aes-128-gcm"
+
+	// serverTunnel and clientTunnel are the ends of a WireGuard tunnel.
+	serverTunnel, clientTunnel = "10.77.0.1", "10.77.0.2"
 )
 
 // account is what a server and its clients share.
 type account struct {
 	id, user, password      string
-	private, public, shortH string // REALITY
+	private, public, shortH string // REALITY, and likewise VLESS encryption; URL-safe base64
+	peer, peerPublic        string // the client's keys of WireGuard
+	key                     string // Shadowsocks 2022
 }
 
 func newAccount() (account, error) {
@@ -63,140 +135,19 @@ func newAccount() (account, error) {
 	if err != nil {
 		return account{}, err
 	}
+	peer, peerPublic, err := newX25519()
+	if err != nil {
+		return account{}, err
+	}
 	var short [8]byte
 	_, _ = rand.Read(short[:]) // never fails, see crypto/rand
+	var key [16]byte
+	_, _ = rand.Read(key[:])
 	return account{
 		id: uuid.NewString(), user: "lab", password: rand.Text(),
 		private: private, public: public, shortH: hex.EncodeToString(short[:]),
+		peer: peer, peerPublic: peerPublic, key: base64.StdEncoding.EncodeToString(key[:]),
 	}, nil
-}
-
-// object is a piece of the core's configuration.
-type object map[string]any
-
-// inbound makes the server's side of a kind.
-func (k Kind) inbound(port int, a account, cert certificate, realityTarget string) (object, error) {
-	var settings object
-	stream := object{"network": "raw"}
-	switch k {
-	case VLESS, VLESSTLS, VLESSWS, VLESSWSTLS, VLESSReality:
-		client := object{"id": a.id}
-		if k == VLESSReality {
-			client["flow"] = flow
-		}
-		settings = object{"clients": []object{client}, "decryption": "none"}
-	case VMess, VMessWS:
-		settings = object{"clients": []object{{"id": a.id}}}
-	case Trojan:
-		settings = object{"clients": []object{{"password": a.password}}}
-	case Shadowsocks:
-		settings = object{"method": cipher, "password": a.password, "network": "tcp,udp"}
-	case SOCKS:
-		settings = object{"auth": "password", "accounts": []object{{"user": a.user, "pass": a.password}}, "udp": true, "ip": "127.0.0.1"}
-	case HTTP:
-		settings = object{"accounts": []object{{"user": a.user, "pass": a.password}}}
-	default:
-		return nil, fmt.Errorf("%q is no kind of server", k)
-	}
-	if k.webSocket() {
-		stream["network"] = "ws"
-		stream["wsSettings"] = object{"path": path}
-	}
-	if k.tls() {
-		stream["security"] = "tls"
-		stream["tlsSettings"] = object{"certificates": []object{{"certificate": cert.chain, "key": cert.key}}}
-	}
-	if k == VLESSReality {
-		stream["security"] = "reality"
-		stream["realitySettings"] = object{
-			"target": realityTarget, "serverNames": []string{serverName},
-			"privateKey": a.private, "shortIds": []string{a.shortH},
-		}
-	}
-	protocol, _, _ := strings.Cut(string(k), "-")
-	return object{
-		"listen": "127.0.0.1", "port": port, "protocol": protocol,
-		"settings": settings, "streamSettings": stream,
-	}, nil
-}
-
-func (k Kind) webSocket() bool { return k == VLESSWS || k == VLESSWSTLS || k == VMessWS }
-
-func (k Kind) tls() bool { return k == VLESSTLS || k == VLESSWSTLS || k == Trojan }
-
-// link prints the share link of a server at address. It is written by hand and
-// not by package link, so that the two check one another.
-func (k Kind) link(name, address string, a account, cert certificate) string {
-	link := url.URL{Host: address, Fragment: name}
-	query := url.Values{}
-	switch k {
-	case VMess, VMessWS:
-		return k.vmessLink(name, address, a)
-	case VLESS, VLESSTLS, VLESSWS, VLESSWSTLS, VLESSReality:
-		link.Scheme, link.User = "vless", url.User(a.id)
-		query.Set("encryption", "none")
-	case Trojan:
-		link.Scheme, link.User = "trojan", url.User(a.password)
-	case Shadowsocks:
-		link.Scheme = "ss"
-		link.User = url.User(base64.RawURLEncoding.EncodeToString([]byte(cipher + ":" + a.password)))
-		return link.String()
-	case SOCKS, HTTP:
-		link.Scheme, link.User = string(k), url.UserPassword(a.user, a.password)
-		return link.String()
-	}
-	query.Set("type", "tcp")
-	if k.webSocket() {
-		query.Set("type", "ws")
-		query.Set("path", path)
-	}
-	switch {
-	case k.tls():
-		query.Set("security", "tls")
-		query.Set("sni", serverName)
-		query.Set("pcs", cert.pin)
-	case k == VLESSReality:
-		query.Set("security", "reality")
-		query.Set("sni", serverName)
-		query.Set("fp", "chrome")
-		query.Set("pbk", a.public)
-		query.Set("sid", a.shortH)
-		query.Set("flow", flow)
-	default:
-		query.Set("security", "none")
-	}
-	link.RawQuery = query.Encode()
-	return link.String()
-}
-
-// vmessLink prints the JSON form of v2rayN, which VMess links have.
-func (k Kind) vmessLink(name, address string, a account) string {
-	host, port, _ := net.SplitHostPort(address)
-	fields := map[string]string{
-		"v": "2", "ps": name, "add": host, "port": port, "id": a.id, "aid": "0", "scy": "auto", "net": "tcp", "type": "none",
-	}
-	if k.webSocket() {
-		fields["net"], fields["path"] = "ws", path
-	}
-	text, _ := json.Marshal(fields) // strings always can be
-	return "vmess://" + base64.StdEncoding.EncodeToString(text)
-}
-
-// config makes the whole configuration of a server that goes out from the
-// address exit.
-func (k Kind) config(port int, a account, cert certificate, realityTarget, exit string) ([]byte, error) {
-	inbound, err := k.inbound(port, a, cert, realityTarget)
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(object{
-		"log": object{"loglevel": "none", "access": "none"},
-		"policy": object{"levels": object{"0": object{
-			"handshake": 60, "connIdle": 24 * 60 * 60, "uplinkOnly": 0, "downlinkOnly": 5,
-		}}},
-		"inbounds":  []object{inbound},
-		"outbounds": []object{{"protocol": "freedom", "sendThrough": exit, "settings": object{}}},
-	})
 }
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

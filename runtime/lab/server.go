@@ -44,9 +44,7 @@ func newServer(l *Lab, name string, kind Kind, address, folder string) (_ *Serve
 	if s.port, err = reservePort(); err != nil {
 		return nil, err
 	}
-	// Only these speak UDP on the wire; the others carry it inside TCP. UDP of a
-	// SOCKS server goes to the port that it names, past the gate.
-	if s.gate, err = openGate(s.port.address(), kind == Shadowsocks); err != nil {
+	if s.gate, err = openGate(s.port.address(), kind.wireUDP()); err != nil {
 		s.port.close()
 		return nil, err
 	}
@@ -71,8 +69,14 @@ func (s *Server) Link() string {
 	return s.kind.link(s.name, s.gate.address(), s.account, s.lab.cert)
 }
 
-// Connections counts the TCP connections that clients have made so far.
-func (s *Server) Connections() int64 { return s.gate.accepted.Load() }
+// Connections counts the TCP connections that clients have made so far; of a
+// server that is reached by UDP alone, the client's sockets.
+func (s *Server) Connections() int64 {
+	if s.kind.datagrams() {
+		return s.gate.udp.seen.Load()
+	}
+	return s.gate.accepted.Load()
+}
 
 // Kill ends the process: connections are reset, new ones refused.
 func (s *Server) Kill() error {
@@ -204,9 +208,9 @@ func (s *Server) start() error {
 	s.process, s.exited = command, exited
 	deadline := time.Now().Add(startTimeout)
 	for {
-		conn, err := net.Dial("tcp", s.port.address())
+		err := s.ready(output.Name())
 		if err == nil {
-			return conn.Close()
+			return nil
 		}
 		select {
 		case <-exited:
@@ -218,6 +222,22 @@ func (s *Server) start() error {
 			return errors.Join(fmt.Errorf("the server %s takes no connections after %v: %w", s.name, startTimeout, err), s.end())
 		}
 	}
+}
+
+// ready reports whether the process takes connections.
+func (s *Server) ready(log string) error {
+	if !s.kind.datagrams() {
+		conn, err := net.Dial("tcp", s.port.address())
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	}
+	said, err := os.ReadFile(log)
+	if err == nil && !bytes.Contains(said, []byte(" started\n")) {
+		err = errors.New("it has not said that it is ready")
+	}
+	return err
 }
 
 // end kills the process, if it runs, and waits for it.

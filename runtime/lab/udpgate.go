@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,6 +21,7 @@ type udpGate struct {
 	target netip.AddrPort
 	state  func() gateState
 	group  sync.WaitGroup
+	seen   atomic.Int64 // clients so far
 
 	mu      sync.Mutex
 	clients map[netip.AddrPort]*net.UDPConn
@@ -66,6 +68,7 @@ func (g *udpGate) server(client netip.AddrPort) *net.UDPConn {
 		return nil
 	}
 	g.clients[client] = conn
+	g.seen.Add(1)
 	g.group.Go(func() { g.answer(client, conn) })
 	return conn
 }
