@@ -7,6 +7,7 @@ import (
 
 	"github.com/xrat-tray/xrat/daemon/ipc"
 	"github.com/xrat-tray/xrat/daemon/store"
+	"github.com/xrat-tray/xrat/runtime/probe"
 )
 
 const (
@@ -40,6 +41,12 @@ func (s *Supervisor) account(op *operation, old, next *session, now time.Time) *
 			c.Message = m.result.Err.Error()
 		}
 		r.Checks = append(r.Checks, c)
+	}
+	if next.verifiedAt.After(op.since) { // it was probed for this
+		r.Checks = append(r.Checks, ipc.CheckPayload{
+			At: next.verifiedAt, ConfigID: next.config.ID, ConfigName: next.config.Name,
+			OK: true, Code: probe.ClassOK, LatencyMillis: next.latency.Milliseconds(),
+		})
 	}
 	for _, candidate := range op.outcome.considered {
 		c := ipc.ConsideredPayload{

@@ -142,6 +142,20 @@ func TestDeadServerIsRotatedAway(t *testing.T) {
 			if got := b.exit(); got != "s2" {
 				t.Errorf("traffic leaves through %s", got)
 			}
+			why := func() {
+				t.Helper()
+				said := b.ok("why")
+				for _, want := range []string{"Switched from s1 to s2", "health check failed", "What was measured:", "answered", "won"} {
+					if !strings.Contains(said, want) {
+						t.Errorf("no %q in what `xrat why` says:\n%s", want, said)
+					}
+				}
+			}
+			why()
+			b.fails(4, "did not begin with a rotation", "why", "1")
+			// It is known to the next daemon, too.
+			b.ok("daemon", "restart")
+			why()
 		})
 	}
 }
