@@ -273,11 +273,14 @@ func (s *Supervisor) foundDead(w *session, result checkResult, now time.Time) {
 	if st.attempts == 0 {
 		st.message = text
 	}
-	if !s.Settings.Health.Enabled || !s.rotates() || st.op != nil || now.Before(st.rotateAfter) {
+	if !s.Settings.Health.Enabled || !s.rotates() || st.op != nil {
 		return
 	}
-	if next, allowed := st.pace.Allow(now); !allowed {
-		st.rotateAfter = next
+	// After a search in vain the next one waits, unless there is an answer now.
+	if now.Before(st.rotateAfter) && !result.controlOK {
+		return
+	}
+	if _, allowed := st.pace.Allow(now); !allowed {
 		return
 	}
 	s.healthRotation(reason{code: code, text: text}, result)

@@ -141,6 +141,27 @@ func TestNoBlameWithoutProof(t *testing.T) {
 	})
 }
 
+// The network is back, and the active server is not: the standby's answer ends the
+// wait for the next attempt.
+func TestStandbyAnswersAfterAnOutage(t *testing.T) {
+	bubble(t, "a b c", withStandby, func(h *harness) {
+		h.connect(1)
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		host := h.standbyHost()
+		for _, host := range []string{"a", "b", "c"} {
+			h.set(host, dead)
+		}
+		time.Sleep(10 * time.Minute)
+		h.want(ipc.StateDegraded, "a")
+		h.set(host, alive)
+		if took := h.waitRotation(time.Minute); took > 8*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		h.want(ipc.StateConnected, host)
+	})
+}
+
 func alive(s *server) { s.dead = false }
 
 // Without a route nobody is asked and nobody is blamed, and the return is noticed.
