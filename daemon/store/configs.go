@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 )
 
@@ -15,14 +16,21 @@ const (
 	batchRecords = 2000
 )
 
-// AddConfigs stores those configs whose identity is not known yet, and gives
+// AddConfigs is MergeConfigs that leaves those configs alone that are there already.
+func (s *Store) AddConfigs(ctx context.Context, configs []Config) (added, existing []Config, err error) {
+	return s.MergeConfigs(ctx, configs, func(*Config, Config) {})
+}
+
+// MergeConfigs stores those configs whose identity is not known yet, and gives
 // them ids; an ID in the argument is ignored. It returns them in the given order, and
-// for each of the others the stored config with its identity. Ids start at 1
-// and are never used again.
+// for each of the others the stored config with its identity, after merge, which is
+// handed the stored and the given one, has changed that. Ids start at 1 and are
+// never used again. Merge must not call the store, and may be called twice; it
+// cannot change the id, nor the identity.
 //
 // A long list is stored in several steps. If one fails, added and existing have
 // what was done before, and the call may be repeated with the same list.
-func (s *Store) AddConfigs(ctx context.Context, configs []Config) (added, existing []Config, err error) {
+func (s *Store) MergeConfigs(ctx context.Context, configs []Config, merge func(stored *Config, given Config)) (added, existing []Config, err error) {
 	for i, c := range configs {
 		if c.Identity == "" {
 			return nil, nil, fmt.Errorf("adding configs: number %d (%s) has no identity", i+1, c.Name)
@@ -41,6 +49,9 @@ func (s *Store) AddConfigs(ctx context.Context, configs []Config) (added, existi
 				stored, err := c.configByIdentity(config.Identity)
 				switch {
 				case err == nil:
+					if stored, err = c.editConfig(stored, func(s *Config) { merge(s, config) }); err != nil {
+						return err
+					}
 					known = append(known, stored)
 				case errors.Is(err, ErrNotFound):
 					if config, err = c.addConfig(config); err != nil {
@@ -145,21 +156,68 @@ func (s *Store) UpdateConfig(ctx context.Context, id int64, edit func(*Config)) 
 		if err != nil {
 			return err
 		}
-		config = stored
-		config.Tags = slices.Clone(stored.Tags)
-		edit(&config)
-		config.ID, config.Identity = id, stored.Identity
-		value, err := encode(newConfigRecord(config))
-		if err != nil {
-			return err
-		}
 		c.dirty = true
-		return c.put(idKey(prefixConfig, id), value)
+		config, err = c.editConfig(stored, edit)
+		return err
 	})
 	if err != nil {
 		return Config{}, fmt.Errorf("updating config %d: %w", id, err)
 	}
 	return config, nil
+}
+
+// UpdateConfigs is UpdateConfig for many; those that do not exist are left out. It
+// returns the others in the given order. A long list is changed in several steps;
+// if one fails, updated has what was done before.
+func (s *Store) UpdateConfigs(ctx context.Context, ids []int64, edit func(*Config)) (updated []Config, err error) {
+	for len(ids) > 0 {
+		var some []Config
+		var done int
+		err := s.update(ctx, func(c *change) error {
+			some, done = nil, 0
+			c.dirty = true
+			for _, id := range ids {
+				if done == batchRecords || c.bytes > batchBytes {
+					break
+				}
+				done++
+				config, err := getConfig(c, id)
+				if errors.Is(err, ErrNotFound) {
+					continue
+				}
+				if err == nil {
+					config, err = c.editConfig(config, edit)
+				}
+				if err != nil {
+					return err
+				}
+				some = append(some, config)
+			}
+			return ctx.Err()
+		})
+		if err != nil {
+			return updated, fmt.Errorf("updating configs: %w", err)
+		}
+		updated = append(updated, some...)
+		ids = ids[done:]
+	}
+	return updated, nil
+}
+
+// editConfig stores what edit makes of a stored config, if that is anything else.
+func (c *change) editConfig(stored Config, edit func(*Config)) (Config, error) {
+	config := stored
+	config.Tags, config.Subscriptions = slices.Clone(stored.Tags), slices.Clone(stored.Subscriptions)
+	edit(&config)
+	config.ID, config.Identity = stored.ID, stored.Identity
+	if reflect.DeepEqual(config, stored) {
+		return stored, nil
+	}
+	value, err := encode(newConfigRecord(config))
+	if err != nil {
+		return config, err
+	}
+	return config, c.put(idKey(prefixConfig, config.ID), value)
 }
 
 // RemoveConfigs removes those of the configs that exist, with their outcomes,

@@ -1,5 +1,5 @@
-// Package store keeps what must outlive the daemon: the configs, the sessions,
-// the desired state and the outcomes of probes. It is the only importer of
+// Package store keeps what must outlive the daemon: the configs, the
+// subscriptions, the sessions, the desired state and the outcomes of probes. It is the only importer of
 // Badger, and one process at a time may use a store.
 //
 // It does not decide anything: which config comes next is the business of

@@ -24,14 +24,15 @@ const exportFormat = "xrat store export"
 // records are the very bytes of the database. The last line has the SHA-256 of
 // all lines before it.
 type exportFile struct {
-	Format   string            `json:"format"`
-	Time     time.Time         `json:"time"`
-	Meta     meta              `json:"meta"`
-	Desired  []json.RawMessage `json:"desired"` // one, or none while nothing was ever asked for
-	Configs  []json.RawMessage `json:"configs"`
-	Sessions []json.RawMessage `json:"sessions"`
-	Outcomes []json.RawMessage `json:"outcomes"`
-	SHA256   string            `json:"sha256"`
+	Format        string            `json:"format"`
+	Time          time.Time         `json:"time"`
+	Meta          meta              `json:"meta"`
+	Desired       []json.RawMessage `json:"desired"` // one, or none while nothing was ever asked for
+	Configs       []json.RawMessage `json:"configs"`
+	Subscriptions []json.RawMessage `json:"subscriptions"` // not there in exports of early versions
+	Sessions      []json.RawMessage `json:"sessions"`
+	Outcomes      []json.RawMessage `json:"outcomes"`
+	SHA256        string            `json:"sha256"`
 }
 
 // export replaces the export by one of the current state.
@@ -92,6 +93,7 @@ func writeExport(w io.Writer, r reader) (meta, error) {
 	}{
 		{"desired", keyDesired},
 		{"configs", []byte{prefixConfig}},
+		{"subscriptions", []byte{prefixSubscription}},
 		{"sessions", []byte{prefixSession}},
 		{"outcomes", []byte{prefixOutcome}},
 		{"", []byte{prefixIdentity}}, // follows from the configs; read for the digest
@@ -190,6 +192,13 @@ func readExport(path string) (*snapshot, error) {
 			return nil, err
 		}
 		snap.addConfig(r, value)
+	}
+	for _, value := range e.Subscriptions {
+		var r subscriptionRecord
+		if err := decode(value, &r); err != nil {
+			return nil, err
+		}
+		snap.add(idKey(prefixSubscription, r.ID), value)
 	}
 	for _, value := range e.Sessions {
 		var r sessionRecord

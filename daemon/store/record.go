@@ -21,13 +21,14 @@ const maxRecord = 128 << 10
 
 // Keys: a one-letter prefix and, for numbered records, the id in big endian,
 // so that the order of keys is the order of ids. The letters of what changes
-// often (d to s) are not mixed with those of configs (a, b): compaction then
+// often (d to s) are not mixed with those of configs (a to c): compaction then
 // leaves the tables of configs alone.
 const (
-	prefixConfig   = 'a'
-	prefixIdentity = 'b' // b<identity> -> id of the config, 8 bytes
-	prefixOutcome  = 'o'
-	prefixSession  = 's'
+	prefixConfig       = 'a'
+	prefixIdentity     = 'b' // b<identity> -> id of the config, 8 bytes
+	prefixSubscription = 'c'
+	prefixOutcome      = 'o'
+	prefixSession      = 's'
 )
 
 var (
@@ -52,12 +53,13 @@ func identityKey(identity string) []byte {
 
 // meta is written with every change, in the same transaction.
 type meta struct {
-	Schema      int    `json:"schema"`
-	Seq         uint64 `json:"seq"` // of the newest change; the first is 1
-	LastConfig  int64  `json:"last_config"`
-	LastSession int64  `json:"last_session"`
-	Sessions    int    `json:"sessions"`
-	Digest      uint64 `json:"digest"` // sum of recordHash over all records but this one
+	Schema           int    `json:"schema"`
+	Seq              uint64 `json:"seq"` // of the newest change; the first is 1
+	LastConfig       int64  `json:"last_config"`
+	LastSession      int64  `json:"last_session"`
+	LastSubscription int64  `json:"last_subscription,omitempty"`
+	Sessions         int    `json:"sessions"`
+	Digest           uint64 `json:"digest"` // sum of recordHash over all records but this one
 }
 
 // recordHash contributes one record to the digest. The digest is a sum, so

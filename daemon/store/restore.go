@@ -113,7 +113,7 @@ func (s *Store) mustKnow() head {
 // readable collects what a damaged but open database still gives.
 func readable(db *badger.DB) *snapshot {
 	snap := &snapshot{}
-	for _, prefix := range []byte{prefixConfig, keyDesired[0], prefixOutcome, prefixSession} {
+	for _, prefix := range []byte{prefixConfig, prefixSubscription, keyDesired[0], prefixOutcome, prefixSession} {
 		// What comes before the first unreadable record is kept.
 		_ = protect(func() error {
 			txn := db.NewTransaction(false)
@@ -148,7 +148,7 @@ func readable(db *badger.DB) *snapshot {
 
 // merge combines an export with what a damaged database still gave; either may
 // be nil. The export is whole, so nothing in it is dropped. Ids are never
-// reused: a config or session with a higher id than the export knows is newer
+// reused: a record with a higher id than the export knows is newer
 // than the export. Everything else is taken from the side with the newer state.
 func merge(exported, readable *snapshot) *snapshot {
 	out := &snapshot{}
@@ -162,21 +162,20 @@ func merge(exported, readable *snapshot) *snapshot {
 		}
 	}
 	if readable != nil {
-		lastConfig, lastSession := out.meta.LastConfig, out.meta.LastSession
-		out.meta.LastConfig = max(lastConfig, readable.meta.LastConfig)
-		out.meta.LastSession = max(lastSession, readable.meta.LastSession)
+		last := map[byte]int64{
+			prefixConfig: out.meta.LastConfig, prefixSubscription: out.meta.LastSubscription, prefixSession: out.meta.LastSession,
+		}
+		out.meta.LastConfig = max(out.meta.LastConfig, readable.meta.LastConfig)
+		out.meta.LastSubscription = max(out.meta.LastSubscription, readable.meta.LastSubscription)
+		out.meta.LastSession = max(out.meta.LastSession, readable.meta.LastSession)
 		newer := exported == nil || readable.meta.Seq > exported.meta.Seq
 		for _, r := range readable.records {
 			_, both := values[string(r.key)]
 			var isNew bool
 			switch r.key[0] {
-			case prefixConfig, prefixSession:
-				last := lastConfig
-				if r.key[0] == prefixSession {
-					last = lastSession
-				}
+			case prefixConfig, prefixSubscription, prefixSession:
 				id, err := keyID(r.key)
-				isNew = exported == nil || err == nil && id > last
+				isNew = exported == nil || err == nil && id > last[r.key[0]]
 			case prefixIdentity:
 				// Follows its config: see below.
 				continue
@@ -214,6 +213,12 @@ func (s *snapshot) complete() {
 			seen[c.Identity] = true
 			s.meta.LastConfig = max(s.meta.LastConfig, id)
 			kept = append(kept, record{identityKey(c.Identity), idKey(prefixIdentity, id)[1:]})
+		case prefixSubscription:
+			var rec subscriptionRecord
+			if err != nil || decode(r.value, &rec) != nil {
+				continue
+			}
+			s.meta.LastSubscription = max(s.meta.LastSubscription, id)
 		case prefixSession:
 			var rec sessionRecord
 			if err != nil || decode(r.value, &rec) != nil {

@@ -19,8 +19,17 @@ type Config struct {
 	Port      uint16    `json:"port"`
 	Network   string    `json:"network"`
 	Security  string    `json:"security"`
-	Source    string    `json:"source"`
+	Source    string    `json:"source"` // one of the Source constants
 	CreatedAt time.Time `json:"created_at"`
+
+	// Subscriptions are the ids of those that have it, the one that it is named
+	// after first. RetiredAt is when the last of them ceased to have it, which that
+	// list then still names; zero: not retired. A retired config is never chosen.
+	Subscriptions []int64   `json:"subscriptions,omitempty"`
+	RetiredAt     time.Time `json:"retired_at,omitzero"`
+
+	// Named tells that the name was given by the user, and no subscription's.
+	Named bool `json:"named,omitempty"`
 
 	// What the user decided. A pinned config is preferred, an excluded one is
 	// never chosen without being asked for.
@@ -29,6 +38,16 @@ type Config struct {
 	Favourite bool     `json:"favourite,omitempty"`
 	Tags      []string `json:"tags,omitempty"`
 }
+
+// Where configs come from. One that was imported belongs to the user and is never
+// retired, whatever subscriptions have it, too.
+const (
+	SourceImport       = "import"
+	SourceSubscription = "subscription"
+)
+
+// Retired tells that no subscription has the config any more.
+func (c Config) Retired() bool { return !c.RetiredAt.IsZero() }
 
 // Format prints the config without its link, whatever the verb.
 func (c Config) Format(f fmt.State, _ rune) {

@@ -1,0 +1,164 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Subscription is an address at which a provider offers servers. URL and the two
+// validators are secrets (a token in the address lets anybody use the account, and
+// the validators can name it, too): they are in the database and in the export, but
+// neither in the JSON nor in any printed form of a Subscription.
+type Subscription struct {
+	ID        int64     `json:"id"`
+	Name      string    `json:"name"`
+	Named     bool      `json:"named,omitempty"` // the name was given by the user
+	URL       string    `json:"-"`
+	CreatedAt time.Time `json:"created_at"`
+
+	// IntervalSecs is how often the user wants it updated, ProviderSecs how often
+	// the provider does; 0: not said.
+	IntervalSecs int64 `json:"interval_secs,omitempty"`
+	ProviderSecs int64 `json:"provider_secs,omitempty"`
+
+	// AttemptedAt is when it was last asked for, UpdatedAt when that last succeeded.
+	AttemptedAt time.Time `json:"attempted_at,omitzero"`
+	UpdatedAt   time.Time `json:"updated_at,omitzero"`
+	// Failures counts the attempts since then. ErrorCode and Error say what went
+	// wrong at the last one; they hold no secret.
+	Failures  int    `json:"failures,omitempty"`
+	ErrorCode string `json:"error_code,omitempty"`
+	Error     string `json:"error,omitempty"`
+
+	// What the answer was worth the last time that there was one.
+	ETag         string   `json:"-"`
+	LastModified string   `json:"-"`
+	Problems     int      `json:"problems,omitempty"` // entries that could not be used
+	Notices      []string `json:"notices,omitempty"`  // of the provider
+	Usage        *Usage   `json:"usage,omitempty"`    // nil: not told
+}
+
+// Usage is what an account at a provider has used, in bytes, of how many; 0: not
+// told. ExpiresAt is zero if it does not.
+type Usage struct {
+	Upload    uint64    `json:"upload"`
+	Download  uint64    `json:"download"`
+	Total     uint64    `json:"total"`
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+}
+
+// Format prints the subscription without its address, whatever the verb.
+func (s Subscription) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "subscription %d %q", s.ID, s.Name)
+}
+
+// subscriptionRecord is a Subscription as the database has it, with its secrets.
+type subscriptionRecord struct {
+	Subscription
+	SecretURL          string `json:"url"`
+	SecretETag         string `json:"etag,omitempty"`
+	SecretLastModified string `json:"last_modified,omitempty"`
+}
+
+func newSubscriptionRecord(s Subscription) subscriptionRecord {
+	return subscriptionRecord{s, s.URL, s.ETag, s.LastModified}
+}
+
+func (r subscriptionRecord) subscription() Subscription {
+	r.URL, r.ETag, r.LastModified = r.SecretURL, r.SecretETag, r.SecretLastModified
+	return r.Subscription
+}
+
+// AddSubscription stores a new subscription and returns it with its id; an ID in the
+// argument is ignored. Ids start at 1 and are never used again.
+func (s *Store) AddSubscription(ctx context.Context, subscription Subscription) (Subscription, error) {
+	err := s.update(ctx, func(c *change) error {
+		c.dirty = true
+		c.meta.LastSubscription++
+		subscription.ID = c.meta.LastSubscription
+		return c.putSubscription(subscription)
+	})
+	if err != nil {
+		return Subscription{}, fmt.Errorf("adding a subscription: %w", err)
+	}
+	return subscription, nil
+}
+
+func (c *change) putSubscription(s Subscription) error {
+	value, err := encode(newSubscriptionRecord(s))
+	if err != nil {
+		return err
+	}
+	return c.put(idKey(prefixSubscription, s.ID), value)
+}
+
+func getSubscription(r reader, id int64) (Subscription, error) {
+	value, err := r.get(idKey(prefixSubscription, id))
+	if err != nil {
+		return Subscription{}, err
+	}
+	var rec subscriptionRecord
+	if err := decode(value, &rec); err != nil {
+		return Subscription{}, err
+	}
+	return rec.subscription(), nil
+}
+
+// Subscriptions returns all subscriptions in order of their ids.
+func (s *Store) Subscriptions(ctx context.Context) ([]Subscription, error) {
+	var all []Subscription
+	err := s.view(ctx, func(r reader) error {
+		all = nil
+		return r.scan([]byte{prefixSubscription}, false, func(_, value []byte) error {
+			var rec subscriptionRecord
+			if err := decode(value, &rec); err != nil {
+				return err
+			}
+			all = append(all, rec.subscription())
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing subscriptions: %w", err)
+	}
+	return all, nil
+}
+
+// UpdateSubscription stores what edit makes of the subscription, and returns it. It
+// returns ErrNotFound if there is none. Edit must not call the store, and may be
+// called twice; it cannot change the id.
+func (s *Store) UpdateSubscription(ctx context.Context, id int64, edit func(*Subscription)) (subscription Subscription, err error) {
+	err = s.update(ctx, func(c *change) error {
+		stored, err := getSubscription(c, id)
+		if err != nil {
+			return err
+		}
+		subscription = stored
+		subscription.Notices = slices.Clone(stored.Notices)
+		edit(&subscription)
+		subscription.ID = id
+		c.dirty = true
+		return c.putSubscription(subscription)
+	})
+	if err != nil {
+		return Subscription{}, fmt.Errorf("updating subscription %d: %w", id, err)
+	}
+	return subscription, nil
+}
+
+// RemoveSubscription removes a subscription if it exists, and tells whether it did.
+// What the configs say of it stays.
+func (s *Store) RemoveSubscription(ctx context.Context, id int64) (removed bool, err error) {
+	err = s.update(ctx, func(c *change) (err error) {
+		c.dirty = true
+		removed, err = c.remove(idKey(prefixSubscription, id))
+		return err
+	})
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return false, fmt.Errorf("removing subscription %d: %w", id, err)
+	}
+	return removed, nil
+}
