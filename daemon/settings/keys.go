@@ -63,6 +63,11 @@ var keys = []key{
 	{"rescue", "ceiling", "always after more silence than this",
 		func(s *Settings) any { return &s.Rescue.Ceiling }},
 
+	{"subscription", "interval", "update subscriptions this often, unless they or you say otherwise; 0s: only by hand",
+		func(s *Settings) any { return &s.Subscription.Interval }},
+	{"subscription", "direct", "fetch them without the proxy while that does not work",
+		func(s *Settings) any { return &s.Subscription.Direct }},
+
 	{"log", "level", "trace, debug, info, warn, error, fatal, panic or disabled",
 		func(s *Settings) any { return &s.Log.Level }},
 }

@@ -15,12 +15,13 @@ import (
 // Settings are the values of the settings file, with defaults where it says
 // nothing. A Settings that came from [Default] or [Load] is valid.
 type Settings struct {
-	Core     Core
-	Front    Front
-	Health   Health
-	Rotation Rotation
-	Rescue   Rescue
-	Log      Log
+	Core         Core
+	Front        Front
+	Health       Health
+	Rotation     Rotation
+	Rescue       Rescue
+	Subscription Subscription
+	Log          Log
 }
 
 // Core says which Xray core to run.
@@ -62,6 +63,12 @@ type Rescue struct {
 	Enabled bool
 	Floor   Duration // never after less silence than this
 	Ceiling Duration // always after more silence than this
+}
+
+// Subscription says when subscriptions are updated, and by what way.
+type Subscription struct {
+	Interval Duration // between two updates where nobody says otherwise; 0: only by hand
+	Direct   bool     // whether one may be fetched without the proxy
 }
 
 // Log says how much the daemon writes to its log.
@@ -132,6 +139,7 @@ func Default() Settings {
 			Floor:   Duration(60 * time.Millisecond),
 			Ceiling: Duration(3 * time.Second),
 		},
-		Log: Log{Level: "info"},
+		Subscription: Subscription{Interval: Duration(24 * time.Hour), Direct: true},
+		Log:          Log{Level: "info"},
 	}
 }

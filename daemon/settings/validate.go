@@ -68,6 +68,7 @@ func (s Settings) check() []finding {
 		{"rotation.cooldown", s.Rotation.Cooldown, true, 0, 365 * day},
 		{"rotation.drain", s.Rotation.Drain, true, 0, day},
 		{"rescue.floor", s.Rescue.Floor, false, 10 * time.Millisecond, time.Minute},
+		{"subscription.interval", s.Subscription.Interval, true, time.Hour, 365 * day},
 		{"rescue.ceiling", s.Rescue.Ceiling, false, 10 * time.Millisecond, 5 * time.Minute},
 	}
 	for _, d := range durations {
