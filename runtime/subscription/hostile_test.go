@@ -192,7 +192,7 @@ func jsonString(s string) string {
 
 // bombs are bodies that are small for what they could cost (faults 27 and 29).
 func bombs() map[string]func() string {
-	fill := func(s string) string { return strings.Repeat(s, (MaxBody-2000)/len(s)) }
+	fill := func(s string) string { return strings.Repeat(s, max(1, (bombSize-2000)/len(s))) }
 	aliases := "a0: &a0 [x,x,x,x,x,x,x,x,x]\n"
 	for i := 1; i < 12; i++ {
 		aliases += fmt.Sprintf("a%d: &a%d [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d,", i-1), 9), ","))
@@ -217,7 +217,7 @@ func bombs() map[string]func() string {
 		"NUL":                   func() string { return "a://b" + fill("\x00") },
 		"no UTF-8":              func() string { return "a://b" + fill("\xff\n") },
 		"base64": func() string {
-			return base64.StdEncoding.EncodeToString([]byte(strings.Repeat(trojanLink+"\n", 60_000)))
+			return base64.StdEncoding.EncodeToString([]byte(strings.Repeat(trojanLink+"\n", bombSize/140)))
 		},
 		"padding":           func() string { return "QUFB" + fill("=") },
 		"JSON deep arrays":  func() string { return fill("[") },

@@ -1,0 +1,6 @@
+//go:build !race
+
+package subscription
+
+// bombSize is the size of the bodies in TestBombs, in bytes.
+const bombSize = MaxBody

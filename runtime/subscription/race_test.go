@@ -1,0 +1,6 @@
+//go:build race
+
+package subscription
+
+// bombSize is the size of the bodies in TestBombs, in bytes. The race detector takes ten times as long.
+const bombSize = MaxBody / 64
