@@ -59,8 +59,9 @@ type (
 		Rules []ruleConfig `json:"rules"`
 	}
 	ruleConfig struct {
-		InboundTag  []string `json:"inboundTag"`
-		Network     string   `json:"network"`
+		InboundTag  []string `json:"inboundTag,omitempty"`
+		User        []string `json:"user,omitempty"`
+		Network     string   `json:"network,omitempty"`
 		OutboundTag string   `json:"outboundTag"`
 	}
 	logConfig struct {
@@ -125,11 +126,7 @@ func configure(l link.Link, in Inbound) (config []byte, secrets []string, err er
 	if err != nil {
 		return nil, nil, err
 	}
-	host, portText, err := net.SplitHostPort(in.Address)
-	if err != nil {
-		return nil, nil, err
-	}
-	port, err := strconv.Atoi(portText)
+	host, port, err := splitAddress(in.Address)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -166,6 +163,14 @@ func configure(l link.Link, in Inbound) (config []byte, secrets []string, err er
 		return nil, nil, fmt.Errorf("writing the core's configuration: %w", err)
 	}
 	return config, append(findSecrets(outbound), in.User, in.Password), nil
+}
+
+func splitAddress(address string) (host string, port int, err error) {
+	host, text, err := net.SplitHostPort(address)
+	if err == nil {
+		port, err = strconv.Atoi(text)
+	}
+	return host, port, err
 }
 
 const (
@@ -209,6 +214,12 @@ func (c *coreConfig) addDetour(port int, password string) error {
 	return nil
 }
 
+func randomHex(bytes int) string {
+	random := make([]byte, bytes)
+	_, _ = rand.Read(random) // never fails, see crypto/rand
+	return hex.EncodeToString(random)
+}
+
 // newInbound picks a loopback port on which nobody listens, for TCP and UDP,
 // and a fresh user and password.
 func newInbound() (Inbound, error) {
@@ -216,12 +227,10 @@ func newInbound() (Inbound, error) {
 	if err != nil {
 		return Inbound{}, err
 	}
-	var random [24]byte
-	_, _ = rand.Read(random[:]) // never fails, see crypto/rand
 	return Inbound{
 		Address:  net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
-		User:     hex.EncodeToString(random[:8]),
-		Password: hex.EncodeToString(random[8:]),
+		User:     randomHex(8),
+		Password: randomHex(16),
 	}, nil
 }
 

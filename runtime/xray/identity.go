@@ -51,3 +51,22 @@ func verify(id Identity) error {
 	}
 	return nil
 }
+
+// FindByNonce looks for a process of this user that has nonce in its
+// environment: a core whose start was recorded but whose pid was not. Of
+// several (a core and what it forked) it prefers the leader of the group.
+// ErrPIDMissing when there is none, or
+// when the system does not show it.
+func FindByNonce(nonce string) (Identity, error) {
+	if nonce == "" {
+		return Identity{}, fmt.Errorf("%w: the record holds no nonce", ErrPIDMissing)
+	}
+	found, err := FindNonces(func(other string) bool { return other == nonce })
+	if err != nil {
+		return Identity{}, err
+	}
+	if len(found) == 0 {
+		return Identity{}, fmt.Errorf("%w: no process has the session's nonce", ErrPIDMissing)
+	}
+	return found[0], nil
+}

@@ -68,21 +68,15 @@ func procPath(pid int, name string) string {
 	return filepath.Join("/proc", strconv.Itoa(pid), name)
 }
 
-// FindByNonce looks for a process of this user that has nonce in its
-// environment: a core whose start was recorded but whose pid was not. Of
-// several (a core and what it forked) it prefers the leader of the group.
-// ErrPIDMissing when there is none.
-func FindByNonce(nonce string) (Identity, error) {
-	if nonce == "" {
-		return Identity{}, fmt.Errorf("%w: the record holds no nonce", ErrPIDMissing)
-	}
+// FindNonces looks for the processes of this user that have a nonce in their
+// environment which wanted says yes to. Leaders of groups come first.
+func FindNonces(wanted func(nonce string) bool) ([]Identity, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
-		return Identity{}, fmt.Errorf("listing the processes: %w", err)
+		return nil, fmt.Errorf("listing the processes: %w", err)
 	}
-	wanted := []byte(EnvNonce + "=" + nonce)
 	uid := uint32(os.Getuid())
-	var found Identity
+	var leaders, others []Identity
 	for _, entry := range entries {
 		pid, err := strconv.Atoi(entry.Name())
 		if err != nil || pid == os.Getpid() {
@@ -96,7 +90,10 @@ func FindByNonce(nonce string) (Identity, error) {
 			continue
 		}
 		environment, err := os.ReadFile(procPath(pid, "environ"))
-		if err != nil || !hasVariable(environment, wanted) {
+		if err != nil {
+			continue
+		}
+		if nonce, has := nonceIn(environment); !has || !wanted(nonce) {
 			continue
 		}
 		id, err := identify(pid)
@@ -104,21 +101,20 @@ func FindByNonce(nonce string) (Identity, error) {
 			continue
 		}
 		if stat, err := readStat(pid); err == nil && stat.group == pid {
-			return id, nil
+			leaders = append(leaders, id)
+		} else {
+			others = append(others, id)
 		}
-		found = id
 	}
-	if found.PID == 0 {
-		return Identity{}, fmt.Errorf("%w: no process has the session's nonce", ErrPIDMissing)
-	}
-	return found, nil
+	return append(leaders, others...), nil
 }
 
-func hasVariable(environment, wanted []byte) bool {
+// nonceIn returns the nonce in an environment as /proc shows it.
+func nonceIn(environment []byte) (nonce string, has bool) {
 	for variable := range bytes.SplitSeq(environment, []byte{0}) {
-		if bytes.Equal(variable, wanted) {
-			return true
+		if value, found := bytes.CutPrefix(variable, []byte(EnvNonce+"=")); found {
+			return string(value), true
 		}
 	}
-	return false
+	return "", false
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/shirou/gopsutil/v4/process"
 )
@@ -32,25 +33,31 @@ func identify(pid int) (Identity, error) {
 	return Identity{PID: pid, StartTime: uint64(started), Executable: executable}, nil
 }
 
-// FindByNonce looks for a process of this user that has nonce in its
-// environment: a core whose start was recorded but whose pid was not.
-// ErrPIDMissing when there is none, or when the system does not show it.
-func FindByNonce(nonce string) (Identity, error) {
-	if nonce == "" {
-		return Identity{}, fmt.Errorf("%w: the record holds no nonce", ErrPIDMissing)
-	}
+// FindNonces looks for the processes of this user that have a nonce in their
+// environment which wanted says yes to, as far as the system shows them.
+func FindNonces(wanted func(nonce string) bool) ([]Identity, error) {
 	processes, err := process.Processes()
 	if err != nil {
-		return Identity{}, fmt.Errorf("listing the processes: %w", err)
+		return nil, fmt.Errorf("listing the processes: %w", err)
 	}
+	var found []Identity
 	for _, p := range processes {
 		if int(p.Pid) == os.Getpid() {
 			continue
 		}
 		environment, err := p.Environ() // other users' are denied
-		if err == nil && slices.Contains(environment, EnvNonce+"="+nonce) {
-			return identify(int(p.Pid))
+		if err != nil {
+			continue
+		}
+		for _, variable := range environment {
+			nonce, has := strings.CutPrefix(variable, EnvNonce+"=")
+			if !has || !wanted(nonce) {
+				continue
+			}
+			if id, err := identify(int(p.Pid)); err == nil {
+				found = append(found, id)
+			}
 		}
 	}
-	return Identity{}, fmt.Errorf("%w: no process has the session's nonce", ErrPIDMissing)
+	return found, nil
 }

@@ -35,6 +35,7 @@ const (
 type plan struct {
 	inbound netip.AddrPort
 	detour  detourUse
+	noUDP   bool
 }
 
 // newPlan makes the plan of a core whose inbound has this address.
@@ -43,7 +44,7 @@ func newPlan(in Inbound, detour detourUse) (plan, error) {
 	if err != nil {
 		return plan{}, fmt.Errorf("reading the address of the core's inbound: %w", err)
 	}
-	return plan{address, detour}, nil
+	return plan{inbound: address, detour: detour}, nil
 }
 
 func (p plan) detourAddress() netip.AddrPort {
@@ -52,7 +53,7 @@ func (p plan) detourAddress() netip.AddrPort {
 
 // covers reports whether the core may have a socket there.
 func (p plan) covers(network string, address netip.AddrPort) bool {
-	return address == p.inbound || p.detour != detourUnused && network == "tcp" && address == p.detourAddress()
+	return address == p.inbound && (network == "tcp" || !p.noUDP) || p.detour != detourUnused && network == "tcp" && address == p.detourAddress()
 }
 
 // judge compares the sockets that were seen with the plan: the process has all
@@ -63,7 +64,10 @@ func judge(seen []socket, p plan, strict bool) error {
 		network string
 		address netip.AddrPort
 	}
-	missing := []place{{"tcp", p.inbound}, {"udp", p.inbound}}
+	missing := []place{{"tcp", p.inbound}}
+	if !p.noUDP {
+		missing = append(missing, place{"udp", p.inbound})
+	}
 	if p.detour == detourUsed {
 		missing = append(missing, place{"tcp", p.detourAddress()})
 	}

@@ -96,7 +96,7 @@ func TestJudge(t *testing.T) {
 		{"adopted without", detourUnknown, []socket{tcp, udp}, false, nil},
 		{"adopted with a foreign detour", detourUnknown, []socket{tcp, udp, squatter}, false, errForeign},
 	} {
-		if err := judge(test.seen, plan{inbound, test.detour}, test.strict); !errors.Is(err, test.want) {
+		if err := judge(test.seen, plan{inbound: inbound, detour: test.detour}, test.strict); !errors.Is(err, test.want) {
 			t.Errorf("%s: %v, want %v", test.name, err, test.want)
 		}
 	}
@@ -124,7 +124,7 @@ func TestHiddenFiles(t *testing.T) {
 		{"shared detour", detourUsed, []listedSocket{detour, tcp, udp, place("tcp", "127.0.0.2:1000", "9")}, errForeign},
 		{"no detour", detourUsed, []listedSocket{tcp, udp}, errNotListening},
 	} {
-		p := plan{at("127.0.0.1:1000"), test.detour}
+		p := plan{inbound: at("127.0.0.1:1000"), detour: test.detour}
 		if err := judge(attribute(test.listed, nil, true, p), p, true); !errors.Is(err, test.want) {
 			t.Errorf("%s: %v, want %v", test.name, err, test.want)
 		}

@@ -34,6 +34,8 @@ type Spec struct {
 	Dir          string        // working directory, made if missing; holds nothing else
 	LogFile      string        // the core's output; several cores may share it; see CapLog
 	ReadyTimeout time.Duration // from the spawn until the core serves; 0: 5 s
+
+	batch []member // of StartBatch, in place of Link
 }
 
 // Start starts a core and returns once it serves: its inbound has answered a
@@ -103,15 +105,7 @@ func startOnce(ctx context.Context, log zerolog.Logger, spec Spec, in Inbound, s
 
 // spawn starts the process and its watch.
 func spawn(log zerolog.Logger, spec Spec, in Inbound) (*Core, error) {
-	config, secrets, err := configure(spec.Link, in)
-	if err != nil {
-		return nil, fmt.Errorf("starting the core: %w", err)
-	}
-	detour := detourUnused
-	if needsDetour(spec.Link.Protocol) {
-		detour = detourUsed
-	}
-	p, err := newPlan(in, detour)
+	config, secrets, p, err := spec.configure(in)
 	if err != nil {
 		return nil, fmt.Errorf("starting the core: %w", err)
 	}
@@ -138,6 +132,9 @@ func spawn(log zerolog.Logger, spec Spec, in Inbound) (*Core, error) {
 		return nil, explainSpawn(spec.Executable, err)
 	}
 	pid := command.Process.Pid
+	if spec.batch != nil {
+		yieldPriority(pid)
+	}
 	id, err := identify(pid)
 	var h *handle
 	switch {
@@ -163,6 +160,26 @@ func spawn(log zerolog.Logger, spec Spec, in Inbound) (*Core, error) {
 	}
 	c.watch()
 	return c, nil
+}
+
+// configure makes the configuration, the secrets in it, and the plan of what is
+// to be listened on.
+func (s Spec) configure(in Inbound) (config []byte, secrets []string, p plan, err error) {
+	use := detourUnused
+	if s.batch != nil {
+		config, secrets, err = configureBatch(s.batch, in)
+	} else {
+		config, secrets, err = configure(s.Link, in)
+		if needsDetour(s.Link.Protocol) {
+			use = detourUsed
+		}
+	}
+	if err != nil {
+		return nil, nil, plan{}, err
+	}
+	p, err = newPlan(in, use)
+	p.noUDP = s.batch != nil
+	return config, secrets, p, err
 }
 
 // environment is everything that the core finds in its environment. Nothing
