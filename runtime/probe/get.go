@@ -100,14 +100,12 @@ func Get(ctx context.Context, p Proxy, urls []string, timeout, stagger time.Dura
 
 // newClient makes an HTTP client that goes through p and keeps no connection.
 func newClient(p Proxy) (*http.Client, func()) {
-	proxyURL := &url.URL{Scheme: "socks5", Host: p.Address}
-	if p.User != "" {
-		proxyURL.User = url.UserPassword(p.User, p.Password)
-	}
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	transport := &http.Transport{
-		Proxy:                  http.ProxyURL(proxyURL),
+		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+			return dialEarly(ctx, p, address)
+		},
 		DisableKeepAlives:      true,
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: maxBody,
@@ -183,21 +181,11 @@ func classify(ctx context.Context, host string, err error) (string, error) {
 		errors.As(err, &authority), errors.As(err, &hostname),
 		errors.Is(err, http.ErrSchemeMismatch), strings.Contains(err.Error(), "tls: "):
 		return ClassTLS, fmt.Errorf("TLS with %s: %w", host, err)
-	case errors.Is(err, syscall.ECONNREFUSED), isSOCKSRefusal(err):
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, errRefused):
 		return ClassRefused, fmt.Errorf("asking %s: %w", host, err)
 	default:
 		// What is left are ends of the connection: EOF, reset, broken pipe, an
 		// answer that is not HTTP.
 		return ClassClosed, fmt.Errorf("asking %s: %w", host, err)
 	}
-}
-
-// isSOCKSRefusal reports whether the proxy answered the SOCKS request with an
-// error code. net/http has no type for it, only an operation name.
-func isSOCKSRefusal(err error) bool {
-	var op *net.OpError
-	if !errors.As(err, &op) || op.Op != "socks connect" || op.Err == nil {
-		return false
-	}
-	return strings.HasPrefix(op.Err.Error(), "unknown error ")
 }
