@@ -128,7 +128,7 @@ Start with:
 	root.SetVersionTemplate("xrat {{.Version}}\n")
 	root.PersistentFlags().BoolVar(&a.asJSON, "json", false, "print data as JSON")
 	root.AddCommand(
-		a.importCommand(), a.listCommand(), a.showCommand(), a.removeCommand(),
+		a.importCommand(), a.listCommand(), a.showCommand(), a.removeCommand(), a.parseCommand(),
 		a.connectCommand(), a.disconnectCommand(), a.rotateCommand(),
 		a.statusCommand(), a.sessionsCommand(), a.whyCommand(),
 		a.proxyCommand(), a.daemonCommand(), a.demoCommand(), a.versionCommand(),

@@ -664,3 +664,25 @@ func TestKilled(t *testing.T) {
 		}
 	}
 }
+
+// TestWireGuard reaches the origin through a tunnel: what carries packets cannot be told to go to the loopback network.
+func TestWireGuard(t *testing.T) {
+	l := newLab(t)
+	s := addServer(t, l, "tunnel", WireGuard)
+	in := client(t, s)
+	got, err := get(t.Context(), in, l.Origin().RemoteURL("/exit"))
+	if err != nil || got != "tunnel" {
+		t.Errorf("exit %q, %v", got, err)
+	}
+	got, err = get(t.Context(), in, l.Origin().RemoteURL("/bytes?n=300000"))
+	if err != nil || len(got) != 300000 {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	if s.Connections() == 0 {
+		t.Error("the gate saw nothing")
+	}
+	_, port, _ := net.SplitHostPort(l.Origin().UDPAddress())
+	if got := askUDP(t, in, net.JoinHostPort(RemoteHost, port), "exit"); got != "tunnel" {
+		t.Errorf("exit by UDP %q", got)
+	}
+}

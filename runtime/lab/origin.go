@@ -89,6 +89,13 @@ func newOrigin(cert certificate) (_ *Origin, err error) {
 // URL gives the HTTP address of a page: URL("/exit").
 func (o *Origin) URL(path string) string { return "http://" + o.http.Addr().String() + path }
 
+// RemoteURL is URL by an address that is not of this machine, for clients of
+// servers: they take [RemoteHost] for the origin's.
+func (o *Origin) RemoteURL(path string) string {
+	_, port, _ := net.SplitHostPort(o.http.Addr().String())
+	return "http://" + net.JoinHostPort(RemoteHost, port) + path
+}
+
 // HTTPSURL gives the HTTPS address of a page; its certificate is for lab.test
 // and 127.0.0.1, by no known authority.
 func (o *Origin) HTTPSURL(path string) string { return "https://" + o.https.Addr().String() + path }
