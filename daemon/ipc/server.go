@@ -37,7 +37,9 @@ const (
 // Server serves the socket. Its fields are set before Serve and not changed after.
 type Server struct {
 	Handler Handler
-	Log     zerolog.Logger
+	// Test carries out what measures configs; nil: nothing does.
+	Test Test
+	Log  zerolog.Logger
 
 	// requestTime replaces the constant of that name in tests.
 	requestTime time.Duration
@@ -96,6 +98,10 @@ func (s *Server) Serve(ctx context.Context, listener *Listener, grace time.Durat
 		}
 		if request.Type == KindSubscribe {
 			s.stream(ctx, conn, eof)
+			return
+		}
+		if request.Type == KindConfigTest {
+			s.test(requests, conn, request, eof)
 			return
 		}
 		payload, message, err := s.Handler.Handle(requests, request)

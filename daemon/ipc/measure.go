@@ -1,0 +1,168 @@
+package ipc
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// KindConfigTest measures configs, and streams what it finds.
+const KindConfigTest Kind = "config_test"
+
+// TestArguments are those of a config_test, besides the ids: absent ids mean
+// every config that is not excluded.
+type TestArguments struct {
+	// TCPOnly only connects to the servers, and asks nothing through them.
+	TCPOnly bool `json:"tcp_only,omitempty"`
+	// SpeedURL is downloaded through each config that works; absent: nothing is.
+	SpeedURL string `json:"speed_url,omitempty"`
+	// Concurrency is how many configs are measured at a time; absent: the daemon's own number.
+	Concurrency int `json:"concurrency,omitempty"`
+	// TimeoutMillis bounds the measurement of one config; absent: health.timeout.
+	TimeoutMillis int64 `json:"timeout_ms,omitempty"`
+}
+
+// TestEventPayload is one message of a config_test: the first has Total, then
+// each has one result, the last one the summary.
+type TestEventPayload struct {
+	// Total is how many configs there are to be measured.
+	Total   int                 `json:"total,omitempty"`
+	Result  *TestResultPayload  `json:"result,omitempty"`
+	Summary *TestSummaryPayload `json:"summary,omitempty"`
+}
+
+// The codes of a TestResultPayload beyond the classes of a probe ("ok",
+// "timeout", "refused" and so on).
+const (
+	TestCodeBadLink     = "bad_link"     // the stored link is not understood
+	TestCodeCoreRefuses = "core_refuses" // the core does not take the config
+	TestCodeCoreFailed  = "core_failed"  // the core ended while it was measured
+	TestCodeUnreachable = "unreachable"  // no TCP connection to the server
+	TestCodeNoTCP       = "no_tcp"       // TCPOnly, and the server speaks UDP only
+	TestCodeCanceled    = "canceled"     // the measurement was ended before
+)
+
+// TestResultPayload is what was found out about one config.
+type TestResultPayload struct {
+	ConfigID   int64  `json:"config_id"`
+	ConfigName string `json:"config_name"`
+	OK         bool   `json:"ok"`
+	// Code is "ok", or what went wrong, which Message explains.
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	// TCPMillis is the time to connect to the server, DelayMillis the time of a
+	// request through it, both rounded up; 0: not measured.
+	TCPMillis   int64 `json:"tcp_ms"`
+	DelayMillis int64 `json:"delay_ms"`
+	// SpeedBytes is the download's speed in bytes a second, 0: not measured, or
+	// nothing came: SpeedMessage then says why.
+	SpeedBytes   int64  `json:"speed_bytes_per_sec"`
+	SpeedMessage string `json:"speed_message,omitempty"`
+}
+
+// TestSummaryPayload ends a config_test. Results that are counted are stored.
+type TestSummaryPayload struct {
+	OK     int `json:"ok"`
+	Failed int `json:"failed"`
+	// Canceled counts those that were not measured, because the client or the
+	// daemon ended it.
+	Canceled       int   `json:"canceled"`
+	DurationMillis int64 `json:"duration_ms"`
+	// Unblamed tells that failures were not stored: as nothing worked, the network
+	// may be at fault.
+	Unblamed bool `json:"unblamed"`
+}
+
+// testEndTime bounds how long a client waits for the end of a test that it has
+// called off.
+const testEndTime = 10 * time.Second
+
+// Test calls receive with everything that a config_test finds, until the
+// summary has come. When ctx ends, or receive returns an error, the daemon is
+// asked to stop; what it has found until then still arrives, and the summary
+// with it. The error is receive's, or why there is no summary.
+func (c *Client) Test(ctx context.Context, request Request, receive func(TestEventPayload) error) error {
+	conn, err := c.send(ctx, request)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	halt := sync.OnceFunc(func() {
+		if half, ok := conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+			_ = conn.SetReadDeadline(time.Now().Add(testEndTime))
+			return
+		}
+		conn.Close()
+	})
+	defer context.AfterFunc(ctx, halt)()
+	reader := bufio.NewReader(conn)
+	var refused error
+	for {
+		r, err := readResponse(reader)
+		var timeout net.Error
+		switch {
+		case refused != nil && err != nil:
+			return refused
+		case errors.As(err, &timeout) && timeout.Timeout():
+			return ErrNoReply
+		case err != nil:
+			return readError(context.WithoutCancel(ctx), err)
+		}
+		var event TestEventPayload
+		if _, err := decodeResponse(r, &event); err != nil {
+			return err
+		}
+		if refused == nil {
+			if refused = receive(event); refused != nil {
+				halt()
+			}
+		}
+		if event.Summary != nil {
+			return refused
+		}
+	}
+}
+
+// Test starts what a config_test asks for and returns what it finds: the
+// channel is closed after the summary. It has room for everything, so that
+// whoever measures does not wait for the client. The end of ctx stops it.
+type Test func(ctx context.Context, request Request) (<-chan TestEventPayload, error)
+
+// test serves one config_test. The client ends it by closing the connection, or
+// its half of it.
+func (s *Server) test(ctx context.Context, conn net.Conn, request Request, halfClosed bool) {
+	if s.Test == nil {
+		s.reply(conn, nil, "", Errorf(CodeInvalidState, "nothing can be measured here"))
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	events, err := s.Test(ctx, request)
+	if err != nil {
+		s.reply(conn, nil, "", err)
+		return
+	}
+	if !halfClosed {
+		if err := conn.SetReadDeadline(time.Time{}); err != nil {
+			cancel()
+		}
+		var reader sync.WaitGroup
+		defer reader.Wait()
+		defer conn.Close()
+		reader.Go(func() {
+			_, _ = io.Copy(io.Discard, conn)
+			cancel()
+		})
+	}
+	taken := true
+	for event := range events { // to the end, when whoever measures has stopped
+		if taken && !s.reply(conn, event, "", nil) {
+			taken = false
+			cancel()
+		}
+	}
+}
