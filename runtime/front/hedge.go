@@ -73,7 +73,7 @@ func (w *webServer) hedge(r *http.Request, st *state) (*http.Response, error) {
 		running = append(running, a)
 		tried = append(tried, t)
 		w.wg.Go(func() {
-			a.res, a.err = t.web.RoundTrip(r.Clone(ctx))
+			a.res, a.err = t.web.RoundTrip(r.WithContext(ctx))
 			select {
 			case outcomes <- a:
 			case <-over:

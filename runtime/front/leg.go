@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"sync/atomic"
-	"time"
 )
 
 // firstPiece is how much of what is kept goes out together with the request. The core's Trojan client fails when the first
@@ -17,6 +16,7 @@ const firstPiece = 7 << 10
 type leg struct {
 	u      *upstream
 	target *target // set before the leg is known to anybody but its dialler
+	paid   bool    // a token of the guard was taken for it
 	from   *target // the core that had the connection before, and did not answer; nil for the first leg
 
 	tcp     atomic.Pointer[net.TCPConn] // nil until dialled
@@ -47,7 +47,7 @@ func (l *leg) connected(tcp *net.TCPConn, t *target) error {
 	l.reader, l.target = r, t
 	l.last.Store(l.u.f.now())
 	l.tcp.Store(tcp)
-	if l.aborted.Load() || l.u.aborted.Load() {
+	if l.aborted.Load() || l.moved.Load() || l.u.aborted.Load() {
 		reset(tcp)
 	}
 	return nil
@@ -97,21 +97,16 @@ func (l *leg) flush() {
 // await waits for the first answer bytes and returns them in a buffer that the caller releases. It may be called again
 // after os.ErrDeadlineExceeded.
 func (l *leg) await() (*buffer, []byte, error) {
-	for !l.moved.Load() {
+	for {
 		b, n, err := l.reader.read(smallBuffer)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			// The socket may hold replies that were not worth a wake-up.
 			l.tcp.Load().SetReadDeadline(noDeadline)
-			if b, n = l.reader.poll(); b == nil && l.moved.Load() {
-				break
-			} else if b == nil {
+			if b, n = l.reader.poll(); b == nil {
 				return nil, nil, err
 			}
 			if b, answer, perr := l.parse(b, n); b != nil || perr != nil {
 				return b, answer, perr
-			}
-			if l.moved.Load() {
-				break
 			}
 			return nil, nil, err
 		}
@@ -122,7 +117,6 @@ func (l *leg) await() (*buffer, []byte, error) {
 			return b, answer, err
 		}
 	}
-	return nil, nil, errCut
 }
 
 // parse takes n bytes from the core in b. It returns what is answer in them; without any it releases b and returns nil.
@@ -162,9 +156,6 @@ func (l *leg) parse(b *buffer, n int) (*buffer, []byte, error) {
 	return b, got, nil
 }
 
-// errCut is the end of a leg by [Front.Cut].
-var errCut = errors.New("the connection was cut")
-
 // replyError wraps a reply that came and was not a success; the core is there, another try would not help.
 type replyError struct{ error }
 
@@ -183,17 +174,11 @@ func (l *leg) abort() {
 	l.reset()
 }
 
-// cut wakes the reader of a leg without an answer, who moves the connection or ends it. Closing the socket would throw away
-// the replies that tell whether the core has passed anything on.
+// cut is abort, except that without an answer the reader moves the connection, if what was sent may be sent twice: the core
+// may have replied, and passed it on, without the reader's knowledge.
 func (l *leg) cut() {
-	if l.u.won.Load() == l {
-		l.abort()
-		return
-	}
 	l.moved.Store(true)
-	if tcp := l.tcp.Load(); tcp != nil {
-		tcp.SetReadDeadline(time.Unix(1, 0))
-	}
+	l.reset()
 }
 
 func (l *leg) reset() {

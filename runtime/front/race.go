@@ -49,14 +49,21 @@ func (u *upstream) first() (*buffer, []byte, error) {
 
 // watchOver decides what the silence of l means. It returns the core to bring in, or nil when it is to be waited for.
 func (u *upstream) watchOver(l *leg) *state {
-	to, wait := u.f.judge(u.silence(l))
-	if to == nil && wait > 0 {
-		l.tcp.Load().SetReadDeadline(time.Now().Add(wait))
-		return nil
+	s := u.silence(l)
+	to, wait := u.f.judge(s)
+	if to == nil && wait == 0 {
+		if u.mu.TryLock() {
+			u.armed = false // the next write asks again
+			if u.lastSent.Load() > s.sent {
+				u.watch(l)
+			}
+			u.mu.Unlock()
+			return nil
+		}
+		wait = guardPause // a writer is at work
 	}
-	if to == nil && u.mu.TryLock() {
-		u.armed = false // the next write asks again
-		u.mu.Unlock()
+	if to == nil {
+		l.tcp.Load().SetReadDeadline(time.Now().Add(wait))
 	}
 	return to
 }
@@ -102,7 +109,7 @@ func (u *upstream) race(silent *leg, to *state) (*leg, *buffer, []byte, error) {
 		u.rescues++
 		u.tried = append(u.tried, st.target)
 		running++
-		l := &leg{u: u, from: silent.target}
+		l := &leg{u: u, from: silent.target, paid: true}
 		go func() {
 			if err := l.open(ctx, st); err != nil {
 				outcomes <- outcome{leg: l, err: err}
@@ -227,6 +234,9 @@ func (u *upstream) account(l *leg) {
 		l.target.session.rescued.Add(1)
 		u.f.signal(l.from.id, Rescued)
 	}
+	if l.paid {
+		u.f.rescue.giveBack()
+	}
 }
 
 // score notes who has won a race.
@@ -236,7 +246,6 @@ func (u *upstream) score(silent, winner *leg) {
 		f.rescue.lost(string(u.dest), f.now())
 		return
 	}
-	f.rescue.giveBack()
 	f.scoreSilence(silent.target, winner.target)
 }
 
@@ -343,7 +352,13 @@ func (u *upstream) moveAnswerless(l *leg) *leg {
 		}
 		if r.take(f.now()) {
 			u.rescues++
-			return u.reach(st)
+			next := u.reach(st)
+			if next == nil {
+				r.giveBack()
+				return nil
+			}
+			next.paid = true
+			return next
 		}
 		if time.Now().After(end) || u.pause(guardPause) != nil {
 			return nil

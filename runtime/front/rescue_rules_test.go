@@ -82,6 +82,21 @@ func TestGuard(t *testing.T) {
 	}
 }
 
+// Rescues that win are free.
+func TestGuardLetsWinnersPass(t *testing.T) {
+	p := newPair(t, 1, hangUp, sayGood, nil)
+	for i := range 3 * guardBurst {
+		c := mustDial(t, p.Front, fmt.Sprintf("a%d.invalid:80", i))
+		speak(t, c, getRequest, "good")
+		c.Close()
+	}
+	p.rescue.mu.Lock()
+	defer p.rescue.mu.Unlock()
+	if p.rescue.tokens < guardBurst-1 {
+		t.Errorf("%v tokens are left", p.rescue.tokens)
+	}
+}
+
 // Nothing has been sent yet: a server that speaks first may take its time, and is reached again only if the core dies.
 func TestServerThatSpeaksFirstIsLeftAlone(t *testing.T) {
 	p := newPair(t, 0, stayDark, sayGood, nil)
@@ -146,6 +161,7 @@ func TestNoStandby(t *testing.T) {
 		c := mustDial(t, p.Front, "b.invalid:80")
 		io.WriteString(c, "POST")
 		hears(t, p.Front, Signal{1, Silent})
+		time.Sleep(3 * standbyPause) // the time in which nothing must happen
 		p.targetCore.kill()
 		io.ReadAll(c)
 		silent := 0
@@ -169,6 +185,20 @@ func TestLateStandby(t *testing.T) {
 	hears(t, p.Front, Signal{1, Silent})
 	p.SetStandby(p.standbyCore.target(2))
 	hear(t, c, "good")
+}
+
+// Two rescues at most, too, when one core after the other hangs up.
+func TestTwoRescuesFromTheEnd(t *testing.T) {
+	p := newPair(t, 1, hangUp, nil, nil)
+	third, fourth := site{expect: 1}, site{expect: 1, answer: sayGood}
+	thirdCore, fourthCore := startFakeCore(t, third.serve), startFakeCore(t, fourth.serve)
+	p.standby.answer = func(net.Conn) { p.SetTarget(thirdCore.target(3)) }
+	third.answer = func(net.Conn) { p.SetTarget(fourthCore.target(4)) }
+	c := mustDial(t, p.Front, "a.invalid:80")
+	io.WriteString(c, getRequest)
+	if b, _ := io.ReadAll(c); len(b) > 0 || third.times() != 1 || fourth.times() != 0 {
+		t.Errorf("%q; the third core was asked %d times, the fourth %d", b, third.times(), fourth.times())
+	}
 }
 
 // Two rescues at most: the standby is as silent as the target, and so is a third core; a fourth is not asked.

@@ -108,6 +108,7 @@ func TestRescue(t *testing.T) {
 				if p.target.times() != 1 || p.standby.times() != 1 || p.standby.heard[0] != says.sent {
 					t.Errorf("the target heard it %d times, the standby %q", p.target.times(), p.standby.heard)
 				}
+				eventually(t, "the answer is counted", func() bool { return p.Counters(2).DownBytes == 4 })
 				if n := p.Counters(2); n.Replayed != 1 || n.Rescued != 1 || n.Connections != 1 || n.UpBytes != uint64(len(says.sent)) || n.DownBytes != 4 {
 					t.Errorf("standby: %+v", n)
 				}

@@ -141,9 +141,6 @@ func (u *upstream) watch(l *leg) {
 	}
 	u.armed = true
 	l.tcp.Load().SetReadDeadline(time.Now().Add(u.f.rescue.limit(l.target.session)))
-	if l.moved.Load() {
-		l.cut() // its wake-up was overwritten
-	}
 }
 
 // keep needs mu. It stores what goes out, as long as it fits.
