@@ -51,16 +51,6 @@ func (c *collector) entry(value any, name string, convert converter) {
 	}
 }
 
-// The networks and settings of transports that several formats share.
-
-// http1 is the disguise of TCP as HTTP/1: a host and paths, separated by commas.
-func (u *uri) http1(hosts, paths []string) {
-	u.set("type", "tcp")
-	u.set("headerType", "http")
-	u.set("host", strings.Join(hosts, ","))
-	u.set("path", strings.Join(paths, ","))
-}
-
 // chained rejects an entry that reaches its server through another one.
 func chained(field string) *link.Error {
 	return reject(CodeChained, "the entry goes through another server ("+field+"), which xrat does not support; ask the provider for one without")

@@ -41,6 +41,14 @@ func (u *uri) userPassword(user, password string) {
 	}
 }
 
+// http1 is the disguise of TCP as HTTP/1: a host and paths, separated by commas.
+func (u *uri) http1(hosts, paths []string) {
+	u.set("type", "tcp")
+	u.set("headerType", "http")
+	u.set("host", strings.Join(hosts, ","))
+	u.set("path", strings.Join(paths, ","))
+}
+
 func (u *uri) String() string {
 	host := strings.TrimSuffix(strings.TrimPrefix(u.host, "["), "]")
 	if _, err := netip.ParseAddr(host); err == nil && strings.Contains(host, ":") {
