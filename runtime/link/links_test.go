@@ -43,6 +43,7 @@ var goodLinks = []string{
 	vmessJSON(`{"add":"192.0.2.1","port":443,"id":"`+testUUID+`","net":"httpupgrade","type":null}`) + "```",
 	"trojan://p%40ss%3Aw%2For%23d@example.org:443?security=tls&sni=example.org&alpn=http%2F1.1#trojan",
 	"trojan://p@ss/word@example.org",
+	"trojan://p?ss#word@example.org:443?type=ws&path=/a@b#name@channel",
 	"trojan://password@example.org:443?ws=1&wspath=%2Fold&Host=example.org&peer=example.org",
 	"trojan://password@example.org:443?security=none&type=grpc",
 	"ss://YWVzLTI1Ni1nY206cGFzc3dvcmQ@example.org:8388#sip002",

@@ -65,6 +65,11 @@ func TestParse(t *testing.T) {
 			Link{ProtocolTrojan, "", "example.org", 443, Trojan{NewSecret("pass@wo/rd/%\x00☂")}, Raw{}, TLS{}, 0},
 		},
 		{
+			"Trojan, a password that looks like other parts",
+			"trojan://a?b#c%23@example.org:443?sni=s.example.org#one#two@ch",
+			Link{ProtocolTrojan, "one#two@ch", "example.org", 443, Trojan{NewSecret("a?b#c#")}, Raw{}, TLS{ServerName: "s.example.org"}, 0},
+		},
+		{
 			"Shadowsocks, SIP002",
 			"ss://YWVzLTI1Ni1nY206YTpiQGMvZA==@example.org:8388/#n",
 			Link{ProtocolShadowsocks, "n", "example.org", 8388, Shadowsocks{"aes-256-gcm", NewSecret("a:b@c/d")}, Raw{}, nil, 0},
@@ -162,6 +167,7 @@ func TestParseRejects(t *testing.T) {
 		{"scheme the core lacks", "tuic://x:y@example.org:443", CodeUnsupportedProtocol},
 		{"huge", vless + "?path=" + strings.Repeat("a", 1<<20), CodeTooLong},
 		{"no user", "vless://example.org:443", CodeMissingCredentials},
+		{"no user, a name with @", "trojan://example.org:443#@channel", CodeMissingCredentials},
 		{"empty user", "trojan://@example.org:443", CodeMissingCredentials},
 		{"no UUID", "vless://" + strings.Repeat("x", 33) + "@example.org:443", CodeBadUUID},
 		{"UUID of 31", "vless://" + strings.Repeat("a", 31) + "@example.org:443", CodeBadUUID},

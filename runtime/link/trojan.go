@@ -1,5 +1,7 @@
 package link
 
+import "strings"
+
 // Trojan is an account of a Trojan server.
 type Trojan struct {
 	Password Secret
@@ -13,6 +15,7 @@ func (a Trojan) uri(l Link) string {
 }
 
 func parseTrojan(body, name string) (Link, *Error) {
+	body, name = looseUser(body, name)
 	g, err := split(body, 443)
 	if err == nil {
 		err = g.requireUser("password")
@@ -38,4 +41,23 @@ func parseTrojan(body, name string) (Link, *Error) {
 	}
 	l.Account = a
 	return l, nil
+}
+
+// looseUser repairs a link whose password contains "?" or "#" unescaped, so that its host and port look like a part of the query or the name.
+func looseUser(body, name string) (string, string) {
+	if i := strings.IndexAny(body, "?@"); i >= 0 && body[i] == '@' {
+		return body, name
+	}
+	whole := body + "#" + name
+	at := strings.IndexByte(whole, '@')
+	if at < 0 {
+		return body, name
+	}
+	rest, newName, _ := strings.Cut(whole[at:], "#")
+	address, _, _ := strings.Cut(rest, "?")
+	address, _, _ = strings.Cut(address[1:], "/")
+	if _, port, _ := strings.Cut(address, ":"); strings.Trim(port, "0123456789") != "" || port == "" {
+		return body, name // an "@" in the name of a link without a user
+	}
+	return escape(unescape(whole[:at]), "") + strings.TrimSpace(rest), newName
 }
