@@ -113,7 +113,7 @@ func (t *trial) figures(s scenario) figures {
 	f.wrong = max(0, f.rotations-s.needed)
 	if !t.noticed.IsZero() {
 		f.noticed = t.noticed.Sub(t.began).Seconds()
-	} else if s.needed == 1 {
+	} else if t.waited {
 		f.noticed = math.Inf(1)
 	}
 	f.errors = kinds.list()

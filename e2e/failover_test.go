@@ -111,7 +111,8 @@ type trial struct {
 	began   time.Time // of what is measured: the fault
 	ended   time.Time
 	mended  time.Time // of an outage
-	noticed time.Time // another core or server serves; zero: not seen
+	waited  bool      // for another core or server
+	noticed time.Time // it serves; zero: not seen
 	silence time.Time // streams are silent that have had no data since
 	swaps   []span
 	slow    int // requests to a slow site
@@ -193,6 +194,7 @@ func (t *trial) all(do func(*lab.Server) error) func() error {
 // settle waits until the strategy has dealt with the fault and no application
 // waits for a stream that has gone silent.
 func (t *trial) settle(changed func(before, now serving) bool) {
+	t.waited = true
 	for deadline := t.began.Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		history := t.strategy.history()
 		for i, now := range history {
