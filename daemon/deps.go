@@ -75,6 +75,8 @@ type Deps struct {
 	// Probe makes one measurement of the way out through a core. The URL number
 	// first, counted around, is asked first.
 	Probe func(ctx context.Context, core probe.Proxy, first int) probe.Result
+	// Measuring is for tests of many configs.
+	Measuring Measuring
 	// Online tells whether the machine has a route to the host, or to anywhere if
 	// that is a name. It sends nothing.
 	Online func(host string) bool

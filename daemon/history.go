@@ -37,16 +37,25 @@ func (s *Supervisor) learn(configID int64, change func(rotation.History) rotatio
 
 // recordOutcome changes what is known of a config. Workers do it, one at a time.
 func (s *Supervisor) recordOutcome(ctx context.Context, configID int64, change func(rotation.History) rotation.History) {
+	s.recordLearned(ctx, learned{configID, change})
+}
+
+// recordLearned is recordOutcome for many configs at a time.
+func (s *Supervisor) recordLearned(ctx context.Context, all ...learned) {
+	if len(all) == 0 {
+		return
+	}
 	s.outcomes.Lock()
 	defer s.outcomes.Unlock()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
 	defer cancel()
 	outcomes, err := s.Store.Outcomes(ctx)
-	if err == nil {
-		err = s.Store.PutOutcome(ctx, outcomeOf(configID, change(historyOf(outcomes[configID]))))
+	for i := 0; err == nil && i < len(all); i++ {
+		id := all[i].configID
+		err = s.Store.PutOutcome(ctx, outcomeOf(id, all[i].change(historyOf(outcomes[id]))))
 	}
 	if err != nil {
-		s.Log.Error().Err(err).Int64("config", configID).Msg("recording how a config did")
+		s.Log.Error().Err(err).Int64("config", all[0].configID).Int("configs", len(all)).Msg("recording how configs did")
 	}
 }
 

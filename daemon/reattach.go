@@ -61,6 +61,7 @@ func (s *Supervisor) Restore(ctx context.Context) error {
 		}
 		s.endLeftover(record, code)
 	}
+	s.endOldTests()
 	if st.active == nil {
 		s.publish()
 		return nil

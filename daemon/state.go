@@ -55,6 +55,7 @@ type state struct {
 
 	configs  int
 	revision uint64
+	test     *configTest // the last one; it may be over
 }
 
 // rotationState is what proxy_status tells.

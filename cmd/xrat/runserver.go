@@ -102,7 +102,7 @@ func (a *app) runServer(ctx context.Context) (err error) {
 	var served error
 	var server sync.WaitGroup
 	server.Go(func() {
-		s := ipc.Server{Handler: supervisor, Log: log.With().Str("part", "socket").Logger()}
+		s := ipc.Server{Handler: supervisor, Test: supervisor.Test, Log: log.With().Str("part", "socket").Logger()}
 		served = s.Serve(serving, listener, replyGrace)
 		stop() // without the socket the daemon is of no use
 	})
@@ -135,6 +135,7 @@ func (a *app) dependencies(config settings.Settings, records *store.Store, log z
 		Probe: func(ctx context.Context, core probe.Proxy, first int) probe.Result {
 			return probe.Get(ctx, core, turned(config.Health.URLs, first), config.Health.Timeout.Std(), probeStagger)
 		},
+		Measuring: daemon.NewMeasuring(part("core"), probeStagger),
 		Online:    route.Exists,
 		Handshake: probe.Handshake,
 		HTTPInbound: func(ctx context.Context, p probe.Proxy) error {

@@ -43,7 +43,6 @@ const (
 	TestCodeCoreFailed  = "core_failed"  // the core ended while it was measured
 	TestCodeUnreachable = "unreachable"  // no TCP connection to the server
 	TestCodeNoTCP       = "no_tcp"       // TCPOnly, and the server speaks UDP only
-	TestCodeCanceled    = "canceled"     // the measurement was ended before
 )
 
 // TestResultPayload is what was found out about one config.

@@ -29,6 +29,7 @@ var arguments = map[Kind][]string{
 	KindConfigImport:      {"text!"},
 	KindConfigRemove:      {"ids!"},
 	KindSessionList:       {"limit"},
+	KindConfigTest:        {"ids", "tcp_only", "speed_url", "concurrency", "timeout_ms"},
 }
 
 // decodeRequest parses one request line. It is strict, since encoding/json

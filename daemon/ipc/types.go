@@ -61,6 +61,8 @@ type Request struct {
 	IDs []int64 `json:"ids,omitempty"`
 	// Limit of a session_list; 0 is the daemon's own limit.
 	Limit int `json:"limit,omitempty"`
+
+	TestArguments
 }
 
 // requestEnvelope is a request as it travels.
