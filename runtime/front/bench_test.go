@@ -239,11 +239,11 @@ func (o *order) once(buf []byte, end time.Time, n *atomic.Int64) error {
 
 // These two have a core with the way out that it is for: an encrypted connection to a server, here one on this machine.
 func BenchmarkThroughput(b *testing.B) {
-	compare(b, startTunnellingCore(b), order{Stream: true, Workers: 4, For: time.Second}, 1e6, "MB/s")
+	compare(b, tunnellingCore(b), order{Stream: true, Workers: 4, For: time.Second}, 1e6, "MB/s")
 }
 
 func BenchmarkConnections(b *testing.B) {
-	compare(b, startTunnellingCore(b), order{Workers: 16, For: time.Second}, 1, "conn/s")
+	compare(b, tunnellingCore(b), order{Workers: 16, For: time.Second}, 1, "conn/s")
 }
 
 // These two are the harshest comparison: a core that connects directly, the least that a core can do.
@@ -255,40 +255,9 @@ func BenchmarkConnectionsDirect(b *testing.B) {
 	compare(b, startRealCore(b), order{Workers: 16, For: time.Second}, 1, "conn/s")
 }
 
-// startTunnellingCore starts a Shadowsocks server, and a core that goes out through it.
-func startTunnellingCore(b *testing.B) *realCore {
-	b.Helper()
-	port := freePort(b)
-	const method, password = "aes-128-gcm", "benchmark"
-	config, err := json.Marshal(map[string]any{
-		"log": map[string]any{"loglevel": "warning", "access": "none"},
-		"inbounds": []any{map[string]any{"protocol": "shadowsocks", "listen": "127.0.0.1", "port": port,
-			"settings": map[string]any{"method": method, "password": password, "network": "tcp"}}},
-		"outbounds": []any{map[string]any{"protocol": "freedom", "settings": map[string]any{
-			"finalRules": []any{map[string]any{"action": "allow"}}}}},
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
-	cmd := exec.Command(coreExecutable(b), "run", "-c", "stdin:")
-	cmd.Dir, cmd.Stdin, cmd.Env = b.TempDir(), bytes.NewReader(config), []string{}
-	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	address := fmt.Sprintf("127.0.0.1:%d", port)
-	eventually(b, "the server answers", func() bool {
-		c, err := net.Dial("tcp", address)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
-	return startRealCoreTo(b, map[string]any{"protocol": "shadowsocks", "settings": map[string]any{"servers": []any{
-		map[string]any{"address": "127.0.0.1", "port": port, "method": method, "password": password}}}})
+func tunnellingCore(b *testing.B) *realCore {
+	core, _ := startTunnellingCore(b)
+	return core
 }
 
 // compare measures the front and the core's own port in turns, and reports the medians and their ratio. The core's port asks

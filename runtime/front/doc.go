@@ -14,6 +14,33 @@
 // connection is entered in the books of that target's session, and only then is it dialled, so that [Front.Drain] cannot
 // miss it. A dial that the core refuses is tried again, at a newer target as soon as there is one. Greeting, credentials,
 // request and the client's first bytes leave in one write; what the client has sent is kept until the first answer byte.
-// As long as the core's reply has not come, the core has not acted on the request, so that the whole can be sent again to
-// another core, whatever it is. After the first answer byte two goroutines copy, holding no buffer while nothing moves.
+// As long as the core's reply has not come, a core that ends the connection has not acted on the request, so that the whole
+// can be sent again to another core, whatever it is. After the first answer byte two goroutines copy, holding no buffer while
+// nothing moves.
+//
+// # Rescue
+//
+// Until the first answer byte, an upstream may have more than one [leg], each through a core of its own and in the books
+// of that core's session. The first leg to answer wins, and the others are reset. A leg is added
+//
+//   - when the core ends the connection, or is gone: at once, but a core that was restarted or replaced within 60 ms comes
+//     before the standby of [Front.SetStandby];
+//   - when the core has been silent for longer than usual since the last bytes were sent. Usual is what its answers have
+//     taken so far (RFC 6298), between the floor and the ceiling of [Rescue].
+//
+// Sent twice is only what may be: nothing, a TLS ClientHello without early data, GET and HEAD requests of HTTP/1 without a
+// body (mayRepeat). If the client sends anything else meanwhile, it goes over one leg, and the others end. A connection on which
+// nothing was sent is never silent: the server may speak first, and take its time.
+//
+// Three things keep a slow destination or a dead network from doubling the traffic. A core that has answered somebody who came
+// later is alive, and the destination is slow: it is asked again only at the ceiling, once, and not at all for some minutes
+// if that did not help. A rescue takes a token from a bucket and gives it back if it wins. And no connection is rescued more
+// than twice.
+//
+// After three silences in a row that the standby has broken, with no answer from the target between, the target is suspect: all
+// new connections go to the standby first, so that also a POST finds a core that works. Once a second something that may be
+// sent twice tries the target first; its answer ends the suspicion, as does another target or the standby's end.
+//
+// Plain HTTP requests are rescued as requests (hedge), because a kept-alive connection to a dead core looks like any other.
+// UDP associations use the target only.
 package front

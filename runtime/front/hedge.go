@@ -129,7 +129,7 @@ func (w *webServer) won(a, first *attempt, rescues int, host string) {
 	switch {
 	case rescues == 0:
 	case a == first:
-		f.rescue.lost(host, f.now())
+		f.rescue.lost(host, time.Duration(f.now()-a.sent), f.now())
 	default:
 		f.rescue.giveBack()
 		a.target.session.rescued.Add(1)

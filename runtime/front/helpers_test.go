@@ -267,6 +267,42 @@ func startRealCoreTo(t testing.TB, outbound map[string]any) *realCore {
 	return k
 }
 
+// startTunnellingCore starts a Shadowsocks server, and a core that goes out through it.
+func startTunnellingCore(b testing.TB) (*realCore, *exec.Cmd) {
+	b.Helper()
+	port := freePort(b)
+	const method, password = "aes-128-gcm", "benchmark"
+	config, err := json.Marshal(map[string]any{
+		"log": map[string]any{"loglevel": "warning", "access": "none"},
+		"inbounds": []any{map[string]any{"protocol": "shadowsocks", "listen": "127.0.0.1", "port": port,
+			"settings": map[string]any{"method": method, "password": password, "network": "tcp"}}},
+		"outbounds": []any{map[string]any{"protocol": "freedom", "settings": map[string]any{
+			"finalRules": []any{map[string]any{"action": "allow"}}}}},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	cmd := exec.Command(coreExecutable(b), "run", "-c", "stdin:")
+	cmd.Dir, cmd.Stdin, cmd.Env = b.TempDir(), bytes.NewReader(config), []string{}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	address := fmt.Sprintf("127.0.0.1:%d", port)
+	eventually(b, "the server answers", func() bool {
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+	return startRealCoreTo(b, map[string]any{"protocol": "shadowsocks", "settings": map[string]any{"servers": []any{
+		map[string]any{"address": "127.0.0.1", "port": port, "method": method, "password": password}}}}), cmd
+}
+
 func (k *realCore) kill() {
 	k.cmd.Process.Kill()
 	k.cmd.Wait()

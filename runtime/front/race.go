@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -145,7 +146,9 @@ func (u *upstream) race(silent *leg, to *state) (*leg, *buffer, []byte, error) {
 				u.f.rescue.giveBack()
 			}
 			if running == 0 {
-				u.scoreLost()
+				if u.aborted.Load() && u.atFault() { // the client has given up
+					u.f.rescue.lost(string(u.dest), u.age(), u.f.now())
+				}
 				if o.leg.target == nil {
 					o.leg = silent
 				}
@@ -243,7 +246,7 @@ func (u *upstream) account(l *leg) {
 func (u *upstream) score(silent, winner *leg) {
 	f := u.f
 	if winner == silent {
-		f.rescue.lost(string(u.dest), f.now())
+		f.rescue.lost(string(u.dest), u.age(), f.now())
 		return
 	}
 	f.scoreSilence(silent.target, winner.target)
@@ -256,14 +259,11 @@ func (f *Front) scoreSilence(silent, winner *target) {
 	}
 }
 
-// scoreLost notes that nobody has answered. If others were answered meanwhile, it is the destination's fault.
-func (u *upstream) scoreLost() {
-	for _, t := range u.tried {
-		if t.session.pace.proof.Load() > u.lastSent.Load() {
-			u.f.rescue.lost(string(u.dest), u.f.now())
-			return
-		}
-	}
+func (u *upstream) age() time.Duration { return time.Duration(u.f.now() - u.lastSent.Load()) }
+
+// atFault tells whether it is the destination's fault that nobody has answered: others were answered meanwhile.
+func (u *upstream) atFault() bool {
+	return slices.ContainsFunc(u.tried, func(t *target) bool { return t.session.pace.proof.Load() > u.lastSent.Load() })
 }
 
 // noteEnd reports an end without an answer.
@@ -295,8 +295,8 @@ func (u *upstream) replace(l *leg, err error) (*leg, error) {
 		err = errNoCoreReply
 	}
 	if next == nil {
-		if u.rescues > 0 {
-			u.scoreLost()
+		if u.rescues > 0 && u.atFault() {
+			u.f.rescue.lostEmpty(string(u.dest), u.f.now())
 		}
 		return nil, err
 	}
@@ -342,7 +342,7 @@ func (u *upstream) moveAnswerless(l *leg) *leg {
 		return u.reachAny()
 	}
 	// The core is there. Perhaps its server is not, or the destination has nothing to say.
-	if len(u.sent) == 0 && !l.moved.Load() || r.isSlow(string(u.dest), f.now()) {
+	if len(u.sent) == 0 && !l.moved.Load() || r.recall(string(u.dest), f.now()).empty {
 		return nil
 	}
 	for end := time.Now().Add(r.ceiling); ; {

@@ -44,13 +44,20 @@ type rescuer struct {
 
 	mu      sync.Mutex
 	tokens  float64
-	filled  int64            // when tokens was right
-	counted uint64           // the answers that are in tokens
-	slow    map[string]int64 // destinations, until when
-	streak  int              // rescues from silence of streakOf won in a row
-	since   int64            // when the streak began
+	filled  int64             // when tokens was right
+	counted uint64            // the answers that are in tokens
+	slow    map[string]memory // destinations
+	streak  int               // rescues from silence of streakOf won in a row
+	since   int64             // when the streak began
 	of      *session
 	trial   int64 // when the next trial is due
+}
+
+// memory is what a lost rescue has taught about a destination.
+type memory struct {
+	until    int64
+	patience time.Duration // the silence that it is allowed; beyond the ceiling it is not rescued from silence
+	empty    bool          // it hangs up without an answer
 }
 
 // suspicion is the time in which new connections go to the standby first.
@@ -60,7 +67,7 @@ type suspicion struct {
 }
 
 func newRescuer(o Rescue) *rescuer {
-	r := &rescuer{off: o.Off, floor: o.Floor, ceiling: o.Ceiling, tokens: guardBurst, slow: make(map[string]int64)}
+	r := &rescuer{off: o.Off, floor: o.Floor, ceiling: o.Ceiling, tokens: guardBurst, slow: make(map[string]memory)}
 	if r.floor <= 0 {
 		r.floor = 60 * time.Millisecond
 	}
@@ -147,13 +154,23 @@ func (r *rescuer) trialDue(now int64) bool {
 	return now >= r.trial
 }
 
-// lost notes that a rescue on behalf of dest was in vain although a core was alive: it is the destination that is slow.
-func (r *rescuer) lost(dest string, now int64) {
+// lost notes that a rescue on behalf of dest was in vain although a core was alive: it is the destination that takes so
+// long. Twice as long is allowed from now on, so that a hiccup does not count for much.
+func (r *rescuer) lost(dest string, took time.Duration, now int64) {
+	r.remember(dest, now, func(m *memory) { m.patience = max(m.patience, 2*took) })
+}
+
+// lostEmpty notes that dest hangs up on more than one core.
+func (r *rescuer) lostEmpty(dest string, now int64) {
+	r.remember(dest, now, func(m *memory) { m.empty = true })
+}
+
+func (r *rescuer) remember(dest string, now int64, what func(*memory)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.slow) >= slowPlace {
-		for d, until := range r.slow {
-			if until < now {
+		for d, m := range r.slow {
+			if m.until < now {
 				delete(r.slow, d)
 			}
 		}
@@ -164,14 +181,22 @@ func (r *rescuer) lost(dest string, now int64) {
 		}
 		delete(r.slow, d)
 	}
-	r.slow[dest] = now + int64(slowTime)
+	m := r.slow[dest]
+	if m.until <= now {
+		m = memory{}
+	}
+	m.until = now + int64(slowTime)
+	what(&m)
+	r.slow[dest] = m
 }
 
-func (r *rescuer) isSlow(dest string, now int64) bool {
+func (r *rescuer) recall(dest string, now int64) memory {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	until, ok := r.slow[dest]
-	return ok && now < until
+	if m := r.slow[dest]; now < m.until {
+		return m
+	}
+	return memory{}
 }
 
 // detour returns the standby while the target is under suspicion, and otherwise nil.
@@ -226,11 +251,15 @@ func (f *Front) judge(s silence) (to *state, wait time.Duration) {
 		*s.warned = true
 		f.signal(s.target.id, Silent)
 	}
-	if r.off || s.rescues >= maxRescues || r.isSlow(s.dest, now) || alive && s.rescues > 0 {
+	patience := r.recall(s.dest, now).patience
+	if r.off || s.rescues >= maxRescues || patience > r.ceiling || alive && s.rescues > 0 {
 		return nil, 0
 	}
-	if alive && age < r.ceiling {
-		return nil, r.ceiling - age
+	if alive {
+		patience = r.ceiling
+	}
+	if age < patience {
+		return nil, patience - age
 	}
 	if !s.safe() {
 		return nil, 0

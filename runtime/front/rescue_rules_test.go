@@ -64,6 +64,68 @@ func TestSlowDestination(t *testing.T) {
 	hear(t, c, "slow")
 }
 
+// A rescue that was lost by a hair must not take the next one away when the core dies.
+func TestHiccup(t *testing.T) {
+	var frozen atomic.Bool
+	standbyHas := make(chan struct{}, 1)
+	p := newPair(t, 1, func(c net.Conn) {
+		if frozen.Load() {
+			stayDark(c)
+			return
+		}
+		<-standbyHas
+		sayTarget(c)
+	}, func(c net.Conn) {
+		if frozen.Load() {
+			sayGood(c)
+			return
+		}
+		standbyHas <- struct{}{}
+		stayDark(c)
+	}, nil)
+	speak(t, mustDial(t, p.Front, "a.invalid:80"), getRequest, "targ")
+	frozen.Store(true)
+	speak(t, mustDial(t, p.Front, "a.invalid:80"), getRequest, "good")
+}
+
+// A destination that hangs up on everybody is asked twice once, and then no more as long as others are answered.
+func TestDestinationThatHangsUp(t *testing.T) {
+	var asked [2]atomic.Int64
+	late := make(chan struct{}, 1)
+	serve := func(i int) func(net.Conn, address) {
+		return func(c net.Conn, dest address) {
+			succeed(c)
+			io.ReadFull(c, make([]byte, len(getRequest)))
+			if strings.Contains(dest.String(), "good") {
+				io.WriteString(c, "good")
+				return
+			}
+			if asked[i].Add(1); i == 1 {
+				<-late
+			}
+		}
+	}
+	f := openFront(t, nil)
+	f.SetTarget(startFakeCore(t, serve(0)).target(1))
+	f.SetStandby(startFakeCore(t, serve(1)).target(2))
+	c := mustDial(t, f, "bad.invalid:80")
+	io.WriteString(c, getRequest)
+	eventually(t, "both were asked", func() bool { return asked[1].Load() == 1 })
+	speak(t, mustDial(t, f, "good.invalid:80"), getRequest, "good")
+	late <- struct{}{}
+	if b, err := io.ReadAll(c); len(b) > 0 || err != nil {
+		t.Errorf("%q, %v", b, err)
+	}
+	c = mustDial(t, f, "bad.invalid:80")
+	io.WriteString(c, getRequest)
+	if b, err := io.ReadAll(c); len(b) > 0 || err != nil {
+		t.Errorf("%q, %v", b, err)
+	}
+	if asked[0].Load() != 2 || asked[1].Load() != 1 {
+		t.Errorf("asked %d and %d times", asked[0].Load(), asked[1].Load())
+	}
+}
+
 // When nobody answers, the traffic is not doubled.
 func TestGuard(t *testing.T) {
 	p := newPair(t, 1, stayDark, stayDark, nil)

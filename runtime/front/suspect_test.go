@@ -194,13 +194,21 @@ func TestGuardTokens(t *testing.T) {
 func TestSlowDestinationsAreForgotten(t *testing.T) {
 	r := newRescuer(Rescue{})
 	for i := range 3 * slowPlace {
-		r.lost(fmt.Sprint(i), 0)
+		r.lost(fmt.Sprint(i), time.Second, 0)
 	}
 	if len(r.slow) > slowPlace {
 		t.Errorf("%d are remembered", len(r.slow))
 	}
-	r.lost("x", 0)
-	if !r.isSlow("x", int64(slowTime)-1) || r.isSlow("x", int64(slowTime)) || r.isSlow("y", 0) {
-		t.Error("wrong ones are remembered")
+	r.lost("x", time.Second, 0)
+	r.lostEmpty("x", 1)
+	for at, want := range map[int64]memory{
+		int64(slowTime): {int64(slowTime) + 1, 2 * time.Second, true}, int64(slowTime) + 1: {},
+	} {
+		if got := r.recall("x", at); got != want {
+			t.Errorf("at %d: %+v, want %+v", at, got, want)
+		}
+	}
+	if got := r.recall("y", 0); got != (memory{}) {
+		t.Errorf("unknown: %+v", got)
 	}
 }
