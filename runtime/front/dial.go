@@ -52,7 +52,6 @@ func (f *Front) dial(ctx context.Context, u user, r route) (*net.TCPConn, *targe
 		r = targetOnly
 	}
 	var timeout <-chan time.Time
-	var since time.Time
 	for try := 0; ; {
 		if err := ctx.Err(); err != nil {
 			return nil, nil, err
@@ -73,24 +72,25 @@ func (f *Front) dial(ctx context.Context, u user, r route) (*net.TCPConn, *targe
 			again = time.After(retryDelays[min(try, len(retryDelays)-1)])
 			try++
 		}
-		if timeout == nil {
-			since = time.Now()
-			timer := time.NewTimer(f.o.Wait)
-			defer timer.Stop()
-			timeout = timer.C
-			f.waiting.Add(1)
-			defer f.waiting.Add(-1)
-		}
 		if r != targetOnly && standby.target != nil {
-			if left := restartTime - time.Since(since); left > 0 {
+			if left := restartTime - f.goneFor(st); left > 0 {
 				spare = time.After(left)
 			} else if conn, err := f.dialState(standby.ctx, standby, u, false); err == nil {
-				standby.target.session.waited.Add(1)
+				if timeout != nil {
+					standby.target.session.waited.Add(1)
+				}
 				return conn, standby.target, nil
 			} else if again == nil {
 				again = time.After(retryDelays[min(try, len(retryDelays)-1)])
 				try++
 			}
+		}
+		if timeout == nil {
+			timer := time.NewTimer(f.o.Wait)
+			defer timer.Stop()
+			timeout = timer.C
+			f.waiting.Add(1)
+			defer f.waiting.Add(-1)
 		}
 		select {
 		case <-st.ctx.Done():
@@ -128,6 +128,9 @@ func (f *Front) dialState(ctx context.Context, st *state, u user, prompt bool) (
 	conn, err := dialer.DialContext(ctx, "tcp", t.address)
 	if err == nil {
 		t.session.connections.Add(1)
+		if t.gone.Load() != 0 {
+			t.gone.Store(0)
+		}
 		return conn.(*net.TCPConn), nil
 	}
 	t.session.leave(u)
@@ -136,6 +139,7 @@ func (f *Front) dialState(ctx context.Context, st *state, u user, prompt bool) (
 	}
 	if !errors.Is(err, context.Canceled) && !outOfFiles(err) {
 		f.signal(t.id, DialRefused)
+		t.gone.CompareAndSwap(0, f.now())
 	}
 	return nil, err
 }

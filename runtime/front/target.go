@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"sync/atomic"
 	"time"
 )
 
@@ -34,6 +35,9 @@ type target struct {
 	greeting []byte // greeting and credentials, sent together with the request
 	session  *session
 	web      *http.Transport // kept-alive connections of plain HTTP through this core
+
+	// gone is since when the core has not taken connections, on the front's clock; 0: it does, as far as known.
+	gone atomic.Int64
 }
 
 func (t *target) is(other *target) bool {
@@ -46,11 +50,23 @@ type state struct {
 	// ctx ends when this state has been replaced. Dials run under it, so that none hangs on a core that was given up.
 	ctx  context.Context
 	done context.CancelFunc
+	born time.Time
 }
 
 func newState(t *target) *state {
 	ctx, done := context.WithCancel(context.Background())
-	return &state{t, ctx, done}
+	return &state{t, ctx, done, time.Now()}
+}
+
+// goneFor returns for how long the target has been of no use.
+func (f *Front) goneFor(st *state) time.Duration {
+	if st.target == nil {
+		return time.Since(st.born)
+	}
+	if gone := st.target.gone.Load(); gone > 0 {
+		return time.Duration(f.now() - gone)
+	}
+	return 0
 }
 
 // SetTarget makes t the target of all new connections, at once, and lets those that wait go on. Connections that run stay
