@@ -39,6 +39,9 @@ func (s *Supervisor) lookUp(ctx context.Context) (known, error) {
 	}
 	k := known{make(map[int64]store.Config, len(configs)), make([]rotation.Candidate, 0, len(configs))}
 	for _, c := range configs {
+		if c.Retired() {
+			continue // only by its id
+		}
 		k.configs[c.ID] = c
 		k.candidates = append(k.candidates, rotation.Candidate{
 			ConfigID: c.ID, History: historyOf(outcomes[c.ID]), Pinned: c.Pinned, Excluded: c.Excluded,
@@ -109,6 +112,9 @@ func (s *Supervisor) desiredFirst(id int64, others bool) candidatesFunc {
 		}
 		if err != nil || !others {
 			return wanted, err
+		}
+		if wanted != nil && wanted[0].Retired() {
+			wanted = nil
 		}
 		rest, err := s.candidates(rotation.PreferBest, id)(ctx)
 		return append(wanted, rest...), err

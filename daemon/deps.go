@@ -10,6 +10,7 @@ import (
 	"github.com/xrat-tray/xrat/daemon/store"
 	"github.com/xrat-tray/xrat/runtime/front"
 	"github.com/xrat-tray/xrat/runtime/probe"
+	"github.com/xrat-tray/xrat/runtime/subscription"
 	"github.com/xrat-tray/xrat/runtime/xray"
 )
 
@@ -51,10 +52,15 @@ type Front interface {
 
 // Store keeps what must outlive the process.
 type Store interface {
-	AddConfigs(ctx context.Context, configs []store.Config) (added, existing []store.Config, err error)
+	MergeConfigs(ctx context.Context, configs []store.Config, merge func(stored *store.Config, given store.Config)) (added, existing []store.Config, err error)
 	Configs(ctx context.Context) ([]store.Config, error)
 	Config(ctx context.Context, id int64) (store.Config, error)
+	UpdateConfigs(ctx context.Context, ids []int64, edit func(*store.Config)) (updated []store.Config, err error)
 	RemoveConfigs(ctx context.Context, ids []int64) (removed int, err error)
+	Subscriptions(ctx context.Context) ([]store.Subscription, error)
+	AddSubscription(ctx context.Context, s store.Subscription) (store.Subscription, error)
+	UpdateSubscription(ctx context.Context, id int64, edit func(*store.Subscription)) (store.Subscription, error)
+	RemoveSubscription(ctx context.Context, id int64) (removed bool, err error)
 	CreateSession(ctx context.Context, s store.Session) (store.Session, error)
 	UpdateSession(ctx context.Context, id int64, change func(*store.Session)) (store.Session, error)
 	RemoveSession(ctx context.Context, id int64) error
@@ -77,6 +83,8 @@ type Deps struct {
 	Probe func(ctx context.Context, core probe.Proxy, first int) probe.Result
 	// Measuring is for tests of many configs.
 	Measuring Measuring
+	// Fetch gets what a subscription's address serves.
+	Fetch func(ctx context.Context, r subscription.Request) (subscription.Response, error)
 	// Online tells whether the machine has a route to the host, or to anywhere if
 	// that is a name. It sends nothing.
 	Online func(host string) bool

@@ -43,6 +43,7 @@ type world struct {
 	standby   *front.Target
 	cuts      []time.Time // what Cut was called with
 	offline   bool
+	provider  provider
 	loss      float64 // of probes, independent of each other
 	lossFast  bool    // they fail at once instead of staying silent
 	random    *rand.Rand
@@ -367,6 +368,8 @@ type memory struct {
 	desired  store.Desired
 	lastID   int64
 	fail     error // of every write
+	subs     map[int64]store.Subscription
+	lastSub  int64
 }
 
 func newMemory(hosts ...string) *memory {
@@ -376,17 +379,6 @@ func newMemory(hosts ...string) *memory {
 		m.configs[id] = store.Config{ID: id, Name: h, Link: "vless://5783a3e7-e373-51cd-8642-c83782b807c5@" + h + ":443?encryption=none#" + h}
 	}
 	return m
-}
-
-func (m *memory) AddConfigs(_ context.Context, configs []store.Config) (added, existing []store.Config, err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, c := range configs {
-		c.ID = int64(len(m.configs) + 1)
-		m.configs[c.ID] = c
-		added = append(added, c)
-	}
-	return added, nil, m.fail
 }
 
 func (m *memory) Configs(context.Context) ([]store.Config, error) {

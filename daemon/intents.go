@@ -69,6 +69,7 @@ func (s *Supervisor) connect(r request) {
 		openFront: !st.frontOpen, closeFront: !st.frontOpen && !st.desired.Connected,
 	}
 	if r.ConfigID != nil {
+		op.wanted = *r.ConfigID
 		p.candidates = s.only(*r.ConfigID)
 	} else {
 		p.candidates = s.preferLast(st.desired.ConfigID)
@@ -115,7 +116,11 @@ func (s *Supervisor) replace(r request) {
 	default:
 		p.candidates = s.candidates(rotation.PreferNext, activeID)
 	}
-	s.begin(&operation{kind: opReplace, manual: true, replies: []chan<- answer{r.reply}}, p)
+	op := &operation{kind: opReplace, manual: true, replies: []chan<- answer{r.reply}}
+	if r.CandidateID != nil {
+		op.wanted = *r.CandidateID
+	}
+	s.begin(op, p)
 }
 
 // endSessions disconnects or shuts down; a second request for what is being

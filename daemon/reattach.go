@@ -36,7 +36,11 @@ func (s *Supervisor) Restore(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the configs: %w", err)
 	}
-	st.configs = len(configs)
+	st.configs = usable(configs)
+	if st.subscriptions.known, err = s.Store.Subscriptions(ctx); err != nil {
+		return fmt.Errorf("reading the subscriptions: %w", err)
+	}
+	s.planUpdates(time.Now())
 	live, err := s.Store.LiveSessions(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the sessions: %w", err)

@@ -53,9 +53,11 @@ type state struct {
 	message     string // explains a state that is not well
 	condition   ipc.Condition
 
-	configs  int
+	configs  int // that may be used
 	revision uint64
-	test     *configTest // the last one; it may be over
+
+	subscriptions subscriptionState
+	test          *configTest // the last one; it may be over
 }
 
 // rotationState is what proxy_status tells.
@@ -148,6 +150,7 @@ type operation struct {
 	since   time.Time
 	from    *session
 	lent    *session // the standby that it has in hand
+	wanted  int64    // the config that the user named; 0: none
 	findings
 	control *store.Config // of the findings
 	cancel  context.CancelFunc

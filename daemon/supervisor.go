@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"github.com/xrat-tray/xrat/daemon/ipc"
 )
 
@@ -36,6 +38,11 @@ type Supervisor struct {
 	// signal that asks for the end, since stopping is work too.
 	base   context.Context
 	cancel context.CancelFunc
+
+	// subscribing is held while subscriptions, and what they say of configs, are
+	// changed, and not while anything is fetched.
+	subscribing sync.Mutex
+	refreshing  singleflight.Group // by the id of the subscription
 
 	snapshot atomic.Pointer[snapshot]
 	hub      hub
@@ -187,7 +194,7 @@ var errShuttingDown = ipc.Errorf(ipc.CodeInvalidState, "the daemon is shutting d
 // arm sets the one timer to the next thing that is due.
 func (s *Supervisor) arm(timer *time.Timer) {
 	var next time.Time
-	for _, t := range []time.Time{s.st.checkAt, s.st.timerAt, s.st.retryAt, s.st.standbyAt} {
+	for _, t := range []time.Time{s.st.checkAt, s.st.timerAt, s.st.retryAt, s.st.standbyAt, s.st.subscriptions.lookAt} {
 		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
 			next = t
 		}
@@ -213,6 +220,9 @@ func (s *Supervisor) tick(now time.Time) {
 	}
 	if due(&s.st.timerAt) {
 		s.timerRotation(now)
+	}
+	if due(&s.st.subscriptions.lookAt) {
+		s.lookAtSubscriptions(now)
 	}
 	// For these, reconcile sees that nothing is planned any more.
 	due(&s.st.retryAt)

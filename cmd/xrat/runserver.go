@@ -25,6 +25,7 @@ import (
 	"github.com/xrat-tray/xrat/runtime/ports"
 	"github.com/xrat-tray/xrat/runtime/probe"
 	"github.com/xrat-tray/xrat/runtime/route"
+	"github.com/xrat-tray/xrat/runtime/subscription"
 	"github.com/xrat-tray/xrat/runtime/xray"
 )
 
@@ -136,6 +137,7 @@ func (a *app) dependencies(config settings.Settings, records *store.Store, log z
 			return probe.Get(ctx, core, turned(config.Health.URLs, first), config.Health.Timeout.Std(), probeStagger)
 		},
 		Measuring: daemon.NewMeasuring(part("core"), probeStagger),
+		Fetch:     subscription.Fetcher{UserAgent: "xrat/" + version}.Fetch,
 		Online:    route.Exists,
 		Handshake: probe.Handshake,
 		HTTPInbound: func(ctx context.Context, p probe.Proxy) error {

@@ -25,11 +25,17 @@ var arguments = map[Kind][]string{
 	KindProxyStop:         nil,
 	KindStatus:            nil,
 	KindSubscribe:         nil,
-	KindConfigList:        nil,
-	KindConfigImport:      {"text!"},
+	KindConfigList:        {"retired"},
+	KindConfigImport:      {"text", "url"},
+	KindConfigUpdate:      {"ids!", "name", "pinned", "excluded", "favourite", "add_tags", "remove_tags"},
 	KindConfigRemove:      {"ids!"},
 	KindSessionList:       {"limit"},
 	KindConfigTest:        {"ids", "tcp_only", "speed_url", "concurrency", "timeout_ms"},
+
+	KindSubscriptionAdd:    {"url!", "name", "interval_secs", "no_update"},
+	KindSubscriptionList:   nil,
+	KindSubscriptionUpdate: {"ids"},
+	KindSubscriptionRemove: {"ids!", "keep_configs"},
 }
 
 // decodeRequest parses one request line. It is strict, since encoding/json

@@ -28,8 +28,14 @@ const (
 	KindSubscribe    Kind = "subscribe"
 	KindConfigList   Kind = "config_list"
 	KindConfigImport Kind = "config_import"
+	KindConfigUpdate Kind = "config_update"
 	KindConfigRemove Kind = "config_remove"
 	KindSessionList  Kind = "session_list"
+
+	KindSubscriptionAdd    Kind = "subscription_add"
+	KindSubscriptionList   Kind = "subscription_list"
+	KindSubscriptionUpdate Kind = "subscription_update"
+	KindSubscriptionRemove Kind = "subscription_remove"
 )
 
 // Trigger says what caused a session to begin.
@@ -55,10 +61,30 @@ type Request struct {
 	// CandidateID is the config to rotate to; absent: by hand and by the timer the
 	// one used least recently, after failed checks the best.
 	CandidateID *int64 `json:"candidate_id,omitempty"`
-	// Text of a config_import: share links, one a line. A secret.
+	// Text of a config_import: share links, one a line, or what a subscription
+	// serves. A secret.
 	Text string `json:"text,omitempty"`
-	// IDs of the configs to remove.
+	// URL of a subscription: to be added, or for a config_import fetched once. A secret.
+	URL string `json:"url,omitempty"`
+	// IDs of the configs or subscriptions to remove or to update.
 	IDs []int64 `json:"ids,omitempty"`
+	// Name to give to a config or a subscription.
+	Name string `json:"name,omitempty"`
+	// What a config_update changes; absent: nothing.
+	Pinned     *bool    `json:"pinned,omitempty"`
+	Excluded   *bool    `json:"excluded,omitempty"`
+	Favourite  *bool    `json:"favourite,omitempty"`
+	AddTags    []string `json:"add_tags,omitempty"`
+	RemoveTags []string `json:"remove_tags,omitempty"`
+	// Retired lists those configs instead that no subscription has any more.
+	Retired bool `json:"retired,omitempty"`
+	// IntervalSecs is how often to update a subscription; absent: as its provider
+	// says, or else the settings.
+	IntervalSecs int64 `json:"interval_secs,omitempty"`
+	// NoUpdate adds a subscription without fetching it now.
+	NoUpdate bool `json:"no_update,omitempty"`
+	// KeepConfigs keeps what came from a subscription that is removed.
+	KeepConfigs bool `json:"keep_configs,omitempty"`
 	// Limit of a session_list; 0 is the daemon's own limit.
 	Limit int `json:"limit,omitempty"`
 
@@ -333,18 +359,29 @@ type EventPayload struct {
 
 // ConfigPayload is a stored config without its secrets.
 type ConfigPayload struct {
-	ID        int64     `json:"id"`
-	Name      string    `json:"name"`
-	Protocol  string    `json:"protocol"`
-	Address   string    `json:"address"`
-	Port      uint16    `json:"port"`
-	Network   string    `json:"network"`
-	Security  string    `json:"security"`
+	ID       int64  `json:"id"`
+	Name     string `json:"name"`
+	Protocol string `json:"protocol"`
+	Address  string `json:"address"`
+	Port     uint16 `json:"port"`
+	Network  string `json:"network"`
+	Security string `json:"security"`
+	// Source is "import" or "subscription".
 	Source    string    `json:"source"`
 	CreatedAt time.Time `json:"created_at"`
 	Active    bool      `json:"active"`
+	// What the user decided. A pinned config is preferred, an excluded one is never
+	// chosen without being asked for.
+	Pinned    bool     `json:"pinned"`
+	Excluded  bool     `json:"excluded"`
+	Favourite bool     `json:"favourite"`
+	Tags      []string `json:"tags"`
+	// Subscriptions are the ids of those that have it. RetiredAt is when the last of
+	// them, which is then still named, ceased to have it.
+	Subscriptions []int64    `json:"subscriptions"`
+	RetiredAt     *time.Time `json:"retired_at"`
 	// Rank is the config's place, from 1, in the order in which they would be
-	// tried if the best were wanted now.
+	// tried if the best were wanted now; 0 if it would not be.
 	Rank int `json:"rank"`
 	// What is known of its health; zero values when nothing is.
 	Successes     int        `json:"successes"`
@@ -359,11 +396,18 @@ type ConfigListPayload struct {
 	Configs []ConfigPayload `json:"configs"`
 }
 
-// ImportErrorPayload tells why a line of an import was not taken.
+// ImportErrorPayload tells why an entry of an import or a subscription was not
+// taken, or not as it was.
 type ImportErrorPayload struct {
-	Line    int    `json:"line"`
+	// Line of a list, or the place among the servers of a document; from 1, and 0
+	// for the whole.
+	Line int `json:"line"`
+	// Name of the entry; empty if it has none.
+	Name    string `json:"name"`
 	Code    string `json:"code"`
 	Message string `json:"message"`
+	// Kept tells that the entry was taken all the same.
+	Kept bool `json:"kept"`
 }
 
 // ConfigImportPayload answers config_import.
@@ -372,6 +416,11 @@ type ConfigImportPayload struct {
 	// Existing are the configs that were there already.
 	Existing []ConfigPayload      `json:"existing"`
 	Errors   []ImportErrorPayload `json:"errors"`
+}
+
+// ConfigUpdatePayload answers config_update: the configs as they are now.
+type ConfigUpdatePayload struct {
+	Configs []ConfigPayload `json:"configs"`
 }
 
 // ConfigRemovePayload answers config_remove.

@@ -1,0 +1,128 @@
+package daemon
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/xrat-tray/xrat/daemon/ipc"
+	"github.com/xrat-tray/xrat/daemon/store"
+)
+
+func TestEdited(t *testing.T) {
+	yes, no := true, false
+	for name, test := range map[string]struct {
+		before  store.Config
+		request ipc.Request
+		want    store.Config
+	}{
+		"name":             {store.Config{Name: "a"}, ipc.Request{Name: "b"}, store.Config{Name: "b", Named: true}},
+		"pin":              {store.Config{Excluded: true}, ipc.Request{Pinned: &yes}, store.Config{Pinned: true}},
+		"unpin":            {store.Config{Pinned: true, Favourite: true}, ipc.Request{Pinned: &no}, store.Config{Favourite: true}},
+		"unpin excluded":   {store.Config{Excluded: true}, ipc.Request{Pinned: &no}, store.Config{Excluded: true}},
+		"exclude":          {store.Config{Pinned: true}, ipc.Request{Excluded: &yes}, store.Config{Excluded: true}},
+		"include":          {store.Config{Excluded: true}, ipc.Request{Excluded: &no}, store.Config{}},
+		"favourite":        {store.Config{}, ipc.Request{Favourite: &yes}, store.Config{Favourite: true}},
+		"tags":             {store.Config{Tags: []string{"home"}}, ipc.Request{AddTags: []string{"a", "HOME", "a"}}, store.Config{Tags: []string{"a", "home"}}},
+		"remove a tag":     {store.Config{Tags: []string{"a", "home"}}, ipc.Request{RemoveTags: []string{"Home", "x"}}, store.Config{Tags: []string{"a"}}},
+		"remove all tags":  {store.Config{Tags: []string{"a"}}, ipc.Request{RemoveTags: []string{"a"}}, store.Config{}},
+		"add and take one": {store.Config{}, ipc.Request{AddTags: []string{"a"}, RemoveTags: []string{"a"}}, store.Config{}},
+	} {
+		if got := edited(test.before, test.request); !reflect.DeepEqual(got, test.want) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+func TestUpdateConfigs(t *testing.T) {
+	bubble(t, "one two three", nil, func(h *harness) {
+		yes := true
+		before := h.state().ConfigsRevision
+		payload, err := h.do(ipc.Request{Type: ipc.KindConfigUpdate, IDs: []int64{3, 1, 3}, Pinned: &yes, AddTags: []string{"home"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c := payload.(ipc.ConfigUpdatePayload).Configs; len(c) != 2 || c[0].ID != 1 || !c[0].Pinned || c[1].Tags[0] != "home" {
+			t.Errorf("%+v", c)
+		}
+		if after := h.state().ConfigsRevision; after == before {
+			t.Error("the tray does not learn of it")
+		}
+		many := make([]string, maxTags)
+		for i := range many {
+			many[i] = strings.Repeat("x", i+1)
+		}
+		for name, r := range map[string]ipc.Request{
+			"nothing":            {IDs: []int64{1}},
+			"nobody":             {IDs: []int64{}, Pinned: &yes},
+			"two with a name":    {IDs: []int64{1, 2}, Name: "x"},
+			"pinned, excluded":   {IDs: []int64{1}, Pinned: &yes, Excluded: &yes},
+			"escapes":            {IDs: []int64{1}, Name: "x\x1b]0;title\x07"},
+			"right to left":      {IDs: []int64{1}, Name: "\u202excod"},
+			"line":               {IDs: []int64{1}, Name: "a\nb"},
+			"spaces":             {IDs: []int64{1}, Name: " a"},
+			"long":               {IDs: []int64{1}, Name: strings.Repeat("ä", maxName+1)},
+			"no text":            {IDs: []int64{1}, Name: "\xff"},
+			"tag with a space":   {IDs: []int64{1}, AddTags: []string{"a b"}},
+			"tag like a flag":    {IDs: []int64{1}, AddTags: []string{"-a"}},
+			"tag with an escape": {IDs: []int64{1}, AddTags: []string{"a\x1b"}},
+			"no tag":             {IDs: []int64{1}, AddTags: []string{""}},
+			"long tag":           {IDs: []int64{1}, AddTags: []string{strings.Repeat("x", maxTag+1)}},
+			"many tags":          {IDs: []int64{2, 1}, AddTags: many},
+		} {
+			r.Type = ipc.KindConfigUpdate
+			if _, err := h.do(r); ipc.CodeOf(err) != ipc.CodeInvalidState {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if _, err := h.do(ipc.Request{Type: ipc.KindConfigUpdate, IDs: []int64{1, 9}, Excluded: &yes}); ipc.CodeOf(err) != ipc.CodeNotFound {
+			t.Errorf("%v", err)
+		}
+		if c, _ := h.memory.Config(t.Context(), 1); !c.Pinned || c.Excluded || c.Name != "one" || len(c.Tags) != 1 {
+			t.Errorf("a refused change was made: %+v", c)
+		}
+	})
+}
+
+// Every format that subscriptions come in can be imported, and nothing of a hostile
+// one but its servers.
+func TestImportFormats(t *testing.T) {
+	for name, text := range map[string]string{
+		"links":  "socks://h:1#n\n",
+		"base64": "c29ja3M6Ly9oOjEjbgo=",
+		"Clash":  "proxies:\n- {name: n, type: socks5, server: h, port: 1}\n",
+		"Xray":   `{"log":{"access":"/tmp/evil"},"inbounds":[{"port":1}],"outbounds":[{"tag":"n","protocol":"socks","settings":{"servers":[{"address":"h","port":1}]}}]}`,
+	} {
+		bubble(t, "", nil, func(h *harness) {
+			payload, err := h.do(ipc.Request{Type: ipc.KindConfigImport, Text: text})
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := payload.(ipc.ConfigImportPayload)
+			if len(p.Added) != 1 || p.Added[0].Name != "n" || p.Added[0].Source != store.SourceImport {
+				t.Errorf("%s: %+v", name, p)
+			}
+		})
+	}
+	bubble(t, "", nil, func(h *harness) {
+		h.serve("a", "b")
+		payload, err := h.do(ipc.Request{Type: ipc.KindConfigImport, URL: address})
+		if p, _ := payload.(ipc.ConfigImportPayload); err != nil || len(p.Added) != 2 {
+			t.Errorf("%+v, %v", payload, err)
+		}
+		if subs, _ := h.memory.Subscriptions(t.Context()); len(subs) != 0 {
+			t.Error("a subscription was added")
+		}
+		h.offer(func(p *provider) { p.body = "<html>" })
+		payload, err = h.do(ipc.Request{Type: ipc.KindConfigImport, URL: address})
+		if p, _ := payload.(ipc.ConfigImportPayload); err != nil || len(p.Errors) != 1 || p.Errors[0].Code != "web_page" {
+			t.Errorf("%+v, %v", payload, err)
+		}
+		for _, r := range []ipc.Request{{}, {Text: "x", URL: address}, {URL: "ftp://x"}} {
+			r.Type = ipc.KindConfigImport
+			if _, err := h.do(r); ipc.CodeOf(err) != ipc.CodeInvalidState {
+				t.Errorf("%+v: %v", r, err)
+			}
+		}
+	})
+}

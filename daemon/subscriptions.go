@@ -1,0 +1,348 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xrat-tray/xrat/daemon/ipc"
+	"github.com/xrat-tray/xrat/daemon/store"
+	"github.com/xrat-tray/xrat/runtime/subscription"
+)
+
+const (
+	maxSubscriptions = 100
+	maxURL           = 8 << 10 // bytes
+
+	// minUpdateInterval and maxUpdateInterval bound what the user may ask for; the
+	// settings have the same bounds.
+	minUpdateInterval = time.Hour
+	maxUpdateInterval = 365 * 24 * time.Hour
+)
+
+// serveSubscription answers the requests about subscriptions. It runs in the
+// goroutine of the request, as fetching takes time; what the loop has to know of it,
+// it is told.
+func (s *Supervisor) serveSubscription(ctx context.Context, r ipc.Request) (payload any, message string, err error) {
+	switch r.Type {
+	case ipc.KindSubscriptionAdd:
+		return s.addSubscription(ctx, r)
+	case ipc.KindSubscriptionUpdate:
+		return s.updateSubscriptions(ctx, r.IDs)
+	case ipc.KindSubscriptionRemove:
+		return s.removeSubscriptions(ctx, r.IDs, r.KeepConfigs)
+	default:
+		payload, err := s.listSubscriptions(ctx)
+		return payload, "", err
+	}
+}
+
+func (s *Supervisor) listSubscriptions(ctx context.Context) (ipc.SubscriptionListPayload, error) {
+	payload := ipc.SubscriptionListPayload{Subscriptions: []ipc.SubscriptionPayload{}}
+	all, err := s.Store.Subscriptions(ctx)
+	if err != nil {
+		return payload, fmt.Errorf("reading the subscriptions: %w", err)
+	}
+	if len(all) == 0 {
+		return payload, nil
+	}
+	configs, err := s.Store.Configs(ctx)
+	if err != nil {
+		return payload, fmt.Errorf("reading the configs: %w", err)
+	}
+	for _, sub := range all {
+		payload.Subscriptions = append(payload.Subscriptions, s.subscriptionPayload(sub, configs))
+	}
+	return payload, nil
+}
+
+// subscriptionPayload is a subscription without its secrets.
+func (s *Supervisor) subscriptionPayload(sub store.Subscription, configs []store.Config) ipc.SubscriptionPayload {
+	interval := s.updateInterval(sub)
+	p := ipc.SubscriptionPayload{
+		ID: sub.ID, Name: sub.Name, Address: subscription.Redact(sub.URL), CreatedAt: sub.CreatedAt,
+		IntervalSecs: int64(interval.Seconds()), AttemptedAt: timeOrNil(sub.AttemptedAt), UpdatedAt: timeOrNil(sub.UpdatedAt),
+		NextAt: timeOrNil(nextUpdate(sub, interval, time.Now())), Failures: sub.Failures,
+		Problems: sub.Problems, Notices: append([]string{}, sub.Notices...),
+	}
+	if sub.ErrorCode != "" {
+		p.Error = &ipc.ErrorPayload{Code: sub.ErrorCode, Message: sub.Error}
+	}
+	if u := sub.Usage; u != nil {
+		p.Usage = &ipc.UsagePayload{Upload: u.Upload, Download: u.Download, Total: u.Total, ExpiresAt: timeOrNil(u.ExpiresAt)}
+	}
+	for _, c := range configs {
+		switch {
+		case !slices.Contains(c.Subscriptions, sub.ID):
+		case c.Retired():
+			p.Retired++
+		default:
+			p.Configs++
+		}
+	}
+	return p
+}
+
+// addSubscription stores an address and, unless told otherwise, fetches it. One that
+// is there already is not added again, but gets the new name and interval.
+func (s *Supervisor) addSubscription(ctx context.Context, r ipc.Request) (any, string, error) {
+	address := strings.TrimSpace(r.URL)
+	if err := checkAddress(address); err != nil {
+		return nil, "", err
+	}
+	if err := checkName(r.Name, true); err != nil {
+		return nil, "", err
+	}
+	interval := time.Duration(r.IntervalSecs) * time.Second
+	if r.IntervalSecs != 0 && (r.IntervalSecs < 0 || interval < minUpdateInterval || interval > maxUpdateInterval) {
+		return nil, "", ipc.Errorf(ipc.CodeInvalidState, "the interval must be from 1h to 8760h")
+	}
+	sub, existed, err := s.storeSubscription(ctx, address, r)
+	if err != nil {
+		return nil, "", err
+	}
+	s.subscriptionsChanged(ctx)
+	payload := ipc.SubscriptionAddPayload{Existed: existed}
+	message := fmt.Sprintf("%s added", sub.Name)
+	if existed {
+		message = fmt.Sprintf("%s was there already", sub.Name)
+	}
+	if !r.NoUpdate {
+		result, err := s.refresh(ctx, sub.ID, false)
+		if err != nil {
+			return nil, "", err
+		}
+		payload.Refresh = &result
+		if result.OK {
+			message = fmt.Sprintf("%s: %s", message, summary(result))
+		} else {
+			message = fmt.Sprintf("%s, but nothing could be fetched, and it will be tried again: %s", message, result.Error.Message)
+		}
+	}
+	list, err := s.listSubscriptions(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, p := range list.Subscriptions {
+		if p.ID == sub.ID {
+			payload.Subscription = p
+			return payload, message, nil
+		}
+	}
+	return nil, "", errRemoved(sub.ID)
+}
+
+func (s *Supervisor) storeSubscription(ctx context.Context, address string, r ipc.Request) (sub store.Subscription, existed bool, err error) {
+	s.subscribing.Lock()
+	defer s.subscribing.Unlock()
+	all, err := s.Store.Subscriptions(ctx)
+	if err != nil {
+		return sub, false, fmt.Errorf("reading the subscriptions: %w", err)
+	}
+	for _, known := range all {
+		if known.URL == address {
+			sub, err := s.Store.UpdateSubscription(ctx, known.ID, func(sub *store.Subscription) {
+				if r.Name != "" {
+					sub.Name, sub.Named = r.Name, true
+				}
+				sub.IntervalSecs = cmp.Or(r.IntervalSecs, sub.IntervalSecs)
+			})
+			return sub, true, err
+		}
+	}
+	if len(all) >= maxSubscriptions {
+		return sub, false, ipc.Errorf(ipc.CodeInvalidState, "there are %d subscriptions, and more are not possible: remove one with `xrat subscription remove`", len(all))
+	}
+	sub, err = s.Store.AddSubscription(ctx, store.Subscription{
+		Name: cmp.Or(r.Name, hostOf(address)), Named: r.Name != "", URL: address, IntervalSecs: r.IntervalSecs, CreatedAt: time.Now(),
+	})
+	return sub, false, err
+}
+
+func checkAddress(address string) error {
+	if err := subscription.Check(address); err != nil {
+		return ipc.Errorf(ipc.CodeInvalidState, "%s", err)
+	}
+	if len(address) > maxURL {
+		return ipc.Errorf(ipc.CodeInvalidState, "the address is longer than 8 KiB: copy it again from the provider")
+	}
+	return nil
+}
+
+// hostOf names a subscription after its server.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || checkName(u.Hostname(), false) != nil {
+		return "subscription"
+	}
+	return u.Hostname()
+}
+
+func (s *Supervisor) updateSubscriptions(ctx context.Context, ids []int64) (any, string, error) {
+	all, err := s.Store.Subscriptions(ctx)
+	if err != nil {
+		return nil, "", fmt.Errorf("reading the subscriptions: %w", err)
+	}
+	if len(ids) == 0 {
+		for _, sub := range all {
+			ids = append(ids, sub.ID)
+		}
+	}
+	ids = unique(ids)
+	if err := haveAll(all, ids); err != nil {
+		return nil, "", err
+	}
+	results, err := s.refreshAll(ctx, ids, false)
+	if err != nil {
+		return nil, "", err
+	}
+	failed := 0
+	for _, r := range results {
+		if !r.OK {
+			failed++
+		}
+	}
+	return ipc.SubscriptionUpdatePayload{Results: results}, fmt.Sprintf("%d updated, %d failed", len(results)-failed, failed), nil
+}
+
+// removeSubscriptions removes subscriptions and what they alone have brought. What is
+// in use stays, and then belongs to the user.
+func (s *Supervisor) removeSubscriptions(ctx context.Context, ids []int64, keep bool) (any, string, error) {
+	ids = unique(ids)
+	s.subscribing.Lock()
+	defer s.subscribing.Unlock()
+	all, err := s.Store.Subscriptions(ctx)
+	if err != nil {
+		return nil, "", fmt.Errorf("reading the subscriptions: %w", err)
+	}
+	if err := haveAll(all, ids); err != nil {
+		return nil, "", err
+	}
+	used, err := s.inUse(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	defer s.subscriptionsChanged(ctx)
+	defer s.configsChanged(ctx)
+	var payload ipc.SubscriptionRemovePayload
+	for _, id := range ids {
+		removed, kept, err := s.orphan(ctx, id, used, keep)
+		if err != nil {
+			return nil, "", err
+		}
+		// The last step: an interruption before leaves a subscription that can be
+		// removed again.
+		if _, err := s.Store.RemoveSubscription(ctx, id); err != nil {
+			return nil, "", err
+		}
+		payload.Removed++
+		payload.ConfigsRemoved += removed
+		payload.ConfigsKept += kept
+	}
+	return payload, fmt.Sprintf("%d removed, with %d configs; %d configs stay", payload.Removed, payload.ConfigsRemoved, payload.ConfigsKept), nil
+}
+
+// orphan takes the configs of a subscription from it.
+func (s *Supervisor) orphan(ctx context.Context, id int64, used map[int64]bool, keep bool) (removed, kept int, err error) {
+	configs, err := s.Store.Configs(ctx)
+	if err != nil {
+		return 0, 0, fmt.Errorf("reading the configs: %w", err)
+	}
+	var gone, stay []int64
+	for _, c := range configs {
+		if !slices.Contains(c.Subscriptions, id) {
+			continue
+		}
+		alone := len(c.Subscriptions) == 1 && c.Source == store.SourceSubscription
+		if alone && !used[c.ID] && (!keep || c.Retired()) {
+			gone = append(gone, c.ID)
+		} else {
+			stay = append(stay, c.ID)
+		}
+	}
+	if _, err := s.Store.UpdateConfigs(ctx, stay, func(c *store.Config) { leave(c, id) }); err != nil {
+		return 0, 0, err
+	}
+	removed, err = s.Store.RemoveConfigs(ctx, gone)
+	return removed, len(stay), err
+}
+
+// inUse names the configs that a session has, or is about to have.
+func (s *Supervisor) inUse(ctx context.Context) (map[int64]bool, error) {
+	found := make(chan map[int64]bool, 1)
+	look := func() {
+		st, used := &s.st, make(map[int64]bool)
+		if st.desired.Connected {
+			used[st.desired.ConfigID] = true
+		}
+		if st.op != nil {
+			used[st.op.wanted] = true
+			if st.op.lent != nil {
+				used[st.op.lent.config.ID] = true
+			}
+		}
+		for _, w := range []*session{st.active, st.standby} {
+			if w != nil {
+				used[w.config.ID] = true
+			}
+		}
+		found <- used
+	}
+	select {
+	case s.reports <- look:
+	case <-s.ended:
+		return nil, errShuttingDown
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	select {
+	case used := <-found:
+		return used, nil
+	case <-s.ended:
+		return nil, errShuttingDown
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// subscriptionsChanged lets the loop know which subscriptions there are now.
+func (s *Supervisor) subscriptionsChanged(ctx context.Context) {
+	all, err := s.Store.Subscriptions(ctx)
+	if err != nil {
+		s.Log.Error().Err(err).Msg("reading the subscriptions")
+		return
+	}
+	s.tell(func() {
+		s.st.subscriptions.known = all
+		s.planUpdates(time.Now())
+	})
+}
+
+func haveAll(all []store.Subscription, ids []int64) error {
+	for _, id := range ids {
+		if !slices.ContainsFunc(all, func(s store.Subscription) bool { return s.ID == id }) {
+			return ipc.Errorf(ipc.CodeNotFound, "there is no subscription %d: see `xrat subscription list`", id)
+		}
+	}
+	return nil
+}
+
+func errRemoved(id int64) error {
+	return ipc.Errorf(ipc.CodeNotFound, "subscription %d was removed meanwhile", id)
+}
+
+// unique returns ids, each once, in order.
+func unique(ids []int64) []int64 { return slices.Compact(slices.Sorted(slices.Values(ids))) }
+
+// errCode returns the code of an error of package subscription.
+func errCode(err error) string {
+	if e, ok := errors.AsType[*subscription.Error](err); ok {
+		return e.Code
+	}
+	return string(ipc.CodeInternalError)
+}

@@ -1,0 +1,105 @@
+package daemon
+
+import (
+	"context"
+
+	"github.com/xrat-tray/xrat/daemon/ipc"
+	"github.com/xrat-tray/xrat/runtime/link"
+	"github.com/xrat-tray/xrat/runtime/subscription"
+)
+
+// The ways by which a subscription comes.
+const (
+	viaProxy  = "proxy"
+	viaDirect = "direct"
+)
+
+// codeNotConnected is why nothing was asked for.
+const codeNotConnected = "not_connected"
+
+// errNoWay says nothing about the provider.
+var errNoWay = &subscription.Error{Code: codeNotConnected,
+	Message: "not fetched: xrat is not connected, and the setting subscription.direct does not allow to do without; connect first"}
+
+// fetched is what a provider has sent.
+type fetched struct {
+	subscription.Response
+	body subscription.Body // empty if NotModified
+	via  string
+}
+
+// fetch gets and reads what an address serves: through the front while that is of
+// use, so that it has all that applications have, and else directly, if the settings
+// allow that. An answer that cannot be read counts as none, as it may be a page that
+// blocks one of the ways.
+func (s *Supervisor) fetch(ctx context.Context, r subscription.Request) (fetched, error) {
+	ways := s.ways(r.URL)
+	if len(ways) == 0 {
+		return fetched{}, errNoWay
+	}
+	var first error
+	for i, way := range ways {
+		r.Proxy = way
+		f := fetched{via: viaDirect}
+		if way != nil {
+			f.via = viaProxy
+		}
+		var err error
+		if f.Response, err = s.Fetch(ctx, r); err == nil && !f.NotModified {
+			f.body, err = subscription.Parse(f.Body)
+			f.Body = nil
+		}
+		if err == nil {
+			return f, nil
+		}
+		switch code := errCode(err); {
+		case ctx.Err() != nil:
+			return fetched{}, context.Cause(ctx)
+		case i == len(ways)-1 && first != nil:
+			return f, &subscription.Error{Code: code, Message: "through the proxy: " + first.Error() + "; directly: " + err.Error()}
+		case i == len(ways)-1 || code == subscription.CodeTooLarge || code == subscription.CodeTooMany:
+			return f, err
+		}
+		first = err
+	}
+	return fetched{}, first
+}
+
+// ways lists how an address may be fetched now, the best first; nil is directly.
+func (s *Supervisor) ways(address string) (ways []*subscription.Proxy) {
+	if subscription.Local(address) {
+		return []*subscription.Proxy{nil}
+	}
+	if status := s.snapshot.Load().status; status.Session != nil && status.State != ipc.StateFailed {
+		socks, _ := s.frontInbounds()
+		ways = append(ways, &subscription.Proxy{
+			Address: socks.Address, User: link.NewSecret(socks.User), Password: link.NewSecret(socks.Password),
+		})
+	}
+	if s.Settings.Subscription.Direct {
+		ways = append(ways, nil)
+	}
+	return ways
+}
+
+// problems are those of a body, as they cross the wire. err is the body's as a whole.
+func problems(body subscription.Body, err error) []ipc.ImportErrorPayload {
+	list := []ipc.ImportErrorPayload{}
+	for _, p := range body.Problems {
+		list = append(list, ipc.ImportErrorPayload{Line: p.Position, Name: p.Name, Code: p.Code, Message: p.Message, Kept: p.Kept})
+	}
+	if err != nil && len(list) == 0 {
+		list = append(list, ipc.ImportErrorPayload{Code: errCode(err), Message: err.Error()})
+	}
+	return list
+}
+
+// lost counts the problems of entries that were not taken.
+func lost(problems []ipc.ImportErrorPayload) (n int) {
+	for _, p := range problems {
+		if !p.Kept {
+			n++
+		}
+	}
+	return n
+}

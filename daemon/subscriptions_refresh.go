@@ -1,0 +1,308 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/xrat-tray/xrat/daemon/ipc"
+	"github.com/xrat-tray/xrat/daemon/store"
+	"github.com/xrat-tray/xrat/runtime/subscription"
+)
+
+const (
+	// refreshesAtOnce bounds how many subscriptions are fetched at a time.
+	refreshesAtOnce = 4
+	// maxConfigs bounds what is in use of the store; maxRetired and retiredTime what
+	// is kept of what has vanished.
+	maxConfigs  = 50_000
+	maxRetired  = 20_000
+	retiredTime = 30 * 24 * time.Hour
+
+	codeTooManyConfigs = "too_many_configs"
+)
+
+// refreshAll updates several subscriptions, a few at a time.
+func (s *Supervisor) refreshAll(ctx context.Context, ids []int64, conditional bool) ([]ipc.RefreshPayload, error) {
+	results := make([]ipc.RefreshPayload, len(ids))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(refreshesAtOnce)
+	for i, id := range ids {
+		group.Go(func() (err error) {
+			results[i], err = s.refresh(ctx, id, conditional)
+			return err
+		})
+	}
+	return results, group.Wait()
+}
+
+// refresh fetches a subscription and makes the stored configs agree with it. One that
+// is being refreshed already is waited for instead. A conditional one spares the
+// provider an answer that has not changed. The error is nil if the provider is to
+// blame: the payload tells.
+func (s *Supervisor) refresh(ctx context.Context, id int64, conditional bool) (ipc.RefreshPayload, error) {
+	result, err, _ := s.refreshing.Do(strconv.FormatInt(id, 10), func() (any, error) {
+		return s.refreshAlone(ctx, id, conditional)
+	})
+	return result.(ipc.RefreshPayload), err
+}
+
+func (s *Supervisor) refreshAlone(ctx context.Context, id int64, conditional bool) (ipc.RefreshPayload, error) {
+	none := ipc.RefreshPayload{SubscriptionID: id, Problems: []ipc.ImportErrorPayload{}}
+	sub, err := s.subscription(ctx, id)
+	if err != nil {
+		return none, err
+	}
+	request := subscription.Request{URL: sub.URL}
+	if conditional {
+		request.ETag, request.LastModified = sub.ETag, sub.LastModified
+	}
+	f, fetchErr := s.fetch(ctx, request)
+	if ctx.Err() != nil {
+		return none, context.Cause(ctx)
+	}
+	s.subscribing.Lock()
+	defer s.subscribing.Unlock()
+	// It may have changed, or be gone, since.
+	if sub, err = s.subscription(ctx, id); err != nil {
+		return none, err
+	}
+	none.Name = sub.Name
+	if fetchErr != nil {
+		none.Error = &ipc.ErrorPayload{Code: errCode(fetchErr), Message: fetchErr.Error()}
+		none.Problems, none.Unlisted = problems(f.body, nil), f.body.Unlisted
+		return none, s.noteFailure(ctx, sub, fetchErr)
+	}
+	defer s.subscriptionsChanged(ctx)
+	return s.reconcileConfigs(ctx, sub, f)
+}
+
+func (s *Supervisor) subscription(ctx context.Context, id int64) (store.Subscription, error) {
+	all, err := s.Store.Subscriptions(ctx)
+	if err != nil {
+		return store.Subscription{}, fmt.Errorf("reading the subscriptions: %w", err)
+	}
+	for _, sub := range all {
+		if sub.ID == id {
+			return sub, nil
+		}
+	}
+	return store.Subscription{}, errRemoved(id)
+}
+
+// noteFailure records why an update did not work. Nothing else changes: no body that
+// is empty or broken takes anything away.
+func (s *Supervisor) noteFailure(ctx context.Context, sub store.Subscription, failure error) error {
+	code := errCode(failure)
+	s.Log.Warn().Int64("subscription", sub.ID).Str("code", code).Msg("the subscription could not be updated")
+	asked := code != codeNotConnected
+	if !asked && sub.ErrorCode == code {
+		return nil // as before
+	}
+	_, err := s.Store.UpdateSubscription(ctx, sub.ID, func(sub *store.Subscription) {
+		sub.ErrorCode, sub.Error = code, failure.Error()
+		if asked {
+			sub.AttemptedAt = time.Now()
+			sub.Failures++
+		}
+	})
+	s.subscriptionsChanged(ctx)
+	if err != nil {
+		return fmt.Errorf("recording an update: %w", err)
+	}
+	return nil
+}
+
+// reconcileConfigs makes the configs agree with what a subscription has sent: new ones
+// are added, those that have vanished retired, those that are back revived, each
+// under the id that it always had. It may be interrupted anywhere: the next update
+// completes it.
+func (s *Supervisor) reconcileConfigs(ctx context.Context, sub store.Subscription, f fetched) (ipc.RefreshPayload, error) {
+	result := ipc.RefreshPayload{
+		SubscriptionID: sub.ID, Name: sub.Name, OK: true, Via: f.via, Problems: problems(f.body, nil), Unlisted: f.body.Unlisted,
+	}
+	configs, err := s.Store.Configs(ctx)
+	if err != nil {
+		return result, fmt.Errorf("reading the configs: %w", err)
+	}
+	retired, live := make(map[string]bool), 0
+	var known []subscription.Known
+	for _, c := range configs {
+		if c.Retired() {
+			retired[c.Identity] = true
+		} else {
+			live++
+		}
+		if slices.Contains(c.Subscriptions, sub.ID) {
+			known = append(known, subscription.Known{ID: c.ID, Identity: c.Identity, Name: c.Name, Retired: c.Retired()})
+		}
+	}
+	if f.NotModified {
+		for _, k := range known {
+			if !k.Retired {
+				result.Kept++
+			}
+		}
+		return result, s.noteSuccess(ctx, sub, f, result)
+	}
+	used, err := s.inUse(ctx)
+	if err != nil {
+		return result, err
+	}
+	changes := subscription.Reconcile(known, f.body)
+	var present []store.Config
+	for _, kept := range changes.Keep {
+		present = append(present, s.offered(kept.Entry, sub.ID))
+	}
+	room := max(maxConfigs-live, 0)
+	if n := len(changes.Add); n > room {
+		changes.Add = changes.Add[:room]
+		result.Problems = append(result.Problems, ipc.ImportErrorPayload{Code: codeTooManyConfigs, Message: fmt.Sprintf(
+			"%d servers were left out, as there are %d configs already; remove some with `xrat remove`", n-room, live)})
+	}
+	for _, entry := range changes.Add {
+		present = append(present, s.offered(entry, sub.ID))
+	}
+	defer s.configsChanged(ctx)
+	added, existing, err := s.Store.MergeConfigs(ctx, present, func(stored *store.Config, given store.Config) { join(stored, given, sub.ID) })
+	if err != nil {
+		return result, fmt.Errorf("storing the configs: %w", err)
+	}
+	result.Added = len(added)
+	for _, c := range existing {
+		if retired[c.Identity] {
+			result.Revived++
+		} else {
+			result.Kept++
+		}
+	}
+	var vanished []int64
+	for _, k := range changes.Retire {
+		if used[k.ID] {
+			result.Kept++ // until nobody uses it any more
+		} else {
+			vanished = append(vanished, k.ID)
+		}
+	}
+	now := time.Now()
+	if _, err := s.Store.UpdateConfigs(ctx, vanished, func(c *store.Config) { vanish(c, sub.ID, now) }); err != nil {
+		return result, fmt.Errorf("retiring configs: %w", err)
+	}
+	result.Retired = len(vanished)
+	if err := s.noteSuccess(ctx, sub, f, result); err != nil {
+		return result, err
+	}
+	return result, s.purgeRetired(ctx)
+}
+
+// offered is a server as a subscription has it.
+func (s *Supervisor) offered(e subscription.Entry, id int64) store.Config {
+	c := configOf(e.Link)
+	c.Source, c.Subscriptions = store.SourceSubscription, []int64{id}
+	return c
+}
+
+// join is what becomes of a stored config that a subscription has, too. Its name
+// follows the first of its subscriptions, unless the user gave it another.
+func join(c *store.Config, given store.Config, id int64) {
+	if c.Retired() {
+		c.RetiredAt, c.Subscriptions = time.Time{}, nil
+	}
+	if !slices.Contains(c.Subscriptions, id) {
+		c.Subscriptions = append(c.Subscriptions, id)
+	}
+	if c.Source == store.SourceSubscription && !c.Named && c.Subscriptions[0] == id && given.Name != hostPort(given) {
+		c.Name = given.Name
+	}
+}
+
+// vanish is what becomes of a config that a subscription does not have any more: if
+// nobody else has it, it is retired.
+func vanish(c *store.Config, id int64, now time.Time) {
+	switch i := slices.Index(c.Subscriptions, id); {
+	case i < 0 || c.Retired():
+	case c.Source == store.SourceSubscription && len(c.Subscriptions) == 1:
+		c.RetiredAt = now
+	default:
+		c.Subscriptions = slices.Delete(c.Subscriptions, i, i+1)
+	}
+}
+
+// leave is what becomes of a config that stays when its subscription is removed.
+func leave(c *store.Config, id int64) {
+	c.Subscriptions = slices.DeleteFunc(c.Subscriptions, func(s int64) bool { return s == id })
+	if len(c.Subscriptions) == 0 {
+		c.Source, c.RetiredAt, c.Subscriptions = store.SourceImport, time.Time{}, nil
+	}
+}
+
+// noteSuccess records what came with an update. It is its last step: only then does
+// the provider's mark of what is known hold.
+func (s *Supervisor) noteSuccess(ctx context.Context, sub store.Subscription, f fetched, result ipc.RefreshPayload) error {
+	now := time.Now()
+	_, err := s.Store.UpdateSubscription(ctx, sub.ID, func(sub *store.Subscription) {
+		sub.AttemptedAt, sub.UpdatedAt, sub.Failures, sub.ErrorCode, sub.Error = now, now, 0, "", ""
+		if f.Usage != nil {
+			sub.Usage = &store.Usage{Upload: f.Usage.Upload, Download: f.Usage.Download, Total: f.Usage.Total, ExpiresAt: f.Usage.Expires}
+		}
+		if f.UpdateInterval > 0 {
+			sub.ProviderSecs = int64(f.UpdateInterval.Seconds())
+		}
+		if f.NotModified {
+			return
+		}
+		if f.Title != "" && !sub.Named {
+			sub.Name = f.Title
+		}
+		sub.Problems, sub.Notices = lost(result.Problems)+f.body.Unlisted, f.body.Notices
+		sub.ETag, sub.LastModified = f.ETag, f.LastModified
+		if f.body.Partial { // to be asked for the rest
+			sub.ETag, sub.LastModified = "", ""
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("recording an update: %w", err)
+	}
+	s.Log.Info().Int64("subscription", sub.ID).Str("via", f.via).Bool("not_modified", f.NotModified).Int("added", result.Added).
+		Int("revived", result.Revived).Int("retired", result.Retired).Int("kept", result.Kept).Msg("subscription updated")
+	return nil
+}
+
+// purgeRetired removes what has been retired for long, and the oldest if there are
+// very many.
+func (s *Supervisor) purgeRetired(ctx context.Context) error {
+	configs, err := s.Store.Configs(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the configs: %w", err)
+	}
+	old := slices.DeleteFunc(configs, func(c store.Config) bool { return !c.Retired() })
+	if len(old) == 0 {
+		return nil
+	}
+	used, err := s.inUse(ctx)
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(old, func(a, b store.Config) int { return b.RetiredAt.Compare(a.RetiredAt) })
+	now := time.Now()
+	var gone []int64
+	for i, c := range old {
+		if (i >= maxRetired || now.Sub(c.RetiredAt) > retiredTime) && !used[c.ID] {
+			gone = append(gone, c.ID)
+		}
+	}
+	if _, err := s.Store.RemoveConfigs(ctx, gone); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("removing configs that were retired long ago: %w", err)
+	}
+	return nil
+}
+
+// summary says what an update came to.
+func summary(r ipc.RefreshPayload) string {
+	return fmt.Sprintf("%d added, %d back, %d retired, %d kept, %d not understood", r.Added, r.Revived, r.Retired, r.Kept, lost(r.Problems)+r.Unlisted)
+}

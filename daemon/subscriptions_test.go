@@ -1,0 +1,587 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/xrat-tray/xrat/daemon/ipc"
+	"github.com/xrat-tray/xrat/daemon/settings"
+	"github.com/xrat-tray/xrat/daemon/store"
+	"github.com/xrat-tray/xrat/runtime/subscription"
+)
+
+const address = "https://provider.test/secret-token"
+
+// add adds the provider's subscription and updates it.
+func (h *harness) add(r ipc.Request) ipc.SubscriptionAddPayload {
+	h.t.Helper()
+	r.Type, r.URL = ipc.KindSubscriptionAdd, address
+	payload, err := h.do(r)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return payload.(ipc.SubscriptionAddPayload)
+}
+
+// update updates all subscriptions and returns what the first came to.
+func (h *harness) update() ipc.RefreshPayload {
+	h.t.Helper()
+	payload, err := h.do(ipc.Request{Type: ipc.KindSubscriptionUpdate})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return payload.(ipc.SubscriptionUpdatePayload).Results[0]
+}
+
+// list returns the names of the configs with their ids: "a1 b2", retired ones in
+// brackets.
+func (h *harness) list() string {
+	h.t.Helper()
+	all, err := h.memory.Configs(context.Background())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var names []string
+	for _, c := range all {
+		name := fmt.Sprint(c.Name, c.ID)
+		if c.Retired() {
+			name = "(" + name + ")"
+		}
+		names = append(names, name)
+	}
+	return strings.Join(names, " ")
+}
+
+func (h *harness) wantList(want string) {
+	h.t.Helper()
+	if got := h.list(); got != want {
+		h.t.Errorf("the configs are %q, want %q", got, want)
+	}
+}
+
+func (h *harness) serve(names ...string) {
+	h.offer(func(p *provider) { p.body, p.err = body(names...), nil })
+}
+
+func TestRefreshReconciles(t *testing.T) {
+	bubble(t, "", nil, func(h *harness) {
+		h.serve("a", "b", "c")
+		added := h.add(ipc.Request{})
+		if r := added.Refresh; r == nil || !r.OK || r.Added != 3 || r.Via != viaDirect || added.Subscription.Configs != 3 || added.Subscription.Name != "provider.test" {
+			t.Fatalf("%+v, %+v", added, added.Refresh)
+		}
+		h.wantList("a1 b2 c3")
+		before := h.state().ConfigsRevision
+
+		h.serve("c", "d", "a")
+		if r := h.update(); r.Added != 1 || r.Retired != 1 || r.Kept != 2 || r.Revived != 0 {
+			t.Errorf("%+v", r)
+		}
+		h.wantList("a1 (b2) c3 d4")
+		if p := h.state(); p.Configs != 3 || p.ConfigsRevision == before {
+			t.Errorf("%d configs, revision %d after %d", p.Configs, p.ConfigsRevision, before)
+		}
+		live, _ := h.do(ipc.Request{Type: ipc.KindConfigList})
+		retired, _ := h.do(ipc.Request{Type: ipc.KindConfigList, Retired: true})
+		if l, r := live.(ipc.ConfigListPayload).Configs, retired.(ipc.ConfigListPayload).Configs; len(l) != 3 || len(r) != 1 || r[0].ID != 2 || r[0].RetiredAt == nil || r[0].Rank != 0 {
+			t.Errorf("listed %+v and %+v", l, r)
+		}
+
+		h.serve("b", "a", "c", "d")
+		if r := h.update(); r.Added != 0 || r.Retired != 0 || r.Kept != 3 || r.Revived != 1 {
+			t.Errorf("%+v", r)
+		}
+		h.wantList("a1 b2 c3 d4")
+	})
+}
+
+// Nothing that is not a list of servers takes anything away.
+func TestBrokenBodiesKeepAll(t *testing.T) {
+	bubble(t, "", nil, func(h *harness) {
+		h.serve("a", "b")
+		h.add(ipc.Request{})
+		failures := 0
+		for name, change := range map[string]func(*provider){
+			"empty":          func(p *provider) { p.body = "" },
+			"HTML":           func(p *provider) { p.body = "<html><body>Please log in</body></html>" },
+			"no link":        func(p *provider) { p.body = "vless://nonsense\nhttp://\n" },
+			"broken YAML":    func(p *provider) { p.body = "proxies:\n  - {name: [" },
+			"404":            func(p *provider) { p.err = &subscription.Error{Code: subscription.CodeBadStatus, Message: "404"} },
+			"empty base64":   func(p *provider) { p.body = "IA==" },
+			"only a notice":  func(p *provider) { p.body = "socks://127.0.0.1:1#Expired: 2026-01-01, renew" },
+			"no Xray server": func(p *provider) { p.body = `{"inbounds":[],"log":{"access":"/tmp/x"},"outbounds":[]}` },
+		} {
+			h.serve()
+			h.offer(change)
+			r := h.update()
+			failures++
+			if r.OK || r.Error == nil || r.Error.Message == "" || r.Retired+r.Added != 0 {
+				t.Errorf("%s: %+v, %+v", name, r, r.Error)
+			}
+			h.wantList("a1 b2")
+			payload, _ := h.do(ipc.Request{Type: ipc.KindSubscriptionList})
+			sub := payload.(ipc.SubscriptionListPayload).Subscriptions[0]
+			if sub.Failures != failures || sub.Error == nil || sub.Error.Code != r.Error.Code || sub.Configs != 2 {
+				t.Errorf("%s: %+v", name, sub)
+			}
+		}
+		h.serve("a", "b")
+		h.update()
+		payload, _ := h.do(ipc.Request{Type: ipc.KindSubscriptionList})
+		if sub := payload.(ipc.SubscriptionListPayload).Subscriptions[0]; sub.Error != nil || sub.Failures != 0 {
+			t.Errorf("it works again: %+v", sub)
+		}
+	})
+}
+
+// The config in use stays when it vanishes, until another serves.
+func TestConfigInUseIsNotRetired(t *testing.T) {
+	bubble(t, "", nil, func(h *harness) {
+		for _, host := range []string{"a", "b"} {
+			h.servers[host] = &server{latency: time.Millisecond}
+		}
+		h.serve("a", "b")
+		h.add(ipc.Request{})
+		h.connect(1)
+		h.serve("b")
+		if r := h.update(); r.Retired != 0 || r.Kept != 2 {
+			t.Errorf("%+v", r)
+		}
+		h.wantList("a1 b2")
+		if _, err := h.rotate(id(2)); err != nil {
+			t.Fatal(err)
+		}
+		if r := h.update(); r.Retired != 1 {
+			t.Errorf("%+v", r)
+		}
+		h.wantList("(a1) b2")
+		// It is no candidate any more, not even as the one that was used last.
+		h.memory.mu.Lock()
+		h.memory.desired = store.Desired{ConfigID: 1}
+		h.memory.mu.Unlock()
+		if _, err := h.rotate(nil); err == nil {
+			t.Error("a retired config was rotated to")
+		}
+		if _, err := h.rotate(id(1)); err != nil {
+			t.Errorf("by its id: %v", err)
+		}
+	})
+}
+
+func TestConfigOfTheUserIsNotRetired(t *testing.T) {
+	bubble(t, "", nil, func(h *harness) {
+		if _, err := h.do(ipc.Request{Type: ipc.KindConfigImport, Text: body("a")}); err != nil {
+			t.Fatal(err)
+		}
+		h.serve("a", "b")
+		if r := h.add(ipc.Request{}).Refresh; r.Added != 1 || r.Kept != 1 {
+			t.Errorf("%+v", r)
+		}
+		h.serve("c")
+		h.update()
+		h.wantList("a1 (b2) c3")
+		// An import makes a retired one the user's own.
+		if _, err := h.do(ipc.Request{Type: ipc.KindConfigImport, Text: body("b")}); err != nil {
+			t.Fatal(err)
+		}
+		h.update()
+		h.wantList("a1 b2 c3")
+	})
+}
+
+func TestNamesFollowTheSubscriptionUnlessTheUserNamed(t *testing.T) {
+	bubble(t, "", nil, func(h *harness) {
+		h.offer(func(p *provider) { p.body = "socks://a:1#one\nsocks://b:1#two\n" })
+		h.add(ipc.Request{})
+		if _, err := h.do(ipc.Request{Type: ipc.KindConfigUpdate, IDs: []int64{2}, Name: "mine"}); err != nil {
+			t.Fatal(err)
+		}
+		h.offer(func(p *provider) { p.body = "socks://a:1#uno\nsocks://b:1#due\n" })
+		h.update()
+		h.wantList("uno1 mine2")
+		h.offer(func(p *provider) { p.body = "socks://a:1\nsocks://b:1\n" })
+		h.update()
+		h.wantList("uno1 mine2")
+	})
+}
+
+func TestTwoSubscriptionsShareAConfig(t *testing.T) {
+	bubble(t, "", nil, func(h *harness) {
+		h.serve("a", "b")
+		h.add(ipc.Request{})
+		h.serve("b", "c")
+		if _, err := h.do(ipc.Request{Type: ipc.KindSubscriptionAdd, URL: "https://other.test/x"}); err != nil {
+			t.Fatal(err)
+		}
+		h.wantList("a1 b2 c3")
+		refresh := func(id int64) {
+			t.Helper()
+			if _, err := h.do(ipc.Request{Type: ipc.KindSubscriptionUpdate, IDs: []int64{id}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		h.serve("a")
+		refresh(1)
+		h.wantList("a1 b2 c3") // the second still has b
+		h.serve("c")
+		refresh(2)
+		h.wantList("a1 (b2) c3")
+		payload, err := h.do(ipc.Request{Type: ipc.KindSubscriptionRemove, IDs: []int64{2}})
+		if p, _ := payload.(ipc.SubscriptionRemovePayload); err != nil || p != (ipc.SubscriptionRemovePayload{Removed: 1, ConfigsRemoved: 2}) {
+			t.Errorf("%+v, %v", payload, err)
+		}
+		h.wantList("a1")
+		payload, err = h.do(ipc.Request{Type: ipc.KindSubscriptionRemove, IDs: []int64{1}, KeepConfigs: true})
+		if p, _ := payload.(ipc.SubscriptionRemovePayload); err != nil || p != (ipc.SubscriptionRemovePayload{Removed: 1, ConfigsKept: 1}) {
+			t.Errorf("%+v, %v", payload, err)
+		}
+		if c, _ := h.memory.Config(t.Context(), 1); c.Source != store.SourceImport || len(c.Subscriptions) != 0 {
+			t.Errorf("%+v", c)
+		}
+		if _, err := h.do(ipc.Request{Type: ipc.KindSubscriptionRemove, IDs: []int64{1}}); ipc.CodeOf(err) != ipc.CodeNotFound {
+			t.Errorf("a second time: %v", err)
+		}
+	})
+}
+
+// While connected, through the proxy; directly only if that does not work and may be.
+func TestWays(t *testing.T) {
+	vias := func(h *harness) string {
+		var vias []string
+		for _, r := range h.requests() {
+			if r.Proxy == nil {
+				vias = append(vias, viaDirect)
+				continue
+			}
+			if vias = append(vias, viaProxy); r.Proxy.Address != "front-socks" {
+				t.Errorf("through %s", r.Proxy.Address)
+			}
+		}
+		return strings.Join(vias, " ")
+	}
+	broken := &subscription.Error{Code: subscription.CodeUnreachable, Message: "unreachable"}
+	for _, direct := range []bool{true, false} {
+		bubble(t, "one", func(c *settings.Settings) { c.Subscription.Direct = direct }, func(h *harness) {
+			h.serve("a")
+			want := map[bool][3]string{true: {viaDirect, viaProxy, viaProxy + " " + viaDirect}, false: {"", viaProxy, viaProxy}}[direct]
+			added := h.add(ipc.Request{})
+			if got := vias(h); got != want[0] || added.Refresh.OK != direct {
+				t.Errorf("direct %v, disconnected: %q, %+v", direct, got, added.Refresh)
+			}
+			if !direct && (added.Refresh.Error.Code != codeNotConnected || added.Subscription.Error.Code != codeNotConnected || added.Subscription.Failures != 0) {
+				t.Errorf("%+v", added)
+			}
+			h.connect(1)
+			if r := h.update(); !r.OK || r.Via != viaProxy {
+				t.Errorf("%+v", r)
+			}
+			if got := vias(h); got != want[1] {
+				t.Errorf("direct %v, connected: %q", direct, got)
+			}
+			h.offer(func(p *provider) { p.proxyErr = broken })
+			if r := h.update(); r.OK != direct {
+				t.Errorf("%+v", r)
+			}
+			if got := vias(h); got != want[2] {
+				t.Errorf("direct %v, the proxy does not work: %q", direct, got)
+			}
+			// One's own network is nobody else's business.
+			if _, err := h.do(ipc.Request{Type: ipc.KindConfigImport, URL: "http://192.168.1.2/list"}); err != nil {
+				t.Error(err)
+			}
+			if got := vias(h); got != viaDirect {
+				t.Errorf("direct %v, a local address: %q", direct, got)
+			}
+		})
+	}
+}
+
+// A page that blocks the proxy's way out is no answer.
+func TestBlockPageThroughTheProxy(t *testing.T) {
+	bubble(t, "one", nil, func(h *harness) {
+		h.connect(1)
+		h.serve("a")
+		h.offer(func(p *provider) {
+			p.proxyErr = &subscription.Error{Code: subscription.CodeWebPage, Message: "a web page"}
+		})
+		if r := h.add(ipc.Request{}).Refresh; !r.OK || r.Via != viaDirect {
+			t.Errorf("%+v", r)
+		}
+		h.offer(func(p *provider) { p.body = "<html>" })
+		r := h.update()
+		if r.OK || !strings.Contains(r.Error.Message, "through the proxy: a web page; directly: ") {
+			t.Errorf("%+v", r.Error)
+		}
+	})
+}
+
+func TestAutomaticUpdates(t *testing.T) {
+	bubble(t, "", nil, func(h *harness) {
+		h.serve("a")
+		h.offer(func(p *provider) { p.response.ETag = `"1"` })
+		h.add(ipc.Request{IntervalSecs: 3600 * 6})
+		h.requests()
+		time.Sleep(5*time.Hour + 59*time.Minute)
+		if n := len(h.requests()); n != 0 {
+			t.Errorf("%d requests before the interval is over", n)
+		}
+		time.Sleep(38 * time.Minute) // and a tenth
+		if asked := h.requests(); len(asked) != 1 || asked[0].ETag != `"1"` {
+			t.Errorf("%+v", asked)
+		}
+		h.wantList("a1")
+		h.serve("b")
+		h.offer(func(p *provider) { p.response.ETag = `"2"` })
+		time.Sleep(6*time.Hour + 37*time.Minute)
+		synctest.Wait()
+		h.wantList("(a1) b2")
+		payload, _ := h.do(ipc.Request{Type: ipc.KindSubscriptionList})
+		sub := payload.(ipc.SubscriptionListPayload).Subscriptions[0]
+		if sub.NextAt == nil || sub.NextAt.Before(time.Now()) || sub.NextAt.After(time.Now().Add(7*time.Hour)) {
+			t.Errorf("next at %v, now %v", sub.NextAt, time.Now())
+		}
+		// What is retired for long goes.
+		time.Sleep(31 * 24 * time.Hour)
+		synctest.Wait()
+		h.wantList("b2")
+	})
+}
+
+func TestFailedUpdatesAreRetriedEverMoreRarely(t *testing.T) {
+	bubble(t, "", nil, func(h *harness) {
+		h.offer(func(p *provider) {
+			p.err = &subscription.Error{Code: subscription.CodeUnreachable, Message: "unreachable"}
+		})
+		h.add(ipc.Request{})
+		time.Sleep(time.Hour)
+		if n := len(h.requests()); n < 4 || n > 5 { // at 0, 5, 15, 35 minutes
+			t.Errorf("%d requests in the first hour", n)
+		}
+		time.Sleep(10 * 24 * time.Hour)
+		if n := len(h.requests()); n < 9 || n > 18 {
+			t.Errorf("%d requests in ten days", n)
+		}
+		h.serve("a")
+		time.Sleep(27 * time.Hour)
+		synctest.Wait()
+		h.wantList("a1")
+	})
+}
+
+func TestUpdatesWaitForANetwork(t *testing.T) {
+	bubble(t, "", nil, func(h *harness) {
+		h.serve("a")
+		h.add(ipc.Request{NoUpdate: true})
+		h.world.mu.Lock()
+		h.world.offline = true
+		h.world.mu.Unlock()
+		time.Sleep(48 * time.Hour)
+		if n := len(h.requests()); n != 0 {
+			t.Errorf("%d requests while offline", n)
+		}
+		h.world.mu.Lock()
+		h.world.offline = false
+		h.world.mu.Unlock()
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		h.wantList("a1")
+	})
+}
+
+// Direct fetching off: nothing leaves this machine before there is a session.
+func TestUpdatesWaitForAConnection(t *testing.T) {
+	bubble(t, "one", func(c *settings.Settings) { c.Subscription.Direct = false }, func(h *harness) {
+		h.serve("a")
+		h.add(ipc.Request{NoUpdate: true})
+		time.Sleep(48 * time.Hour)
+		if n := len(h.requests()); n != 0 {
+			t.Errorf("%d requests while not connected", n)
+		}
+		payload, _ := h.do(ipc.Request{Type: ipc.KindSubscriptionList})
+		if sub := payload.(ipc.SubscriptionListPayload).Subscriptions[0]; sub.Error == nil || sub.Error.Code != codeNotConnected {
+			t.Errorf("%+v", sub)
+		}
+		h.connect(1)
+		time.Sleep(2 * time.Minute)
+		if asked := h.requests(); len(asked) != 1 || asked[0].Proxy == nil {
+			t.Errorf("%+v", asked)
+		}
+	})
+}
+
+func TestIntervals(t *testing.T) {
+	for name, test := range map[string]struct {
+		setting, user, provider, want time.Duration
+	}{
+		"setting":          {24 * time.Hour, 0, 0, 24 * time.Hour},
+		"provider":         {24 * time.Hour, 0, 6 * time.Hour, 6 * time.Hour},
+		"user":             {24 * time.Hour, 2 * time.Hour, 6 * time.Hour, 2 * time.Hour},
+		"off":              {0, 0, 6 * time.Hour, 0},
+		"off but for this": {0, 2 * time.Hour, 0, 2 * time.Hour},
+	} {
+		s := &Supervisor{}
+		s.Settings.Subscription.Interval = settings.Duration(test.setting)
+		got := s.updateInterval(store.Subscription{IntervalSecs: int64(test.user.Seconds()), ProviderSecs: int64(test.provider.Seconds())})
+		if got != test.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	now := time.Unix(1_800_000_000, 0)
+	if next := nextUpdate(store.Subscription{CreatedAt: now.Add(time.Hour)}, time.Hour, now); !next.Equal(now) {
+		t.Errorf("from the future: %v", next)
+	}
+	if next := nextUpdate(store.Subscription{CreatedAt: now}, 0, now); !next.IsZero() {
+		t.Errorf("off: %v", next)
+	}
+	for failures, want := range map[int]time.Duration{0: 24 * time.Hour, 1: 5 * time.Minute, 3: 20 * time.Minute, 99: 24 * time.Hour} {
+		wait := nextUpdate(store.Subscription{AttemptedAt: now, Failures: failures}, 24*time.Hour, now).Sub(now)
+		if wait < want || wait > want+want/10 {
+			t.Errorf("after %d failures: %v, want %v and up to a tenth", failures, wait, want)
+		}
+	}
+}
+
+// The loop answers while a provider is silent, a second update waits for the first,
+// and one that is removed meanwhile brings nothing back.
+func TestSilentProvider(t *testing.T) {
+	bubble(t, "", nil, func(h *harness) {
+		h.serve("a")
+		h.add(ipc.Request{NoUpdate: true})
+		hold := make(chan struct{})
+		h.offer(func(p *provider) { p.hold = hold })
+		results := make(chan error, 2)
+		for range 2 {
+			go func() {
+				_, err := h.do(ipc.Request{Type: ipc.KindSubscriptionUpdate, IDs: []int64{1}})
+				results <- err
+			}()
+		}
+		synctest.Wait()
+		if n := len(h.requests()); n != 1 {
+			t.Errorf("%d requests", n)
+		}
+		if _, err := h.do(ipc.Request{Type: ipc.KindProxyStop}); err != nil {
+			t.Error(err)
+		}
+		if _, err := h.do(ipc.Request{Type: ipc.KindSubscriptionRemove, IDs: []int64{1}}); err != nil {
+			t.Error(err)
+		}
+		close(hold)
+		for range 2 {
+			if err := <-results; ipc.CodeOf(err) != ipc.CodeNotFound {
+				t.Errorf("%v", err)
+			}
+		}
+		h.wantList("")
+	})
+}
+
+func TestUsageAndTitle(t *testing.T) {
+	bubble(t, "", nil, func(h *harness) {
+		expires := time.Unix(2_000_000_000, 0).UTC()
+		h.serve("a")
+		h.offer(func(p *provider) {
+			p.response.Usage = &subscription.Usage{Upload: 1, Download: 2, Total: 3, Expires: expires}
+			p.response.Title, p.response.UpdateInterval = "My provider", 12*time.Hour
+			p.body += "vless://bad\n"
+		})
+		sub := h.add(ipc.Request{}).Subscription
+		if sub.Name != "My provider" || sub.IntervalSecs != 12*3600 || sub.Problems != 1 || sub.Usage == nil ||
+			sub.Usage.Upload != 1 || sub.Usage.Download != 2 || sub.Usage.Total != 3 || !sub.Usage.ExpiresAt.Equal(expires) {
+			t.Errorf("%+v, %+v", sub, sub.Usage)
+		}
+		again := h.add(ipc.Request{Name: "Called so", IntervalSecs: 7200})
+		if !again.Existed || again.Subscription.Name != "Called so" || again.Subscription.IntervalSecs != 7200 || again.Subscription.ID != sub.ID {
+			t.Errorf("%+v", again)
+		}
+	})
+}
+
+// The token in the address is in nothing that leaves the daemon.
+func TestAddressStaysSecret(t *testing.T) {
+	bubble(t, "", nil, func(h *harness) {
+		h.serve("a")
+		added := h.add(ipc.Request{})
+		h.offer(func(p *provider) { p.err = errors.New("something") })
+		updated := h.update()
+		list, _ := h.do(ipc.Request{Type: ipc.KindSubscriptionList})
+		if text := fmt.Sprintf("%+v %+v %+v %+v", added, added.Refresh, updated, list); strings.Contains(text, "secret-token") || !strings.Contains(text, "https://provider.test/…") {
+			t.Error(text)
+		}
+	})
+}
+
+func TestRefusedSubscriptions(t *testing.T) {
+	bubble(t, "", nil, func(h *harness) {
+		for name, r := range map[string]ipc.Request{
+			"file":       {URL: "file:///etc/passwd"},
+			"no host":    {URL: "https://"},
+			"link":       {URL: "vless://x@y:1"},
+			"too long":   {URL: "https://host.test/" + strings.Repeat("x", maxURL)},
+			"often":      {URL: address, IntervalSecs: 60},
+			"negative":   {URL: address, IntervalSecs: -1},
+			"overflow":   {URL: address, IntervalSecs: 1 << 62},
+			"escape":     {URL: address, Name: "a\x1b[31m"},
+			"right left": {URL: address, Name: "a\u202eb"},
+		} {
+			r.Type = ipc.KindSubscriptionAdd
+			if _, err := h.do(r); ipc.CodeOf(err) != ipc.CodeInvalidState {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if all, _ := h.memory.Subscriptions(t.Context()); len(all) != 0 || len(h.requests()) != 0 {
+			t.Errorf("%v", all)
+		}
+		for n := range maxSubscriptions + 1 {
+			_, err := h.do(ipc.Request{Type: ipc.KindSubscriptionAdd, URL: fmt.Sprintf("https://host.test/%d", n), NoUpdate: true})
+			if (err != nil) != (n == maxSubscriptions) {
+				t.Errorf("number %d: %v", n, err)
+			}
+		}
+	})
+}
+
+// Updates of random bodies against a model: what is offered is there, what is not is
+// retired, and every server keeps its first id for ever.
+func TestRefreshModel(t *testing.T) {
+	bubble(t, "", nil, func(h *harness) {
+		h.serve("s0")
+		h.add(ipc.Request{})
+		ids := map[string]int64{"s0": 1}
+		random := h.world.random
+		for range 60 {
+			var names []string
+			for n := range 12 {
+				if random.IntN(3) == 0 {
+					names = append(names, fmt.Sprintf("s%d", n))
+				}
+			}
+			random.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+			before := h.list()
+			h.serve(names...)
+			if r := h.update(); r.OK != (len(names) > 0) || r.OK && r.Added+r.Kept+r.Revived != len(names) {
+				t.Fatalf("%v: %+v", names, r)
+			}
+			if len(names) == 0 {
+				h.wantList(before)
+				continue
+			}
+			all, _ := h.memory.Configs(t.Context())
+			for _, c := range all {
+				if first, seen := ids[c.Name]; seen && first != c.ID {
+					t.Fatalf("%s had id %d and has %d", c.Name, first, c.ID)
+				}
+				ids[c.Name] = c.ID
+				if c.Retired() == slices.Contains(names, c.Name) {
+					t.Fatalf("%s: retired %v with %v", c.Name, c.Retired(), names)
+				}
+			}
+		}
+	})
+}
