@@ -1,6 +1,7 @@
 package link
 
 import (
+	"encoding/base64"
 	"strings"
 	"testing"
 	"unicode"
@@ -24,6 +25,41 @@ func FuzzVMess(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, object string) { checkParse(t, vmessJSON(object)) })
+}
+
+// FuzzHysteria2 and those below put the fuzzer's text where a parser of its own reads it.
+func FuzzHysteria2(f *testing.F) {
+	f.Add("user:pass", "443,5000-6000", "obfs=salamander&obfs-password=x&hop-interval=10-30&up=5&down=7mbps&pinSHA256="+hexSum)
+	f.Add("", "443", "mport=1-2&insecure=1&sni=example.org&alpn=h3")
+	f.Fuzz(func(t *testing.T, user, ports, query string) {
+		checkParse(t, "hy2://"+user+"@example.org:"+ports+"/?"+query)
+	})
+}
+
+func FuzzWireGuard(f *testing.F) {
+	f.Add(testKey, testKey, "address=10.0.0.2/32,2001:db8::2&reserved=1,2,3&mtu=1280&keepalive=5&allowedips=10.0.0.0/8&dns=1.1.1.1&presharedkey="+testKey)
+	f.Add(hexSum, testKey+"=", "reserved=AQID&ip=10.0.0.2")
+	f.Fuzz(func(t *testing.T, private, public, query string) {
+		checkParse(t, "wireguard://"+private+"@example.org:51820?publickey="+public+"&"+query)
+	})
+}
+
+func FuzzShadowsocks(f *testing.F) {
+	f.Add("aes-256-gcm:password", "v2ray-plugin;mode=websocket;mux=0;tls;host=example.org;path=/a", "type=tcp")
+	f.Add("2022-blake3-aes-128-gcm:AAECAwQFBgcICQoLDA0ODw==", "", "")
+	f.Fuzz(func(t *testing.T, user, plugin, query string) {
+		checkParse(t, "ss://"+escape(user, "")+"@example.org:1?plugin="+escape(plugin, "")+"&"+query)
+		checkParse(t, "ss://"+base64.RawURLEncoding.EncodeToString([]byte(user+"@example.org:1"))+"?"+query)
+	})
+}
+
+func FuzzTransport(f *testing.F) {
+	for _, network := range []string{"tcp", "ws", "grpc", "httpupgrade", "xhttp", "kcp"} {
+		f.Add(network, "tls", "/a?ed=2048", "example.org", "headerType=srtp&seed=s&mtu=1200&tti=20&mode=multi&serviceName=s&ed=100&alpn=h2")
+	}
+	f.Fuzz(func(t *testing.T, network, security, path, host, rest string) {
+		checkParse(t, "vless://a@192.0.2.1:1?type="+network+"&security="+security+"&pbk="+testKey+"&path="+escape(path, "")+"&host="+escape(host, "")+"&"+rest)
+	})
 }
 
 func FuzzExtra(f *testing.F) {
