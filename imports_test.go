@@ -69,7 +69,7 @@ var owners = []struct {
 	{"github.com/gen2brain/beeep", []string{"tray/notify*.go"}},
 	{"github.com/esiqveland/notify", []string{"tray/notify*.go"}},
 	{"github.com/godbus/dbus", []string{"tray/notify*.go", "tray/*_test.go", "e2e/desktop/*_test.go"}},
-	{"github.com/atotto/clipboard", []string{"tray/system.go"}},
+	{"github.com/atotto/clipboard", []string{"tray/system.go", "cmd/xrat/clipboard.go"}},
 	{"github.com/spf13/cobra", []string{"cmd/xrat/*.go"}},
 	{"github.com/spf13/pflag", []string{"cmd/xrat/*.go"}},
 	{"github.com/shirou/gopsutil", []string{"runtime/ports/*.go", "runtime/xray/*.go"}},

@@ -128,12 +128,13 @@ Start with:
 	root.SetVersionTemplate("xrat {{.Version}}\n")
 	root.PersistentFlags().BoolVar(&a.asJSON, "json", false, "print data as JSON")
 	root.AddCommand(
-		a.importCommand(), a.listCommand(), a.showCommand(), a.removeCommand(), a.parseCommand(),
+		a.importCommand(), a.listCommand(), a.showCommand(), a.removeCommand(), a.parseCommand(), a.subscriptionCommand(),
 		a.connectCommand(), a.disconnectCommand(), a.rotateCommand(),
 		a.statusCommand(), a.sessionsCommand(), a.whyCommand(),
 		a.proxyCommand(), a.daemonCommand(), a.demoCommand(), a.versionCommand(),
 		&cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: exitCodesHelp},
 	)
+	root.AddCommand(a.editCommands()...)
 	return root
 }
 

@@ -65,7 +65,8 @@ func TestText(t *testing.T) {
 		}
 	}
 	for s, want := range map[string]string{
-		"plain": "plain", "\x1b[31mred": "·[31mred", "a\u202eb": "a·b", "12345678": "12345678", "123456789": "1234567…", "日本日本日本日本日": "日本日本日本日…",
+		"plain": "plain", "\x1b[31mred": "·[31mred", "a\u202eb": "a·b", "12345678": "12345678", "123456789": "1234567…", "日本日本日本日本日": "日本日…",
+		"🇯🇵🇯🇵🇯🇵🇯🇵🇯🇵": "🇯🇵🇯🇵🇯🇵…", "👨‍👩‍👧‍👦 family and": "👨‍👩‍👧‍👦 fami…", "e\u0301e\u0301": "e\u0301e\u0301", "a\xffb": "a·b",
 	} {
 		if got := fit(s, 8); got != want {
 			t.Errorf("fit(%q) = %q, want %q", s, got, want)

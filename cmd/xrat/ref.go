@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -10,54 +11,56 @@ import (
 )
 
 const refHelp = `REF names a config: its id, its name, or the beginning of either when only one
-config begins so.`
+config begins so. One that was retired is named by its id only.`
 
 // resolve finds the config that a REF means.
 func resolve(configs []ipc.ConfigPayload, ref string) (ipc.ConfigPayload, error) {
+	return choose(configs, ref, "config", "xrat list", func(c ipc.ConfigPayload) (int64, string) { return c.ID, c.Name })
+}
+
+// choose finds the one item that ref means, by what name says of its id and name.
+func choose[T any](items []T, ref, kind, list string, name func(T) (int64, string)) (none T, err error) {
 	// From the most exact meaning to the loosest; the first that fits counts.
-	meanings := []func(ipc.ConfigPayload) bool{
-		func(c ipc.ConfigPayload) bool { return strconv.FormatInt(c.ID, 10) == ref },
-		func(c ipc.ConfigPayload) bool { return c.Name == ref },
-		func(c ipc.ConfigPayload) bool { return strings.EqualFold(c.Name, ref) },
-		func(c ipc.ConfigPayload) bool {
-			return strings.HasPrefix(strconv.FormatInt(c.ID, 10), ref) || hasPrefixFold(c.Name, ref)
-		},
+	meanings := []func(id, name string) bool{
+		func(id, _ string) bool { return id == ref },
+		func(_, name string) bool { return name == ref },
+		func(_, name string) bool { return strings.EqualFold(name, ref) },
+		func(id, name string) bool { return strings.HasPrefix(id, ref) || hasPrefixFold(name, ref) },
 	}
-	if ref != "" {
-		for _, means := range meanings {
-			var found []ipc.ConfigPayload
-			for _, c := range configs {
-				if means(c) {
-					found = append(found, c)
-				}
-			}
-			switch len(found) {
-			case 0:
-			case 1:
-				return found[0], nil
-			default:
-				return ipc.ConfigPayload{}, ambiguous(ref, found)
+	for _, means := range meanings {
+		var found []T
+		for _, item := range items {
+			if id, name := name(item); ref != "" && means(strconv.FormatInt(id, 10), name) {
+				found = append(found, item)
 			}
 		}
+		switch len(found) {
+		case 0:
+		case 1:
+			return found[0], nil
+		default:
+			return none, ambiguous(ref, found, name)
+		}
 	}
-	return ipc.ConfigPayload{}, ipc.Errorf(ipc.CodeNotFound, "no config has the id or name %q, or begins so: see `xrat list`", ref)
+	return none, ipc.Errorf(ipc.CodeNotFound, "no %s has the id or name %q, or begins so: see `%s`", kind, fit(ref, 100), list)
 }
 
 func hasPrefixFold(s, prefix string) bool {
 	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
 }
 
-func ambiguous(ref string, found []ipc.ConfigPayload) error {
+func ambiguous[T any](ref string, found []T, name func(T) (int64, string)) error {
 	const most = 5
 	var names []string
-	for _, c := range found[:min(len(found), most)] {
-		names = append(names, fmt.Sprintf("%d (%s)", c.ID, c.Name))
+	for _, item := range found[:min(len(found), most)] {
+		id, name := name(item)
+		names = append(names, fmt.Sprintf("%d (%s)", id, fit(name, 60)))
 	}
 	more := ""
 	if len(found) > most {
 		more = fmt.Sprintf(" and %d more", len(found)-most)
 	}
-	return ipc.Errorf(ipc.CodeNotFound, "%q could be %s%s: use the id", ref, strings.Join(names, ", "), more)
+	return ipc.Errorf(ipc.CodeNotFound, "%q could be %s%s: use the id", fit(ref, 100), strings.Join(names, ", "), more)
 }
 
 // configs lists what is stored, starting the daemon for it if need be.
@@ -65,11 +68,47 @@ func (a *app) configs(ctx context.Context) ([]ipc.ConfigPayload, error) {
 	if err := a.ensureDaemon(ctx); err != nil {
 		return nil, err
 	}
+	return a.listConfigs(ctx, false)
+}
+
+// listConfigs lists those that may be used, or those that were retired.
+func (a *app) listConfigs(ctx context.Context, retired bool) ([]ipc.ConfigPayload, error) {
 	var list ipc.ConfigListPayload
-	if _, err := a.client.Do(ctx, ipc.Request{Type: ipc.KindConfigList}, &list); err != nil {
+	if _, err := a.client.Do(ctx, ipc.Request{Type: ipc.KindConfigList, Retired: retired}, &list); err != nil {
 		return nil, fmt.Errorf("listing the configs: %w", err)
 	}
 	return list.Configs, nil
+}
+
+// chosen resolves REFs, all or none. The daemon runs then, in any case.
+func (a *app) chosen(ctx context.Context, refs []string) ([]ipc.ConfigPayload, error) {
+	configs, err := a.configs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var found, retired []ipc.ConfigPayload
+	for _, ref := range refs {
+		config, err := resolve(configs, ref)
+		if err != nil {
+			id, numberErr := strconv.ParseInt(ref, 10, 64)
+			if numberErr != nil {
+				return nil, err
+			}
+			if retired == nil {
+				var listErr error
+				if retired, listErr = a.listConfigs(ctx, true); listErr != nil {
+					return nil, listErr
+				}
+			}
+			i := slices.IndexFunc(retired, func(c ipc.ConfigPayload) bool { return c.ID == id })
+			if i < 0 {
+				return nil, err
+			}
+			config = retired[i]
+		}
+		found = append(found, config)
+	}
+	return found, nil
 }
 
 // configID resolves an optional REF: nil when there is none. The daemon runs then,
@@ -78,13 +117,16 @@ func (a *app) configID(ctx context.Context, args []string) (*int64, error) {
 	if len(args) == 0 {
 		return nil, a.ensureDaemon(ctx)
 	}
-	configs, err := a.configs(ctx)
+	found, err := a.chosen(ctx, args[:1])
 	if err != nil {
 		return nil, err
 	}
-	config, err := resolve(configs, args[0])
-	if err != nil {
-		return nil, err
+	return &found[0].ID, nil
+}
+
+func ids(configs []ipc.ConfigPayload) (ids []int64) {
+	for _, c := range configs {
+		ids = append(ids, c.ID)
 	}
-	return &config.ID, nil
+	return ids
 }

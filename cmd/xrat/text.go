@@ -6,6 +6,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/rivo/uniseg"
 )
 
 // sentence makes a daemon's message one for the eye.
@@ -45,17 +47,37 @@ func ago(d time.Duration) string {
 	}
 }
 
-// fit shortens a text to a number of characters and replaces those that could
+// columns tells how many columns of a terminal a text takes.
+func columns(s string) int {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return uniseg.StringWidth(s)
+		}
+	}
+	return len(s)
+}
+
+// fit shortens a text to a number of columns and replaces the characters that could
 // steer a terminal; names come from strangers.
 func fit(s string, width int) string {
 	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029' || r == unicode.ReplacementChar {
 			return '·'
 		}
 		return r
 	}, s)
-	if utf8.RuneCountInString(s) <= width {
+	if columns(s) <= width {
 		return s
 	}
-	return string([]rune(s)[:max(width-1, 0)]) + "…"
+	taken, end := 0, 0
+	for rest, state := s, -1; rest != ""; {
+		var cluster string
+		var wide int
+		cluster, rest, wide, state = uniseg.FirstGraphemeClusterInString(rest, state)
+		if taken += wide; taken > width-1 {
+			break
+		}
+		end += len(cluster)
+	}
+	return s[:end] + "…"
 }

@@ -1,0 +1,286 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xrat-tray/xrat/daemon/ipc"
+)
+
+const subscriptionRefHelp = `REF names a subscription: its id, its name, or the beginning of either when only one
+begins so.`
+
+func (a *app) subscriptionCommand() *cobra.Command {
+	g := group("subscription", "Lists of servers that are kept up to date",
+		a.subscriptionAdd(), a.subscriptionList(), a.subscriptionUpdate(), a.subscriptionRemove())
+	g.Aliases = []string{"sub"}
+	g.Long = `Subscriptions are addresses at which providers offer servers. They are fetched now
+and then: as often as you say, or else the provider, or else subscription.interval in
+the settings. While connected they are fetched through the proxy, and directly if
+that does not work and subscription.direct is on.
+
+An update compares: new servers are added, those that are gone are retired (not
+used any more, and kept for 30 days with their history, in case they come back), all
+others stay as they are. An answer that is empty, broken or a web page changes
+nothing.`
+	return g
+}
+
+func (a *app) subscriptionAdd() *cobra.Command {
+	r := ipc.Request{Type: ipc.KindSubscriptionAdd}
+	var interval time.Duration
+	c := &cobra.Command{
+		Use: "add URL", Short: "Add a subscription and fetch it", Args: cobra.ExactArgs(1),
+		Long: `Add a subscription by its http or https address, and fetch it. One that is there
+already gets the given name and interval, and is fetched.
+
+The address is a secret. Arguments are seen by other users of the machine and kept
+in the shell's history: "-" reads it from standard input.`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if c.Flags().Changed("interval") && (interval < time.Hour || interval > 365*24*time.Hour) {
+				return &exitError{exitUsage, fmt.Errorf("--interval %s: use 1h to 8760h", interval)}
+			}
+			r.URL, r.IntervalSecs = args[0], int64(interval.Seconds())
+			if r.URL == "-" {
+				text, err := readBounded(c.Context(), a.in)
+				if err != nil {
+					return fmt.Errorf("reading standard input: %w", err)
+				}
+				r.URL = strings.TrimSpace(text)
+			}
+			if err := a.ensureDaemon(c.Context()); err != nil {
+				return err
+			}
+			var p ipc.SubscriptionAddPayload
+			message, err := a.client.Do(c.Context(), r, &p)
+			if err != nil {
+				return fmt.Errorf("adding the subscription: %w", err)
+			}
+			err = a.print(p, func(w io.Writer) {
+				if p.Refresh != nil && !p.Refresh.OK {
+					return // the error says it
+				}
+				fmt.Fprintln(w, fit(sentence(message), 500))
+				if p.Refresh != nil {
+					printProblems(w, *p.Refresh)
+				}
+			})
+			if err == nil && p.Refresh != nil && !p.Refresh.OK {
+				err = errors.New(fit(message, 1000))
+			}
+			return err
+		},
+	}
+	c.Flags().StringVar(&r.Name, "name", "", "what to call it; otherwise as the provider does")
+	c.Flags().DurationVar(&interval, "interval", 0, "how often to update it, such as 24h")
+	c.Flags().BoolVar(&r.NoUpdate, "no-update", false, "do not fetch it now")
+	return c
+}
+
+func (a *app) subscriptionList() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List the subscriptions", Args: cobra.NoArgs,
+		Long: "List the subscriptions: how many servers each has, what of the account is used, when\nit was updated and will be, and what went wrong.",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := a.ensureDaemon(c.Context()); err != nil {
+				return err
+			}
+			list, err := a.subscriptions(c.Context())
+			if err != nil {
+				return err
+			}
+			return a.print(list, func(w io.Writer) { printSubscriptions(w, a.width(), list, time.Now()) })
+		},
+	}
+}
+
+func printSubscriptions(w io.Writer, width int, list []ipc.SubscriptionPayload, now time.Time) {
+	if len(list) == 0 {
+		fmt.Fprintln(w, "There are no subscriptions yet: add one with `xrat subscription add URL`.")
+		return
+	}
+	head := []column{
+		{title: "ID", right: true}, {title: "NAME", least: 12}, {title: "ADDRESS", least: 16}, {title: "CONFIGS", right: true},
+		{title: "USED"}, {title: "EXPIRES"}, {title: "UPDATED"}, {title: "NEXT"},
+	}
+	var rows [][]string
+	for _, s := range list {
+		updated, next := "never", "by hand"
+		if s.UpdatedAt != nil {
+			updated = ago(now.Sub(*s.UpdatedAt)) + " ago"
+		}
+		switch {
+		case s.NextAt == nil:
+		case s.NextAt.After(now):
+			next = "in " + ago(s.NextAt.Sub(now))
+		default:
+			next = "now"
+		}
+		rows = append(rows, []string{
+			fmt.Sprint(s.ID), fit(s.Name, 60), s.Address, fmt.Sprint(s.Configs), used(s.Usage), expires(s.Usage, now), updated, next,
+		})
+	}
+	_ = table(w, width, head, rows) // into memory
+	for _, s := range list {
+		if s.Error != nil {
+			times := ""
+			if s.Failures > 1 {
+				times = fmt.Sprintf(" (%d times)", s.Failures)
+			}
+			fmt.Fprintf(w, "%s: the last update failed%s: %s\n", fit(s.Name, 60), times, fit(s.Error.Message, 500))
+		}
+		for _, notice := range s.Notices {
+			fmt.Fprintf(w, "%s says: %s\n", fit(s.Name, 60), fit(notice, 200))
+		}
+	}
+}
+
+// used tells what of an account is used: "1.5 GB of 100.0 GB".
+func used(u *ipc.UsagePayload) string {
+	switch {
+	case u == nil:
+		return ""
+	case u.Total > 0:
+		return size(u.Upload+u.Download) + " of " + size(u.Total)
+	default:
+		return size(u.Upload + u.Download)
+	}
+}
+
+func expires(u *ipc.UsagePayload, now time.Time) string {
+	switch {
+	case u == nil || u.ExpiresAt == nil:
+		return ""
+	case u.ExpiresAt.Before(now):
+		return "expired"
+	default:
+		return u.ExpiresAt.Local().Format(time.DateOnly)
+	}
+}
+
+func (a *app) subscriptionUpdate() *cobra.Command {
+	return &cobra.Command{
+		Use: "update [REF]...", Short: "Fetch subscriptions now: those named, or all", Long: "Fetch subscriptions now: those named, or all.\n\n" + subscriptionRefHelp,
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := a.ensureDaemon(c.Context()); err != nil {
+				return err
+			}
+			ids, err := a.subscriptionIDs(c.Context(), args)
+			if err != nil {
+				return err
+			}
+			var p ipc.SubscriptionUpdatePayload
+			if _, err := a.client.Do(c.Context(), ipc.Request{Type: ipc.KindSubscriptionUpdate, IDs: ids}, &p); err != nil {
+				return fmt.Errorf("updating: %w", err)
+			}
+			if err := a.print(p.Results, func(w io.Writer) { printRefreshes(w, p.Results) }); err != nil {
+				return err
+			}
+			failed := 0
+			for _, r := range p.Results {
+				if !r.OK {
+					failed++
+				}
+			}
+			if failed > 0 {
+				return fmt.Errorf("%d of %d could not be updated; their configs stay as they were", failed, len(p.Results))
+			}
+			return nil
+		},
+	}
+}
+
+func printRefreshes(w io.Writer, results []ipc.RefreshPayload) {
+	if len(results) == 0 {
+		fmt.Fprintln(w, "There are no subscriptions yet: add one with `xrat subscription add URL`.")
+	}
+	for _, r := range results {
+		if !r.OK {
+			fmt.Fprintf(w, "%s: %s\n", fit(r.Name, 60), fit(r.Error.Message, 1000))
+			continue
+		}
+		fmt.Fprintf(w, "%s: %s\n", fit(r.Name, 60), refreshed(r))
+		printProblems(w, r)
+	}
+}
+
+// refreshed says what an update came to.
+func refreshed(r ipc.RefreshPayload) string {
+	text := fmt.Sprintf("%d added, %d retired, %d kept", r.Added, r.Retired, r.Kept)
+	if r.Revived > 0 {
+		text += fmt.Sprintf(", %d are back", r.Revived)
+	}
+	if r.Via != "" {
+		text += " (fetched " + map[string]string{"proxy": "through the proxy", "direct": "directly"}[r.Via] + ")"
+	}
+	return text
+}
+
+// printProblems names the first entries that could not be used as they were.
+func printProblems(w io.Writer, r ipc.RefreshPayload) {
+	const most = 10
+	for _, p := range r.Problems[:min(len(r.Problems), most)] {
+		printProblem(w, "  ", p)
+	}
+	if more := max(len(r.Problems)-most, 0) + r.Unlisted; more > 0 {
+		fmt.Fprintf(w, "  … and %d more\n", more)
+	}
+}
+
+func (a *app) subscriptionRemove() *cobra.Command {
+	var keep bool
+	c := &cobra.Command{
+		Use: "remove REF...", Short: "Remove subscriptions, and the configs that they brought", Args: cobra.MinimumNArgs(1),
+		Long: "Remove subscriptions, and the configs that only they have. The one in use stays, and so\ndo those that you imported yourself.\n\n" + subscriptionRefHelp,
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := a.ensureDaemon(c.Context()); err != nil {
+				return err
+			}
+			ids, err := a.subscriptionIDs(c.Context(), args)
+			if err != nil {
+				return err
+			}
+			var p ipc.SubscriptionRemovePayload
+			message, err := a.client.Do(c.Context(), ipc.Request{Type: ipc.KindSubscriptionRemove, IDs: ids, KeepConfigs: keep}, &p)
+			if err != nil {
+				return fmt.Errorf("removing: %w", err)
+			}
+			return a.print(p, func(w io.Writer) { fmt.Fprintln(w, sentence(message)) })
+		},
+	}
+	c.Flags().BoolVar(&keep, "keep-configs", false, "keep the configs, as if you had imported them")
+	return c
+}
+
+func (a *app) subscriptions(ctx context.Context) ([]ipc.SubscriptionPayload, error) {
+	var p ipc.SubscriptionListPayload
+	if _, err := a.client.Do(ctx, ipc.Request{Type: ipc.KindSubscriptionList}, &p); err != nil {
+		return nil, fmt.Errorf("listing the subscriptions: %w", err)
+	}
+	return p.Subscriptions, nil
+}
+
+// subscriptionIDs resolves REFs of subscriptions, all or none.
+func (a *app) subscriptionIDs(ctx context.Context, refs []string) (ids []int64, err error) {
+	if len(refs) == 0 {
+		return nil, nil
+	}
+	list, err := a.subscriptions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, ref := range refs {
+		s, err := choose(list, ref, "subscription", "xrat subscription list", func(s ipc.SubscriptionPayload) (int64, string) { return s.ID, s.Name })
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, s.ID)
+	}
+	return ids, nil
+}
