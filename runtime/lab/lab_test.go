@@ -95,7 +95,13 @@ func addServer(t testing.TB, l *Lab, name string, kind Kind) *Server {
 // client starts a core that goes out through s, and gives its inbound.
 func client(t testing.TB, s *Server) xray.Inbound {
 	t.Helper()
-	parsed, err := link.Parse(s.Link())
+	return clientOf(t, s, s.Link())
+}
+
+// clientOf is client with a link of the test's.
+func clientOf(t testing.TB, s *Server, text string) xray.Inbound {
+	t.Helper()
+	parsed, err := link.Parse(text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -669,6 +675,14 @@ func TestKilled(t *testing.T) {
 func TestWireGuard(t *testing.T) {
 	l := newLab(t)
 	s := addServer(t, l, "tunnel", WireGuard)
+	// One client at a time: a server has one peer for a key, wherever that is. The server's own name must not be looked
+	// up through the tunnel to it.
+	t.Run("name", func(t *testing.T) {
+		in := clientOf(t, s, strings.Replace(s.Link(), "127.0.0.1", "localhost", 1))
+		if got, err := get(t.Context(), in, l.Origin().RemoteURL("/exit")); err != nil || got != "tunnel" {
+			t.Errorf("exit %q, %v", got, err)
+		}
+	})
 	in := client(t, s)
 	got, err := get(t.Context(), in, l.Origin().RemoteURL("/exit"))
 	if err != nil || got != "tunnel" {
