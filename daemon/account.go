@@ -70,9 +70,18 @@ func (s *Supervisor) account(op *operation, old, next *session, now time.Time) *
 		r.Winner = "the standby, which was running: " + r.Winner
 	}
 	// What was counted since all was last well: the old session's connections are
-	// the ones that met with it.
-	c := s.Front.Counters(old.id)
-	r.Waited, r.Replayed, r.Rescued = c.Waited-old.quiet.Waited, c.Replayed-old.quiet.Replayed, c.Rescued-old.quiet.Rescued
+	// the ones that met with it, and what was rescued counts where it went.
+	seen := map[int64]bool{}
+	for _, w := range []*session{old, next, op.lent} {
+		if w == nil || seen[w.id] {
+			continue
+		}
+		seen[w.id] = true
+		c := s.Front.Counters(w.id)
+		r.Waited += c.Waited - w.quiet.Waited
+		r.Replayed += c.Replayed - w.quiet.Replayed
+		r.Rescued += c.Rescued - w.quiet.Rescued
+	}
 	return r
 }
 

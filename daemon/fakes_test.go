@@ -43,6 +43,8 @@ type world struct {
 	standby   *front.Target
 	cuts      []time.Time // what Cut was called with
 	offline   bool
+	rescues   map[int64]uint64 // connections that a session took over
+	waited    map[int64]uint64
 	provider  provider
 	loss      float64 // of probes, independent of each other
 	lossFast  bool    // they fail at once instead of staying silent
@@ -62,6 +64,7 @@ func newWorld(hosts ...string) *world {
 		servers: map[string]*server{}, cores: map[int]*fakeCore{}, lastPID: 1000,
 		random:  rand.New(rand.NewPCG(1, 2)),
 		signals: make(chan front.Signal), drainTill: map[int64]chan struct{}{}, targets: map[int64]bool{},
+		rescues: map[int64]uint64{}, waited: map[int64]uint64{},
 	}
 	for _, h := range hosts {
 		w.servers[h] = &server{latency: 50 * time.Millisecond, startTime: 15 * time.Millisecond}
@@ -319,7 +322,12 @@ func (w *world) Drain(ctx context.Context, id int64) int {
 }
 
 func (w *world) Counters(id int64) front.Counters {
-	return front.Counters{UpBytes: uint64(id) * 10, DownBytes: uint64(id) * 100, Connections: uint64(id)}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return front.Counters{
+		UpBytes: uint64(id) * 10, DownBytes: uint64(id) * 100, Connections: uint64(id),
+		Waited: w.waited[id], Replayed: w.rescues[id], Rescued: w.rescues[id],
+	}
 }
 
 func (w *world) Forget(id int64) {

@@ -222,6 +222,9 @@ func (s *Supervisor) foundAlive(w *session, result checkResult, now time.Time) {
 	}
 	st.health = health{}
 	w.quiet = s.Front.Counters(w.id)
+	if st.standby != nil {
+		st.standby.quiet = s.Front.Counters(st.standby.id)
+	}
 	// A site whose connections end empty must not have the server asked every
 	// second for hours.
 	st.passiveWait = min(2*max(st.passiveWait, passiveSpacing), interval)

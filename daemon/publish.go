@@ -18,6 +18,7 @@ type snapshot struct {
 	// what goes on changing between two publications
 	stopping      bool
 	sessionID     int64
+	standbyID     int64 // 0: there is none
 	carried       front.Counters
 	cooldownUntil time.Time
 }
@@ -56,6 +57,9 @@ func (s *Supervisor) publish() {
 		}
 		next.sessionID, next.carried, next.endpoints = w.id, w.carried, w.endpoints
 	}
+	if st.standby != nil {
+		next.standbyID = st.standby.id
+	}
 	status.Inbounds = next.endpoints[:2:2]
 	next.status = status
 	if last := s.snapshot.Load(); last != nil && reflect.DeepEqual(last, next) {
@@ -81,6 +85,11 @@ func (s *Supervisor) status() ipc.StatusPayload {
 			UpBytes: snap.carried.UpBytes + c.UpBytes, DownBytes: snap.carried.DownBytes + c.DownBytes,
 			Connections: snap.carried.Connections + c.Connections, Open: c.Open,
 			Waited: c.Waited, Replayed: c.Replayed, Rescued: c.Rescued,
+		}
+		if snap.standbyID != 0 { // what was rescued counts where it went
+			standby := s.Front.Counters(snap.standbyID)
+			status.Traffic.Replayed += standby.Replayed
+			status.Traffic.Rescued += standby.Rescued
 		}
 	}
 	return status

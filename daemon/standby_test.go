@@ -49,9 +49,18 @@ func TestStandbyStepsIn(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		pid, host, started := standby.PID, h.standbyHost(), h.starts()
 		h.set("a", dead)
+		h.world.mu.Lock()
+		h.waited[first.SessionID], h.rescues[first.SessionID+1] = 2, 3
+		h.world.mu.Unlock()
+		if got := h.s.status().Traffic; got.Rescued != 3 || got.Waited != 2 {
+			t.Errorf("traffic %+v", got)
+		}
 		h.rescued()
 		if took := h.waitRotation(10 * time.Second); took > 2500*time.Millisecond {
 			t.Errorf("it took %v", took)
+		}
+		if got := h.s.status().LastRotation; got.Waited != 2 || got.Replayed != 3 || got.Rescued != 3 {
+			t.Errorf("waited %d, replayed %d, rescued %d", got.Waited, got.Replayed, got.Rescued)
 		}
 		if got := h.s.status().Session; got.PID != pid || h.targetHost() != host || got.Trigger != ipc.TriggerHealthCheckFailed {
 			t.Errorf("session %+v through %q, want the standby's process %d through %q", got, h.targetHost(), pid, host)
