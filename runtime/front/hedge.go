@@ -86,6 +86,11 @@ func (w *webServer) hedge(r *http.Request, st *state) (*http.Response, error) {
 	}
 	first := start(st.target)
 	warned, rescues := false, 0
+	defer func() {
+		if rescues > 0 {
+			f.rescue.over(r.URL.Host)
+		}
+	}()
 	watch := time.NewTimer(f.rescue.limit(st.target.session))
 	defer watch.Stop()
 	for {

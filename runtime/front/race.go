@@ -77,6 +77,7 @@ type outcome struct {
 // race brings in a core beside that of silent, and further ones, and waits for the first answer of any. Without one it returns
 // the leg that ended last.
 func (u *upstream) race(silent *leg, to *state) (*leg, *buffer, []byte, error) {
+	defer u.f.rescue.over(string(u.dest))
 	ctx, cancel := context.WithCancel(u.ctx)
 	defer cancel()
 	u.lm.Lock()

@@ -47,6 +47,7 @@ type rescuer struct {
 	filled  int64             // when tokens was right
 	counted uint64            // the answers that are in tokens
 	slow    map[string]memory // destinations
+	pending map[string]attempts
 	streak  int               // rescues from silence of streakOf won in a row
 	since   int64             // when the streak began
 	of      *session
@@ -60,6 +61,12 @@ type memory struct {
 	empty    bool          // it hangs up without an answer
 }
 
+// attempts are the rescues of one destination that nobody has answered yet.
+type attempts struct {
+	n     int
+	since int64 // when the oldest that may be running began
+}
+
 // suspicion is the time in which new connections go to the standby first.
 type suspicion struct {
 	target *target
@@ -67,7 +74,7 @@ type suspicion struct {
 }
 
 func newRescuer(o Rescue) *rescuer {
-	r := &rescuer{off: o.Off, floor: o.Floor, ceiling: o.Ceiling, tokens: guardBurst, slow: make(map[string]memory)}
+	r := &rescuer{off: o.Off, floor: o.Floor, ceiling: o.Ceiling, tokens: guardBurst, slow: make(map[string]memory), pending: make(map[string]attempts)}
 	if r.floor <= 0 {
 		r.floor = 60 * time.Millisecond
 	}
@@ -102,6 +109,34 @@ func (r *rescuer) take(now int64) bool {
 	}
 	r.tokens--
 	return true
+}
+
+// begin notes a rescue on behalf of dest, which ends with over. It is refused while another one has been waiting for longer
+// than limit: if nobody answers that one, nobody is going to answer the next, and the destination is probably slow.
+func (r *rescuer) begin(dest string, limit time.Duration, now int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	a := r.pending[dest]
+	if a.n > 0 && time.Duration(now-a.since) > limit {
+		return false
+	}
+	if a.n == 0 {
+		a.since = now
+	}
+	a.n++
+	r.pending[dest] = a
+	return true
+}
+
+func (r *rescuer) over(dest string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	a := r.pending[dest]
+	if a.n--; a.n <= 0 {
+		delete(r.pending, dest)
+		return
+	}
+	r.pending[dest] = a
 }
 
 func (r *rescuer) giveBack() {
@@ -238,7 +273,7 @@ type silence struct {
 }
 
 // judge returns the core through which s is to be rescued now, for which a token has been taken; or else how long to wait
-// until it is judged again, 0 for never.
+// until it is judged again, 0 for never. Whoever gets a core for the first rescue of a connection says when that is over.
 func (f *Front) judge(s silence) (to *state, wait time.Duration) {
 	r, now := f.rescue, f.now()
 	age, limit := time.Duration(now-s.sent), f.rescue.limit(s.target.session)
@@ -270,7 +305,14 @@ func (f *Front) judge(s silence) (to *state, wait time.Duration) {
 		}
 		return nil, standbyPause
 	}
+	first := s.rescues == 0
+	if first && !r.begin(s.dest, r.limit(to.target.session), now) {
+		return nil, guardPause
+	}
 	if !r.take(now) {
+		if first {
+			r.over(s.dest)
+		}
 		return nil, guardPause
 	}
 	return to, 0

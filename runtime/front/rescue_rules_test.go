@@ -64,6 +64,58 @@ func TestSlowDestination(t *testing.T) {
 	hear(t, c, "slow")
 }
 
+// As long as nobody has answered one rescue, the next visitors of the same destination are not sent twice, also if nothing
+// is known of the core's health.
+func TestSlowDestinationWithManyVisitors(t *testing.T) {
+	for name, request := range map[string]func(f *Front) func(){
+		"tunnel": func(f *Front) func() {
+			return func() {
+				c := mustDial(t, f, "slow.invalid:80")
+				io.WriteString(c, getRequest)
+			}
+		},
+		"plain HTTP": func(f *Front) func() {
+			return func() {
+				c := dialFront(t, httpAddress(f))
+				io.WriteString(c, "GET http://slow.invalid/x HTTP/1.1\r\nHost: slow.invalid\r\n\r\n")
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPair(t, 1, stayDark, stayDark, nil)
+			visit := request(p.Front)
+			visit()
+			eventually(t, "it is sent again", func() bool { return p.standby.times() == 1 })
+			limit := p.rescue.limit(p.Front.standby.Load().target.session)
+			for end := time.Now().Add(4 * limit); time.Now().Before(end); time.Sleep(limit / 4) { // in which nothing must happen
+				if time.Until(end) < 3*limit {
+					visit()
+				}
+			}
+			time.Sleep(2 * limit)
+			if n := p.standby.times(); n != 1 {
+				t.Errorf("%d of %d visitors were sent twice", n, p.target.times())
+			}
+			if p.target.times() < 3 {
+				t.Errorf("only %d visitors", p.target.times())
+			}
+			p.rescue.mu.Lock()
+			pending := len(p.rescue.pending)
+			p.rescue.mu.Unlock()
+			if pending != 1 {
+				t.Errorf("%d destinations are pending", pending)
+			}
+			p.Front.Close()
+			p.rescue.mu.Lock()
+			pending = len(p.rescue.pending)
+			p.rescue.mu.Unlock()
+			if pending != 0 {
+				t.Errorf("%d destinations are pending after the end", pending)
+			}
+		})
+	}
+}
+
 // A rescue that was lost by a hair must not take the next one away when the core dies.
 func TestHiccup(t *testing.T) {
 	var frozen atomic.Bool
@@ -282,4 +334,9 @@ func TestTwoRescues(t *testing.T) {
 	}
 	c.Close()
 	eventually(t, "nothing is left but the other", func() bool { return p.Total().Open == 1 })
+}
+
+func httpAddress(f *Front) string {
+	_, address := f.Addresses()
+	return address
 }
