@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/xrat-tray/xrat/daemon/ipc"
+	"github.com/xrat-tray/xrat/daemon/rotation"
 	"github.com/xrat-tray/xrat/daemon/store"
 	"github.com/xrat-tray/xrat/runtime/link"
 	"github.com/xrat-tray/xrat/runtime/probe"
@@ -154,7 +156,7 @@ func (s *Supervisor) newTest(ctx context.Context, r ipc.Request) (*configTest, e
 	if !r.TCPOnly && len(s.Settings.Health.URLs) == 0 {
 		return nil, ipc.Errorf(ipc.CodeInvalidState, "there is no URL to ask for: set health.urls in the settings, or use --tcp-only")
 	}
-	configs, err := s.chosen(ctx, r.IDs)
+	configs, err := s.chosen(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -177,35 +179,56 @@ func (s *Supervisor) newTest(ctx context.Context, r ipc.Request) (*configTest, e
 	return t, nil
 }
 
-// chosen returns the configs with these ids, or all that are not excluded.
-func (s *Supervisor) chosen(ctx context.Context, ids []int64) ([]store.Config, error) {
-	all, err := s.Store.Configs(ctx)
+// chosen returns the configs that a request names, or else those that it
+// describes, the most promising first.
+func (s *Supervisor) chosen(ctx context.Context, r ipc.Request) ([]store.Config, error) {
+	k, err := s.lookUp(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("reading the configs: %w", err)
+		return nil, err
 	}
-	byID := make(map[int64]store.Config, len(all))
 	var chosen []store.Config
-	for _, c := range all {
-		byID[c.ID] = c
-		if len(ids) == 0 && !c.Excluded {
-			chosen = append(chosen, c)
+	if len(r.IDs) > 0 {
+		taken := make(map[int64]bool, len(r.IDs)) // one may be named twice
+		for _, id := range r.IDs {
+			c, there := k.configs[id]
+			if !there {
+				return nil, ipc.Errorf(ipc.CodeNotFound, "there is no config %d: see `xrat list`", id)
+			}
+			if !taken[id] {
+				chosen = append(chosen, c)
+			}
+			taken[id] = true
+		}
+	} else {
+		candidates := slices.DeleteFunc(k.candidates, func(c rotation.Candidate) bool {
+			return c.Excluded && !r.All || !tagged(k.configs[c.ConfigID], r.Tags)
+		})
+		for i := range candidates {
+			candidates[i].Excluded = false // it would not be ranked
+		}
+		for _, c := range rotation.Rank(time.Now(), rotation.PreferBest, 0, candidates) {
+			chosen = append(chosen, k.configs[c.ConfigID])
 		}
 	}
-	for _, id := range ids {
-		c, there := byID[id]
-		switch {
-		case there && c.ID == 0: // named twice
-		case !there:
-			return nil, ipc.Errorf(ipc.CodeNotFound, "there is no config %d: see `xrat list`", id)
-		default:
-			chosen = append(chosen, c)
-			byID[id] = store.Config{}
-		}
-	}
-	if len(chosen) == 0 {
-		return nil, ipc.Errorf(ipc.CodeInvalidState, "there are no configs to test: add some with `xrat import`")
+	switch {
+	case len(k.configs) == 0:
+		return nil, ipc.Errorf(ipc.CodeInvalidState, "there are no configs yet: add some with `xrat import`")
+	case len(chosen) == 0:
+		return nil, ipc.Errorf(ipc.CodeNotFound, "no config is as described: see `xrat list`; those that are excluded are left out")
+	case r.Limit > 0:
+		chosen = chosen[:min(len(chosen), r.Limit)]
 	}
 	return chosen, nil
+}
+
+// tagged tells whether a config has all of the tags, in whatever case.
+func tagged(c store.Config, tags []string) bool {
+	for _, tag := range tags {
+		if !slices.ContainsFunc(c.Tags, func(has string) bool { return strings.EqualFold(has, tag) }) {
+			return false
+		}
+	}
+	return true
 }
 
 // testNonces begins the nonces of the cores of tests that any daemon of this

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -146,7 +148,7 @@ func datagrams(l link.Link) bool {
 func (t *configTest) explain(limited context.Context, err error) string {
 	var op *net.OpError
 	switch {
-	case errors.Is(limited.Err(), context.DeadlineExceeded):
+	case errors.Is(limited.Err(), context.DeadlineExceeded), errors.As(err, &op) && op.Timeout():
 		return fmt.Sprintf("no connection within %v", t.timeout)
 	case errors.As(err, &op):
 		return op.Err.Error() // without the addresses
@@ -192,7 +194,7 @@ func (t *configTest) through(ctx context.Context, batch []*subject) {
 		return
 	}
 	spec := xray.BatchSpec{
-		Executable: t.executable, Nonce: t.nonce, Dir: t.s.CoreDir, LogFile: t.s.CoreLog, ReadyTimeout: batchReady,
+		Executable: t.executable, Nonce: t.nonce, Dir: t.s.CoreDir, LogFile: testLog(t.s.CoreLog), ReadyTimeout: batchReady,
 	}
 	for _, s := range batch {
 		spec.Links = append(spec.Links, s.link)
@@ -227,6 +229,13 @@ func (t *configTest) through(ctx context.Context, batch []*subject) {
 			t.through(ctx, half)
 		}
 	}
+}
+
+// testLog is where the cores of tests write: they say something about every
+// server, which would drown what the session's core says.
+func testLog(path string) string {
+	extension := filepath.Ext(path)
+	return strings.TrimSuffix(path, extension) + "-test" + extension
 }
 
 // measure asks through every server of a batch, and then downloads through those
@@ -320,7 +329,9 @@ func (t *configTest) finish(ctx context.Context, s *subject, r ipc.TestResultPay
 	if ctx.Err() != nil {
 		return
 	}
-	r.ConfigID, r.ConfigName, r.TCPMillis = s.config.ID, s.config.Name, roundUp(s.took)
+	c := s.config
+	r.ConfigID, r.ConfigName, r.Protocol, r.Address, r.Port = c.ID, c.Name, c.Protocol, c.Address, c.Port
+	r.TCPMillis = roundUp(s.took)
 	if r.Code == ipc.TestCodeUnreachable {
 		r.TCPMillis = 0
 	}

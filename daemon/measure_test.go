@@ -413,6 +413,7 @@ func TestConfigTestRefused(t *testing.T) {
 			code      ipc.Code
 		}{
 			{ipc.TestArguments{}, []int64{1, 99}, ipc.CodeNotFound},
+			{ipc.TestArguments{Tags: []string{"none"}}, nil, ipc.CodeNotFound},
 			{ipc.TestArguments{Concurrency: -1}, nil, ipc.CodeInvalidState},
 			{ipc.TestArguments{Concurrency: 513}, nil, ipc.CodeInvalidState},
 			{ipc.TestArguments{TimeoutMillis: 1}, nil, ipc.CodeInvalidState},
@@ -469,4 +470,58 @@ func TestOldTests(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Without names, those that are described are measured, the most promising first.
+func TestConfigTestChoice(t *testing.T) {
+	bubble(t, "a b c d e", nil, func(h *harness) {
+		now := time.Now()
+		for id, change := range map[int64]func(*store.Config){
+			2: func(c *store.Config) { c.Tags = []string{"Home", "x"} },
+			3: func(c *store.Config) { c.Tags, c.Excluded = []string{"home"}, true },
+			4: func(c *store.Config) { c.Tags = []string{"work"} },
+		} {
+			c := h.memory.configs[id]
+			change(&c)
+			h.memory.configs[id] = c
+		}
+		h.memory.outcomes[5] = outcomeOf(5, rotation.History{}.Succeeded(now, time.Millisecond))
+		h.memory.outcomes[1] = outcomeOf(1, rotation.History{}.Failed(now, time.Minute))
+		for _, test := range []struct {
+			request ipc.Request
+			want    string
+		}{
+			{ipc.Request{}, "ebda"},
+			{ipc.Request{TestArguments: ipc.TestArguments{All: true}}, "ebcda"},
+			{ipc.Request{Limit: 2}, "eb"},
+			{ipc.Request{Limit: 9, TestArguments: ipc.TestArguments{Tags: []string{"home", "X"}}}, "b"},
+			{ipc.Request{TestArguments: ipc.TestArguments{Tags: []string{"home"}, All: true}}, "bc"},
+			{ipc.Request{IDs: []int64{3, 1, 3}}, "ca"},
+		} {
+			configs, err := h.s.chosen(t.Context(), test.request)
+			var got string
+			for _, c := range configs {
+				got += c.Name
+			}
+			// Those of which nothing is known come in any order.
+			if len(test.request.IDs) == 0 {
+				got = sortMiddle(got, "bcd")
+			}
+			if err != nil || got != test.want && len(got) != test.request.Limit {
+				t.Errorf("%+v: %s, %v; want %s", test.request, got, err, test.want)
+			}
+		}
+	})
+}
+
+// sortMiddle sorts the run of the letters in a text.
+func sortMiddle(text, letters string) string {
+	i := strings.IndexAny(text, letters)
+	j := strings.LastIndexAny(text, letters)
+	if i < 0 {
+		return text
+	}
+	middle := []byte(text[i : j+1])
+	slices.Sort(middle)
+	return text[:i] + string(middle) + text[j+1:]
 }

@@ -23,6 +23,7 @@ const (
 	exitNotFound
 	exitBusy
 	exitInvalidState
+	exitInterrupted = 130 // as a shell counts SIGINT
 )
 
 const exitCodesHelp = `Every command ends with one of these codes:
@@ -36,6 +37,7 @@ const exitCodesHelp = `Every command ends with one of these codes:
   6  invalid state: the request makes no sense now (for example a rotation
      while disconnected), or a port is taken, or the settings have errors
   7  xrat-tray only: there is no panel to put the icon into
+130  test only: it was interrupted; what was measured until then is kept
 `
 
 // app is what the commands share.
@@ -128,7 +130,7 @@ Start with:
 	root.SetVersionTemplate("xrat {{.Version}}\n")
 	root.PersistentFlags().BoolVar(&a.asJSON, "json", false, "print data as JSON")
 	root.AddCommand(
-		a.importCommand(), a.listCommand(), a.showCommand(), a.removeCommand(), a.parseCommand(), a.subscriptionCommand(),
+		a.importCommand(), a.listCommand(), a.showCommand(), a.removeCommand(), a.testCommand(), a.parseCommand(), a.subscriptionCommand(),
 		a.connectCommand(), a.disconnectCommand(), a.rotateCommand(),
 		a.statusCommand(), a.sessionsCommand(), a.whyCommand(),
 		a.proxyCommand(), a.daemonCommand(), a.demoCommand(), a.versionCommand(),

@@ -13,9 +13,14 @@ import (
 // KindConfigTest measures configs, and streams what it finds.
 const KindConfigTest Kind = "config_test"
 
-// TestArguments are those of a config_test, besides the ids: absent ids mean
-// every config that is not excluded.
+// TestArguments are those of a config_test, besides the ids and the limit. Absent
+// ids mean every config that is not excluded; the limit then takes those that
+// come first in a rotation.
 type TestArguments struct {
+	// All takes those that are excluded, too.
+	All bool `json:"all,omitempty"`
+	// Tags take only configs that have all of them.
+	Tags []string `json:"tags,omitempty"`
 	// TCPOnly only connects to the servers, and asks nothing through them.
 	TCPOnly bool `json:"tcp_only,omitempty"`
 	// SpeedURL is downloaded through each config that works; absent: nothing is.
@@ -49,6 +54,9 @@ const (
 type TestResultPayload struct {
 	ConfigID   int64  `json:"config_id"`
 	ConfigName string `json:"config_name"`
+	Protocol   string `json:"protocol"`
+	Address    string `json:"address"`
+	Port       uint16 `json:"port"`
 	OK         bool   `json:"ok"`
 	// Code is "ok", or what went wrong, which Message explains.
 	Code    string `json:"code"`
