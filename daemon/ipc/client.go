@@ -2,8 +2,9 @@ package ipc
 
 import (
 	"bufio"
+	"bytes"
 	"context"
-	"encoding/json"
+	stdjson "encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,9 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // DialTimeout bounds how long a client waits for a daemon that is there to take
@@ -21,6 +25,9 @@ const DialTimeout = 3 * time.Second
 
 // maxReply bounds what a client reads of one reply.
 const maxReply = 64 << 20
+
+// readSize is the size of a client's read buffer: a list can be several megabytes.
+const readSize = 64 << 10
 
 // Client talks to the daemon. It holds no connection between two calls and may
 // be used from many goroutines.
@@ -40,7 +47,7 @@ func (c *Client) Do(ctx context.Context, request Request, payload any) (message 
 	defer conn.Close()
 	stop := closeOnDone(ctx, conn)
 	defer stop()
-	r, err := readResponse(bufio.NewReader(io.LimitReader(conn, maxReply)))
+	r, err := readResponse(bufio.NewReaderSize(io.LimitReader(conn, maxReply), readSize))
 	if err != nil {
 		return "", readError(ctx, err)
 	}
@@ -90,8 +97,12 @@ func (c *Client) Subscribe(ctx context.Context, receive func(EventPayload) error
 
 // send connects and writes the request.
 func (c *Client) send(ctx context.Context, request Request) (net.Conn, error) {
-	line, err := json.Marshal(requestEnvelope{ProtocolVersion, request})
-	if err != nil {
+	var line bytes.Buffer
+	// The standard library's, whose omitempty the requests have. Links are full of
+	// ampersands, which need no escape.
+	encoder := stdjson.NewEncoder(&line)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(requestEnvelope{ProtocolVersion, request}); err != nil {
 		return nil, fmt.Errorf("encoding the request: %w", err)
 	}
 	info, err := os.Lstat(c.Socket)
@@ -120,7 +131,7 @@ func (c *Client) send(ctx context.Context, request Request) (net.Conn, error) {
 		conn.Close()
 		return nil, fmt.Errorf("sending the request: %w", err)
 	}
-	if _, err := conn.Write(append(line, '\n')); err != nil && !errors.Is(err, syscall.EPIPE) {
+	if _, err := conn.Write(line.Bytes()); err != nil && !errors.Is(err, syscall.EPIPE) {
 		// After a broken pipe the daemon's reason can still be read.
 		conn.Close()
 		return nil, fmt.Errorf("sending the request: %w", err)
@@ -144,8 +155,8 @@ func readError(ctx context.Context, err error) error {
 	return fmt.Errorf("reading the reply: %w", err)
 }
 
-func readResponse(reader *bufio.Reader) (response, error) {
-	var r response
+func readResponse(reader *bufio.Reader) (reply, error) {
+	var r reply
 	line, err := reader.ReadBytes('\n')
 	if err != nil {
 		return r, err
@@ -156,8 +167,17 @@ func readResponse(reader *bufio.Reader) (response, error) {
 	return r, nil
 }
 
+// reply is a response as a client reads it.
+type reply struct {
+	ProtocolVersion int            `json:"protocol_version"`
+	OK              bool           `json:"ok"`
+	Code            Code           `json:"code"`
+	Message         string         `json:"message"`
+	Payload         jsontext.Value `json:"payload"`
+}
+
 // decodeResponse turns a reply into what the caller asked for.
-func decodeResponse(r response, payload any) (string, error) {
+func decodeResponse(r reply, payload any) (string, error) {
 	if r.ProtocolVersion != ProtocolVersion {
 		return "", Errorf(CodeInvalidState, "the daemon speaks protocol version %d and this program %d: update the older of the two and run `xrat daemon restart`",
 			r.ProtocolVersion, ProtocolVersion)

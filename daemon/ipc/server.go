@@ -193,21 +193,16 @@ func (s *Server) stream(ctx context.Context, conn net.Conn, halfClosed bool) {
 
 // reply writes one line and reports whether it was taken.
 func (s *Server) reply(conn net.Conn, payload any, message string, err error) bool {
-	r := response{ProtocolVersion: ProtocolVersion, OK: err == nil, Code: CodeOf(err), Message: message}
+	r := response{ProtocolVersion: ProtocolVersion, OK: err == nil, Code: CodeOf(err), Message: message, Payload: payload}
 	if err != nil {
 		r.Message = err.Error()
-	}
-	if payload != nil {
-		raw, merr := json.Marshal(payload)
-		if merr != nil {
-			r = response{ProtocolVersion: ProtocolVersion, Code: CodeInternalError, Message: "encoding the reply: " + merr.Error()}
-		} else {
-			r.Payload = raw
-		}
 	}
 	line, merr := json.Marshal(r)
 	if merr != nil {
 		s.Log.Error().Err(merr).Msg("encoding a reply")
+		line, merr = json.Marshal(response{ProtocolVersion: ProtocolVersion, Code: CodeInternalError, Message: "encoding the reply: " + merr.Error()})
+	}
+	if merr != nil {
 		return false
 	}
 	if err := conn.SetWriteDeadline(time.Now().Add(replyTime)); err != nil {

@@ -1,9 +1,6 @@
 package ipc
 
-import (
-	"encoding/json"
-	"time"
-)
+import "time"
 
 // ProtocolVersion is the version of the wire protocol that this package speaks.
 const ProtocolVersion = 1
@@ -99,11 +96,11 @@ type requestEnvelope struct {
 
 // response is a reply as it travels.
 type response struct {
-	ProtocolVersion int             `json:"protocol_version"`
-	OK              bool            `json:"ok"`
-	Code            Code            `json:"code"`
-	Message         string          `json:"message"`
-	Payload         json.RawMessage `json:"payload"`
+	ProtocolVersion int    `json:"protocol_version"`
+	OK              bool   `json:"ok"`
+	Code            Code   `json:"code"`
+	Message         string `json:"message"`
+	Payload         any    `json:"payload"`
 }
 
 // PingPayload answers daemon_ping.
