@@ -191,8 +191,13 @@ func (s *Supervisor) chosen(ctx context.Context, r ipc.Request) ([]store.Config,
 		taken := make(map[int64]bool, len(r.IDs)) // one may be named twice
 		for _, id := range r.IDs {
 			c, there := k.configs[id]
-			if !there {
-				return nil, ipc.Errorf(ipc.CodeNotFound, "there is no config %d: see `xrat list`", id)
+			if !there { // or it is retired
+				if c, err = s.Store.Config(ctx, id); errors.Is(err, store.ErrNotFound) {
+					return nil, ipc.Errorf(ipc.CodeNotFound, "there is no config %d: see `xrat list`", id)
+				}
+				if err != nil {
+					return nil, fmt.Errorf("reading config %d: %w", id, err)
+				}
 			}
 			if !taken[id] {
 				chosen = append(chosen, c)
@@ -211,7 +216,7 @@ func (s *Supervisor) chosen(ctx context.Context, r ipc.Request) ([]store.Config,
 		}
 	}
 	switch {
-	case len(k.configs) == 0:
+	case len(k.configs)+len(chosen) == 0:
 		return nil, ipc.Errorf(ipc.CodeInvalidState, "there are no configs yet: add some with `xrat import`")
 	case len(chosen) == 0:
 		return nil, ipc.Errorf(ipc.CodeNotFound, "no config is as described: see `xrat list`; those that are excluded are left out")

@@ -444,9 +444,10 @@ func TestConfigTestRefused(t *testing.T) {
 // others, nor its own.
 func TestOldTests(t *testing.T) {
 	bubble(t, "good", nil, func(h *harness) {
-		own, all := h.s.ownTestNonces(), h.s.testNonces()
+		s := New(h.deps(settings.Default())) // that does not run yet
+		own, all := s.ownTestNonces(), s.testNonces()
 		nonces := map[int]string{1: own + "a", 2: all + "7.8-b", 3: "test-00-7.8-c", 4: "b5b1c2f4-3c11-4c6e-9c39-7d5f2f1f5f11"}
-		h.s.Measuring.FindNonces = func(wanted func(string) bool) (found []xray.Identity, err error) {
+		s.Measuring.FindNonces = func(wanted func(string) bool) (found []xray.Identity, err error) {
 			for pid, nonce := range nonces {
 				if wanted(nonce) {
 					found = append(found, xray.Identity{PID: pid})
@@ -459,8 +460,8 @@ func TestOldTests(t *testing.T) {
 			h.world.cores[pid] = c
 			defer c.exit("the test is over")
 		}
-		h.s.endOldTests()
-		synctest.Wait()
+		s.endOldTests()
+		s.workers.Wait()
 		for pid := range nonces {
 			h.world.mu.Lock()
 			_, runs := h.world.cores[pid]
@@ -485,6 +486,7 @@ func TestConfigTestChoice(t *testing.T) {
 			change(&c)
 			h.memory.configs[id] = c
 		}
+		h.memory.configs[6] = store.Config{ID: 6, Name: "f", RetiredAt: now}
 		h.memory.outcomes[5] = outcomeOf(5, rotation.History{}.Succeeded(now, time.Millisecond))
 		h.memory.outcomes[1] = outcomeOf(1, rotation.History{}.Failed(now, time.Minute))
 		for _, test := range []struct {
@@ -497,6 +499,7 @@ func TestConfigTestChoice(t *testing.T) {
 			{ipc.Request{Limit: 9, TestArguments: ipc.TestArguments{Tags: []string{"home", "X"}}}, "b"},
 			{ipc.Request{TestArguments: ipc.TestArguments{Tags: []string{"home"}, All: true}}, "bc"},
 			{ipc.Request{IDs: []int64{3, 1, 3}}, "ca"},
+			{ipc.Request{IDs: []int64{6}}, "f"},
 		} {
 			configs, err := h.s.chosen(t.Context(), test.request)
 			var got string

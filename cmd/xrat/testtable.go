@@ -115,7 +115,7 @@ func countCodes(results []ipc.TestResultPayload) string {
 		return cmp.Or(cmp.Compare(counts[b], counts[a]), strings.Compare(a, b))
 	})
 	for i, code := range codes {
-		codes[i] = fmt.Sprintf("%d %s", counts[code], code)
+		codes[i] = fmt.Sprintf("%d %s", counts[code], fit(code, 40))
 	}
 	return strings.Join(codes, ", ")
 }
