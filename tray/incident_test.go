@@ -85,7 +85,7 @@ func TestIncidents(t *testing.T) {
 		"nothing works, and then something does": {[]step{{ok, minute}, {stuckState, minute}, {stuckState, minute}, {ok, minute}}, "No working server found, Connected again"},
 		"nothing works, and then another does":   {[]step{{ok, minute}, {stuckState, minute}, {state(ipc.StateConnected, rotatedBy(health, 1)), minute}}, "No working server found, Switched to tokyo-1"},
 		"a rotation by hand that fails":          {[]step{{ok, minute}, {state(ipc.StateDegraded, stuckBy(&manual)), minute}, {ok, minute}}, ""},
-		"offline":            {[]step{{ok, minute}, {state(ipc.StateDegraded, offline), minute}, {ok, minute}}, ""},
+		"offline":                                {[]step{{ok, minute}, {state(ipc.StateDegraded, offline), minute}, {ok, minute}}, ""},
 		"a check that fails":                     {[]step{{ok, minute}, {state(ipc.StateDegraded, nil), minute}, {ok, minute}}, ""},
 		"the connection is lost and comes back":  {[]step{{ok, minute}, {failed, minute}, {failed, minute}, {ok, minute}}, "Connection lost, Connected again"},
 		"a short loss":                           {[]step{{ok, minute}, {failed, 2 * second}, {ok, minute}}, ""},

@@ -47,6 +47,7 @@ type Choice struct {
 	Class    Class
 	// Score is from 0 to 1; the higher one of two in the same class is better.
 	Score float64
-	// Why is a clause for people; it names no server and no secret.
+	// Why is a clause for people; it names no server and no secret. Only the first
+	// hundred have one.
 	Why string
 }

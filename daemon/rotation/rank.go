@@ -30,9 +30,9 @@ func Rank(now time.Time, preference Preference, seed uint64, candidates []Candid
 		}
 		a := assess(now, c)
 		all[i] = placeOf(&a, preference, seed)
-		all[i].index = len(choices)
+		all[i].index, all[i].origin = len(choices), i
 		places = append(places, &all[i])
-		choices = append(choices, Choice{ConfigID: c.ConfigID, Class: a.class, Score: a.score, Why: a.why(now)})
+		choices = append(choices, Choice{ConfigID: c.ConfigID, Class: a.class, Score: a.score})
 	}
 	slices.SortFunc(places, (*place).compare)
 	if preference == PreferNext {
@@ -41,9 +41,17 @@ func Rank(now time.Time, preference Preference, seed uint64, candidates []Candid
 	ranked := make([]Choice, len(places))
 	for i, p := range places {
 		ranked[i] = choices[p.index]
+		if i < explained {
+			a := assess(now, &candidates[p.origin])
+			ranked[i].Why = a.why(now)
+		}
 	}
 	return ranked
 }
+
+// explained is how many of the first choices say why. Texts for ten thousand would
+// take longer than the decision.
+const explained = 100
 
 // place is what decides where a choice comes: plain numbers, the lower ones first,
 // since there may be ten thousand of them to sort.
@@ -52,6 +60,7 @@ type place struct {
 	minor   uint64
 	id      int64
 	index   int // of the choice
+	origin  int // of the candidate
 	untried bool
 }
 

@@ -48,8 +48,8 @@ type rescuer struct {
 	counted uint64            // the answers that are in tokens
 	slow    map[string]memory // destinations
 	pending map[string]attempts
-	streak  int               // rescues from silence of streakOf won in a row
-	since   int64             // when the streak began
+	streak  int   // rescues from silence of streakOf won in a row
+	since   int64 // when the streak began
 	of      *session
 	trial   int64 // when the next trial is due
 }
