@@ -3,29 +3,61 @@ package subscription
 import (
 	"bytes"
 	"encoding/base64"
+	"runtime"
 	"strings"
+	"sync"
+
+	"github.com/xrat-tray/xrat/runtime/link"
 )
 
 // readList reads a list of links, one a line.
 func (c *collector) readList(data []byte) {
+	var lines []listLine
 	number := 0
-	for line := range bytes.Lines(data) {
+	for text := range bytes.Lines(data) {
 		number++
-		line = bytes.TrimSpace(line)
-		if len(line) == 0 || line[0] == '#' || bytes.HasPrefix(line, []byte("//")) {
+		text = bytes.TrimSpace(text)
+		if len(text) == 0 || text[0] == '#' || bytes.HasPrefix(text, []byte("//")) {
 			continue
 		}
 		if _, ok := c.next(); !ok {
-			return
+			break
 		}
 		// Shadowrocket's way to tell of the account.
-		if value, ok := cutAny(line, "STATUS=", "REMARKS="); ok {
+		if value, ok := cutAny(text, "STATUS=", "REMARKS="); ok {
 			c.notice(string(value))
 			continue
 		}
-		uri := string(line)
-		_, name, _ := strings.Cut(uri, "#")
-		c.link(number, uri, name)
+		lines = append(lines, listLine{number: number, uri: string(text)})
+	}
+	parseLines(lines)
+	for _, l := range lines {
+		_, name, _ := strings.Cut(l.uri, "#")
+		c.parsed(l.number, l.link, l.err, name)
+	}
+}
+
+type listLine struct {
+	number int
+	uri    string
+	link   link.Link
+	err    error
+}
+
+// parseLines parses every line, with all processors: a list can have tens of
+// thousands, and each is a matter of its own.
+func parseLines(lines []listLine) {
+	const least = 500 // that are worth a goroutine
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	for share := max(least, len(lines)/runtime.GOMAXPROCS(0)+1); len(lines) > 0; {
+		some := lines[:min(share, len(lines))]
+		lines = lines[len(some):]
+		workers.Go(func() {
+			for i := range some {
+				some[i].link, some[i].err = link.Parse(some[i].uri)
+			}
+		})
 	}
 }
 

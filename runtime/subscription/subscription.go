@@ -193,6 +193,11 @@ func (c *collector) notice(text string) {
 // link adds the server that a share link describes. name is what to call it if the link is bad.
 func (c *collector) link(position int, uri, name string) bool {
 	l, err := link.Parse(uri)
+	return c.parsed(position, l, err, name)
+}
+
+// parsed adds the server that a link describes, which may have been a bad one.
+func (c *collector) parsed(position int, l link.Link, err error, name string) bool {
 	if err != nil {
 		c.reject(position, name, err)
 		return false
