@@ -175,19 +175,25 @@ func (s *Supervisor) removeConfigs(ctx context.Context, ids []int64) (any, strin
 // configsChanged lets the loop know how many there are now, and through it the
 // subscribers. A change that failed halfway counts, too.
 func (s *Supervisor) configsChanged(ctx context.Context) {
+	s.counting.Lock()
+	defer s.counting.Unlock()
 	configs, err := s.Store.Configs(ctx)
 	if err != nil {
 		s.Log.Error().Err(err).Msg("counting the configs")
 		return
 	}
 	n := usable(configs)
-	s.tell(func() {
-		s.st.configs = n
-		s.st.revision++
-		if s.st.standby == nil {
-			s.st.standbys, s.st.standbyAt = 0, time.Time{}
-		}
-	})
+	s.tell(func() { s.countConfigs(n) })
+}
+
+// countConfigs takes a change of the configs, of which there are n now, over into the
+// state.
+func (s *Supervisor) countConfigs(n int) {
+	s.st.configs = n
+	s.st.revision++
+	if s.st.standby == nil {
+		s.st.standbys, s.st.standbyAt = 0, time.Time{}
+	}
 }
 
 // usable counts the configs that are not retired.

@@ -47,14 +47,23 @@ func (s *Supervisor) importConfigs(ctx context.Context, r ipc.Request) (any, str
 	for i, entry := range body.Entries {
 		configs[i] = configOf(entry.Link)
 	}
+	revived := false
+	s.counting.Lock()
 	added, existing, err := s.Store.MergeConfigs(ctx, configs, func(stored *store.Config, _ store.Config) {
 		// It is the user's from now on, whatever its subscriptions do.
 		stored.Source = store.SourceImport
 		if stored.Retired() {
 			stored.RetiredAt, stored.Subscriptions = time.Time{}, nil
+			revived = true
 		}
 	})
-	s.configsChanged(ctx)
+	if err == nil && !revived { // counting all would take longer than the import of a few
+		s.tell(func() { s.countConfigs(s.st.configs + len(added)) })
+	}
+	s.counting.Unlock()
+	if err != nil || revived {
+		s.configsChanged(ctx)
+	}
 	if err != nil {
 		return nil, "", fmt.Errorf("storing the configs: %w", err)
 	}

@@ -43,6 +43,9 @@ type Supervisor struct {
 	// changed, and not while anything is fetched.
 	subscribing sync.Mutex
 	refreshing  singleflight.Group // by the id of the subscription
+	// counting is held from counting the configs until the loop is told, so that it
+	// learns of counts in their order.
+	counting sync.Mutex
 
 	snapshot atomic.Pointer[snapshot]
 	hub      hub

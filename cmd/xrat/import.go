@@ -21,6 +21,8 @@ const (
 	maxImport = subscription.MaxBody
 	// importChunk is how much one request carries; the protocol's limit is 1 MiB.
 	importChunk = 768 << 10
+	// maxLink is far above what a link may have.
+	maxLink = 128 << 10
 )
 
 // importResult is what "xrat import --json" prints.
@@ -76,7 +78,6 @@ give links and addresses on standard input if that matters.`,
 				Added: []ipc.ConfigPayload{}, Existing: []ipc.ConfigPayload{},
 				Errors: []importError{}, Subscriptions: []ipc.SubscriptionAddPayload{},
 			}
-			var good []string
 			for _, source := range sources {
 				address, isAddress := webAddress(source.text, subscribe)
 				switch {
@@ -84,15 +85,14 @@ give links and addresses on standard input if that matters.`,
 					err = a.subscribe(c.Context(), source.name, address, &result)
 				case isAddress:
 					err = a.sendImport(c.Context(), subscription.Redact(address), ipc.Request{URL: address}, &result)
+				case isList(source.text):
+					err = a.sendList(c.Context(), source, &result)
 				default:
-					good = append(good, readLinks(source, &result)...)
+					err = a.sendLinks(c.Context(), readLinks(source, &result), &result)
 				}
 				if err != nil {
 					return err
 				}
-			}
-			if err := a.sendLinks(c.Context(), good, &result); err != nil {
-				return err
 			}
 			if err := a.print(result, func(w io.Writer) { printImport(w, result) }); err != nil {
 				return err
@@ -227,6 +227,72 @@ func (a *app) sendLinks(ctx context.Context, links []string, result *importResul
 		links = links[n:]
 	}
 	return nil
+}
+
+// isList tells whether a text is, beyond doubt, a list of links: its first line is one.
+func isList(text string) bool {
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			_, err := link.Parse(line)
+			return err == nil
+		}
+	}
+	return false
+}
+
+// sendList hands a list of links to the daemon as it is, in requests of a bounded size:
+// that the daemon parses it is enough.
+func (a *app) sendList(ctx context.Context, s source, result *importResult) error {
+	before := 0
+	var part strings.Builder
+	var size, lines int
+	flush := func() (err error) {
+		if text := part.String(); strings.TrimSpace(text) != "" {
+			first := len(result.Errors)
+			err = a.sendImport(ctx, s.name, ipc.Request{Text: text}, result)
+			for i := range result.Errors[first:] {
+				if e := &result.Errors[first+i]; e.Line > 0 {
+					e.Line += before
+				}
+			}
+		}
+		before, lines, size = before+lines, 0, 0
+		part.Reset()
+		return err
+	}
+	for line := range strings.Lines(s.text) {
+		line = strings.ToValidUTF8(line, "\uFFFD")
+		if len(line) > maxLink {
+			result.Errors = append(result.Errors, importError{s.name, ipc.ImportErrorPayload{
+				Line: before + lines + 1, Code: link.CodeTooLong, Message: "the line is too long to be a link",
+			}})
+			line = "\n"
+		}
+		n := encodedSize(line)
+		if size+n > importChunk && size > 0 {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		part.WriteString(line)
+		size, lines = size+n, lines+1
+	}
+	return flush()
+}
+
+// encodedSize is at least what a text takes in JSON, without the quotes.
+func encodedSize(text string) (n int) {
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c < ' ' || c == 0x7f || c == '"' || c == '\\':
+			n += 6
+		case c < 0x80:
+			n++
+		default:
+			n += 2 // U+2028 and U+2029, three bytes each, take six characters
+		}
+	}
+	return n
 }
 
 func (a *app) sendImport(ctx context.Context, source string, r ipc.Request, result *importResult) error {
