@@ -11,11 +11,10 @@ import (
 
 // bulk is a test that is measured as slowly as the channel says.
 type bulk struct {
-	total   int
-	step    chan struct{} // each lets one result come
-	began   chan context.Context
-	summary TestSummaryPayload
-	err     error
+	total int
+	step  chan struct{} // each lets one result come
+	began chan context.Context
+	err   error
 }
 
 func (b *bulk) run(ctx context.Context, r Request) (<-chan TestEventPayload, error) {
