@@ -186,12 +186,13 @@ func TestConfigOfTheUserIsNotRetired(t *testing.T) {
 		h.serve("c")
 		h.update()
 		h.wantList("a1 (b2) c3")
-		// An import makes a retired one the user's own.
-		if _, err := h.do(ipc.Request{Type: ipc.KindConfigImport, Text: body("b")}); err != nil {
+		// An import makes them the user's own, a retired one, too.
+		if _, err := h.do(ipc.Request{Type: ipc.KindConfigImport, Text: body("b", "c")}); err != nil {
 			t.Fatal(err)
 		}
+		h.serve("d")
 		h.update()
-		h.wantList("a1 b2 c3")
+		h.wantList("a1 b2 c3 d4")
 	})
 }
 
@@ -246,6 +247,23 @@ func TestTwoSubscriptionsShareAConfig(t *testing.T) {
 		}
 		if _, err := h.do(ipc.Request{Type: ipc.KindSubscriptionRemove, IDs: []int64{1}}); ipc.CodeOf(err) != ipc.CodeNotFound {
 			t.Errorf("a second time: %v", err)
+		}
+	})
+}
+
+// What is in use stays when its subscription is removed, and is the user's then.
+func TestRemovedSubscriptionLeavesWhatIsInUse(t *testing.T) {
+	bubble(t, "", nil, func(h *harness) {
+		h.servers["a"] = &server{latency: time.Millisecond}
+		h.serve("a", "b")
+		h.add(ipc.Request{})
+		h.connect(1)
+		if _, err := h.do(ipc.Request{Type: ipc.KindSubscriptionRemove, IDs: []int64{1}}); err != nil {
+			t.Fatal(err)
+		}
+		h.wantList("a1")
+		if c, _ := h.memory.Config(t.Context(), 1); c.Source != store.SourceImport {
+			t.Errorf("%+v", c)
 		}
 	})
 }

@@ -60,6 +60,15 @@ func (p *provider) serve(status int, body string) {
 	p.status, p.body = status, body
 }
 
+// tell sets a header of the answers; "" takes it away.
+func (p *provider) tell(key, value string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.header.Set(key, value); value == "" {
+		p.header.Del(key)
+	}
+}
+
 // socks lists SOCKS servers that nobody runs, by their names.
 func socks(names ...string) string {
 	var b strings.Builder
@@ -82,9 +91,9 @@ func (b *box) into(v any, args ...string) result {
 func TestSubscription(t *testing.T) {
 	b := newBox(t, "")
 	p := newProvider(t, socks("tokyo", "paris", "oslo"))
-	p.header.Set("Subscription-Userinfo", "upload=1000000000; download=500000000; total=100000000000; expire=4102444800")
-	p.header.Set("Profile-Title", "My provider")
-	p.header.Set("Profile-Update-Interval", "12")
+	p.tell("Subscription-Userinfo", "upload=1000000000; download=500000000; total=100000000000; expire=4102444800")
+	p.tell("Profile-Title", "My provider")
+	p.tell("Profile-Update-Interval", "12")
 	if out := b.okInput(p.URL+"/token", "subscription", "add", "-"); !strings.Contains(out, "3 added") {
 		t.Errorf("add: %q", out)
 	}
@@ -286,8 +295,8 @@ func TestHostileSubscription(t *testing.T) {
 	xray := fmt.Sprintf(`{"log":{"access":%q,"error":%q},"inbounds":[{"listen":"0.0.0.0","port":1,"protocol":"socks"}],"api":{"tag":"api"},
 "dns":{"servers":["1.2.3.4"]},"routing":{"rules":[]},"outbounds":[{"tag":"\u001b]0;owned\u0007\u202egnp.exe","protocol":"socks","settings":{"servers":[{"address":"h.example","port":1}]}}]}`, evil, evil)
 	p := newProvider(t, xray)
-	p.header.Set("Profile-Title", "\u202e\u009b31mtitle")
-	p.header.Set("Profile-Web-Page-Url", "file:///etc/passwd")
+	p.tell("Profile-Title", "\u202e\u009b31mtitle")
+	p.tell("Profile-Web-Page-Url", "file:///etc/passwd")
 	said := b.ok("subscription", "add", p.URL) + b.ok("subscription", "list") + b.ok("list") + b.ok("show", "1")
 	if strings.ContainsAny(said, "\x1b\x07\u202e\u009b") || !strings.Contains(said, "owned") {
 		t.Errorf("%q", said)
@@ -299,7 +308,7 @@ func TestHostileSubscription(t *testing.T) {
 	}
 	// Redirects lead nowhere but where the user said.
 	for _, target := range []string{inner.URL, "http://169.254.169.254/latest", "file:///etc/passwd", inner.byProxy} {
-		p.header.Set("Location", target)
+		p.tell("Location", target)
 		p.serve(http.StatusFound, "")
 		b.fails(1, "could not be updated", "subscription", "update")
 	}
@@ -307,7 +316,7 @@ func TestHostileSubscription(t *testing.T) {
 		t.Errorf("%d requests where a redirect led", n)
 	}
 	// Too much of everything.
-	p.header.Del("Location")
+	p.tell("Location", "")
 	p.serve(http.StatusOK, strings.Repeat("x", 9<<20))
 	if r := b.run("subscription", "update"); r.code != 1 || !strings.Contains(r.out, "8 MiB") {
 		t.Errorf("%+v", r)
@@ -323,7 +332,7 @@ func TestHostileSubscription(t *testing.T) {
 func TestSubscriptionSecrets(t *testing.T) {
 	b := newBox(t, "[log]\nlevel = \"trace\"\n")
 	p := newProvider(t, socks("tokyo"))
-	p.header.Set("ETag", `"c0ffee-etag"`)
+	p.tell("ETag", `"c0ffee-etag"`)
 	address := strings.Replace(p.URL, "http://", "http://c0ffee-user:c0ffee-password@", 1) + "/c0ffee-path?token=c0ffee-query#c0ffee-fragment"
 	var said strings.Builder
 	note := func(r result) { said.WriteString(r.out + r.err) }
