@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -274,12 +273,4 @@ func (s *Supervisor) standbyPayload() *ipc.StandbyPayload {
 		ConfigID: w.config.ID, ConfigName: w.config.Name, PID: w.core.Identity().PID,
 		CheckedAt: w.verifiedAt, LatencyMillis: w.latency.Milliseconds(),
 	}
-}
-
-// describeLatency is for people.
-func describeLatency(d time.Duration) string {
-	if d <= 0 {
-		return "without a measured latency"
-	}
-	return fmt.Sprintf("%d ms", max(d.Milliseconds(), 1))
 }
