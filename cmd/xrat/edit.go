@@ -17,30 +17,34 @@ func (a *app) editCommands() []*cobra.Command {
 	yes, no := true, false
 	commands := []*cobra.Command{a.editCommand()}
 	for _, word := range []struct {
-		use, short string
-		change     ipc.Request
+		use, short, undo string // a word that only undoes another has no undo, and is not in the overview
+		change           ipc.Request
 	}{
-		{"pin", "Prefer configs to all others", ipc.Request{Pinned: &yes}},
-		{"unpin", "Prefer configs no longer", ipc.Request{Pinned: &no}},
-		{"exclude", "Never choose configs without being asked for", ipc.Request{Excluded: &yes}},
-		{"include", "Choose configs again that were excluded", ipc.Request{Excluded: &no}},
-		{"favourite", "Mark configs as favourites", ipc.Request{Favourite: &yes}},
-		{"unfavourite", "Take the mark from favourites", ipc.Request{Favourite: &no}},
+		{"pin", "Prefer configs to all others", "unpin", ipc.Request{Pinned: &yes}},
+		{"unpin", "Prefer configs no longer", "", ipc.Request{Pinned: &no}},
+		{"exclude", "Never choose configs without being asked for", "include", ipc.Request{Excluded: &yes}},
+		{"include", "Choose configs again that were excluded", "", ipc.Request{Excluded: &no}},
+		{"favourite", "Mark configs as favourites", "unfavourite", ipc.Request{Favourite: &yes}},
+		{"unfavourite", "Take the mark from favourites", "", ipc.Request{Favourite: &no}},
 	} {
+		long := word.short + "."
+		if word.undo != "" {
+			long += fmt.Sprintf(" `xrat %s` undoes it.", word.undo)
+		}
 		commands = append(commands, &cobra.Command{
-			Use: word.use + " REF...", Short: word.short, Long: word.short + ".\n\n" + refHelp, Args: cobra.MinimumNArgs(1),
+			Use: word.use + " REF...", Short: word.short, Long: long + "\n\n" + refHelp, Args: cobra.MinimumNArgs(1), Hidden: word.undo == "",
 			RunE: func(c *cobra.Command, args []string) error { return a.edit(c, args, word.change) },
 		})
 	}
 	return append(commands,
 		&cobra.Command{
-			Use: "tag REF TAG...", Short: "Give tags to a config", Long: "Give tags to a config, for `xrat list --tag`.\n\n" + refHelp, Args: cobra.MinimumNArgs(2),
+			Use: "tag REF TAG...", Short: "Give tags to a config", Long: "Give tags to a config, for `xrat list --tag`. `xrat untag` takes them.\n\n" + refHelp, Args: cobra.MinimumNArgs(2),
 			RunE: func(c *cobra.Command, args []string) error {
 				return a.edit(c, args[:1], ipc.Request{AddTags: args[1:]})
 			},
 		},
 		&cobra.Command{
-			Use: "untag REF TAG...", Short: "Take tags from a config", Long: "Take tags from a config.\n\n" + refHelp, Args: cobra.MinimumNArgs(2),
+			Use: "untag REF TAG...", Short: "Take tags from a config", Long: "Take tags from a config.\n\n" + refHelp, Args: cobra.MinimumNArgs(2), Hidden: true,
 			RunE: func(c *cobra.Command, args []string) error {
 				return a.edit(c, args[:1], ipc.Request{RemoveTags: args[1:]})
 			},
