@@ -85,9 +85,9 @@ func (s *Supervisor) account(op *operation, old, next *session, now time.Time) *
 	return r
 }
 
-// noteCut adds connections that were cut after the last rotation.
-func (s *Supervisor) noteCut(n int) {
-	if s.st.lastRotation == nil {
+// noteCut adds connections of the session left that were cut after the rotation.
+func (s *Supervisor) noteCut(left int64, n int) {
+	if s.st.lastRotation == nil || s.st.lastLeft != left {
 		return
 	}
 	r := *s.st.lastRotation // readers may have the other one

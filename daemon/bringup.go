@@ -30,6 +30,8 @@ type plan struct {
 	// turn counts the attempts at which nothing worked, so that each one looks
 	// at other candidates.
 	turn int
+	// keep is how many of the first come first at every turn.
+	keep int
 	// race is how many are tried at a time; 0 means one.
 	race int
 	// ready is a session that runs already, for when its config is a candidate;
@@ -57,12 +59,13 @@ type plan struct {
 const maxTried = 8
 
 // window returns the part of the candidates that the turn-th attempt looks at.
-func window(candidates []candidate, turn int) []candidate {
+func window(candidates []candidate, turn, keep int) []candidate {
 	if len(candidates) <= maxTried {
 		return candidates
 	}
-	start := turn * maxTried % len(candidates)
-	return append(slices.Clone(candidates[start:]), candidates[:start]...)[:maxTried]
+	rest := candidates[keep:]
+	start := turn * (maxTried - keep) % len(rest)
+	return slices.Concat(candidates[:keep], rest[start:], rest[:start])[:maxTried]
 }
 
 // bringUp runs in a worker: it tries the candidates until one is healthy.
@@ -85,15 +88,20 @@ func (s *Supervisor) bringUp(ctx context.Context, p plan) (result outcome) {
 		return result
 	}
 	candidates, err := p.candidates(ctx)
+	if err != nil && p.fresh && ctx.Err() == nil {
+		// The disk does not answer, and there is one that does.
+		s.Log.Error().Err(err).Msg("the candidates are not known; the standby steps in")
+		candidates, err = []candidate{{p.ready.config, "standby", "it was running"}}, nil
+	}
 	if err != nil {
 		result.err = err
 		return result
 	}
-	result.considered, result.candidates = candidates[:min(len(candidates), maxConsidered)], len(candidates)
-	s.race(ctx, window(candidates, p.turn), p, &result)
+	looked := window(candidates, p.turn, p.keep)
+	result.considered, result.candidates = looked[:min(len(looked), maxConsidered)], len(candidates)
+	s.race(ctx, looked, p, &result)
 	switch {
 	case result.session != nil:
-		s.recordOutcomes(ctx, result)
 	case ctx.Err() != nil:
 		result.err = context.Cause(ctx)
 	default:
@@ -113,7 +121,7 @@ func (s *Supervisor) race(ctx context.Context, candidates []candidate, p plan, r
 	}
 	ctx, callOff := context.WithCancelCause(ctx)
 	defer callOff(errOvertaken)
-	finishes := make(chan finish, len(candidates)) // roomy: nobody blocks on it
+	finishes := make(chan finish, len(candidates)+1) // roomy: nobody blocks on it
 	trying := make(map[int64]bool)
 	started, stop := 0, false
 	width := 1 // one that worked a moment ago needs no rivals
@@ -142,8 +150,14 @@ func (s *Supervisor) race(ctx context.Context, candidates []candidate, p plan, r
 		}
 		result.tried = append(result.tried, *f.failure)
 		s.Log.Info().Int64("config", f.config).Str("code", f.failure.code).Err(f.failure.err).Msg("candidate is not usable")
-		// Without a core no candidate will do better.
-		stop = stop || ctx.Err() != nil || f.failure.code == codeNoCore
+		stop = stop || ctx.Err() != nil
+		if f.failure.code == codeNoCore {
+			// None will do better that has to be started.
+			candidates = slices.DeleteFunc(slices.Clone(candidates[started:]), func(c candidate) bool {
+				return p.ready == nil || c.ID != p.ready.config.ID
+			})
+			started = 0
+		}
 	}
 	callOff(errOvertaken)
 	if result.session == result.unused {
@@ -254,7 +268,7 @@ func (s *Supervisor) startSession(ctx context.Context, config store.Config, p pl
 		s.close(record.ID, failure.code, err, p.standby)
 		return session, failure
 	}
-	started := &session{id: record.ID, config: config, core: core, trigger: p.trigger, reasonCode: p.reason.code, startedAt: record.StartedAt}
+	started := &session{id: record.ID, config: config, core: core, trigger: p.trigger, reasonCode: p.reason.code, startedAt: record.StartedAt, standby: p.standby}
 	lost := func(code string, err error) (*session, *attempt) {
 		session, failure := fail(code, err)
 		s.stopCore(core)

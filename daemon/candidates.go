@@ -29,6 +29,8 @@ type known struct {
 
 // lookUp reads what is known of the configs; it runs in a worker.
 func (s *Supervisor) lookUp(ctx context.Context) (known, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, recordTime, errDiskSilent)
+	defer cancel()
 	configs, err := s.Store.Configs(ctx)
 	if err != nil {
 		return known{}, fmt.Errorf("reading the configs: %w", err)

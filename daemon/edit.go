@@ -183,7 +183,16 @@ func (s *Supervisor) configsChanged(ctx context.Context) {
 		return
 	}
 	n := usable(configs)
-	s.tell(func() { s.countConfigs(n) })
+	eligible := make(map[int64]bool, n)
+	for _, c := range configs {
+		eligible[c.ID] = !c.Retired() && !c.Excluded
+	}
+	s.tell(func() {
+		s.countConfigs(n)
+		if w := s.st.standby; w != nil && !eligible[w.config.ID] {
+			s.dropStandby()
+		}
+	})
 }
 
 // countConfigs takes a change of the configs, of which there are n now, over into the

@@ -39,7 +39,7 @@ type examination struct {
 	urgent    bool          // in doubt from the beginning
 	measure   func(ctx context.Context, first int) probe.Result
 	control   func(ctx context.Context, first int) probe.Result // nil: there is none
-	doubtful  func()                                            // called once, when doubt begins
+	doubtful  func()                                            // called once, when there is a reason for doubt in what was measured
 }
 
 // findings are what an examination came to.
@@ -115,14 +115,18 @@ func (e examination) run(ctx context.Context) findings {
 		next       time.Time // when the next round begins
 		controlRan time.Duration
 	)
+	announced := false
+	announce := func() {
+		if !announced && e.doubtful != nil {
+			e.doubtful()
+		}
+		announced = true
+	}
 	enterDoubt := func() {
 		if doubt {
 			return
 		}
 		doubt = true
-		if e.doubtful != nil {
-			e.doubtful()
-		}
 		if e.control != nil {
 			launch(-1, 0, e.control)
 			launch(-1, 1, e.control)
@@ -166,15 +170,17 @@ func (e examination) run(ctx context.Context) findings {
 			}
 		}
 		if f.rounds > 0 {
+			announce()
 			enterDoubt()
 		}
 		if f.rounds > e.threshold {
 			return f
 		}
-		if !doubt {
+		if !announced {
 			if begin := f.began.Add(e.doubtAfter()); now.Before(begin) {
 				earlier(begin)
 			} else {
+				announce()
 				enterDoubt()
 			}
 		}

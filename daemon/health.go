@@ -3,6 +3,7 @@ package daemon
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -18,6 +19,9 @@ const (
 	// passiveSpacing is the shortest time between two checks that the front's
 	// signals bring about.
 	passiveSpacing = time.Second
+	// maxStrongWait is the longest time between two checks that strong hints bring
+	// about although they were wrong before.
+	maxStrongWait = 5 * time.Second
 	// saveSpacing is how often a session's counters, and how often what is known
 	// of a config, are written while all is well.
 	saveSpacing = time.Minute
@@ -45,7 +49,19 @@ type checkResult struct {
 	endpoints []ipc.EndpointPayload
 	findings
 	control *store.Config // what the control was; nil: there was none
+	urgent  bool          // strong hints had brought it about
 	offline bool
+}
+
+// checkRun is a check in flight.
+type checkRun struct{ cancel context.CancelFunc }
+
+// callOffCheck ends the check in flight, whose session is not the active one any more.
+func (s *Supervisor) callOffCheck() {
+	if run := s.st.check; run != nil {
+		run.cancel()
+		s.st.check = nil
+	}
 }
 
 // startCheck checks the active session, unless something is going on that will
@@ -57,7 +73,9 @@ func (s *Supervisor) startCheck(now time.Time) {
 		return
 	}
 	interval := s.Settings.Health.Interval.Std()
-	if st.checking || st.op != nil {
+	// A rotation may take long to find a candidate; the active session is watched
+	// meanwhile.
+	if st.check != nil || st.op != nil && st.op.kind != opReplace {
 		st.checkAt = now.Add(min(interval, time.Second))
 		return
 	}
@@ -65,30 +83,33 @@ func (s *Supervisor) startCheck(now time.Time) {
 		s.Log.Info().Msg("the machine slept or its clock was set; health is counted anew")
 		st.health, st.hints, st.urgent = health{}, 0, false
 	}
-	st.checking = true
-	urgent, offline := st.urgent || st.health.dead, st.condition == ipc.ConditionOffline
+	ctx, cancel := context.WithCancel(s.base)
+	run := &checkRun{cancel}
+	st.check = run
+	hinted, offline := st.urgent, st.condition == ipc.ConditionOffline
 	st.urgent, st.hints = false, 0
 	e := examination{
-		threshold: s.Settings.Health.Threshold, timeout: s.Settings.Health.Timeout.Std(), usual: w.usual, urgent: urgent,
+		threshold: s.Settings.Health.Threshold, timeout: s.Settings.Health.Timeout.Std(), usual: w.usual, urgent: hinted || st.health.dead,
 		measure: s.measuring(w),
 		doubtful: func() {
-			s.tell(func() { st.health.doubt = st.health.doubt || st.active == w })
+			s.tell(func() { st.health.doubt = st.health.doubt || st.active == w && st.check == run })
 		},
 	}
 	var control *store.Config
 	if st.standby != nil {
 		e.control, control = s.measuring(st.standby), &st.standby.config
 	}
-	s.work(func(ctx context.Context) func() {
+	s.work(func(context.Context) func() {
+		defer cancel()
 		var result checkResult
 		if offline && !s.Online(w.config.Address) {
 			result.offline = true
-			return func() { s.checkedSession(w, result) }
+		} else {
+			result = s.check(ctx, w, e)
+			result.control, result.urgent = control, hinted
+			s.CapLog()
 		}
-		result = s.check(ctx, w, e)
-		result.control = control
-		s.CapLog()
-		return func() { s.checkedSession(w, result) }
+		return func() { s.checkedSession(run, w, result) }
 	})
 }
 
@@ -122,7 +143,11 @@ func (s *Supervisor) check(ctx context.Context, w *session, e examination) check
 	var checks sync.WaitGroup
 	checks.Go(func() { socksErr = s.Handshake(handshakes, socks) })
 	checks.Go(func() { httpErr = s.HTTPInbound(handshakes, http) })
-	checks.Go(func() { result.core = w.core.Health(handshakes) })
+	checks.Go(func() {
+		if err := w.core.Health(handshakes); handshakes.Err() == nil || errors.Is(handshakes.Err(), context.DeadlineExceeded) {
+			result.core = err
+		}
+	})
 	result.findings = e.run(ctx)
 	if !result.alive {
 		stop() // the verdict need not wait for the rest
@@ -167,18 +192,13 @@ func (s *Supervisor) endpoints(socks, http ipc.EndpointPayload, core string) []i
 }
 
 // checkedSession draws the conclusions from a check.
-func (s *Supervisor) checkedSession(w *session, result checkResult) {
+func (s *Supervisor) checkedSession(run *checkRun, w *session, result checkResult) {
 	st := &s.st
-	st.checking = false
-	now := time.Now()
-	if st.active != w {
-		// It is about a session that does not serve any more, and may have kept
-		// the check of the one that does waiting.
-		if st.active != nil {
-			st.checkAt = now
-		}
-		return
+	if st.check != run {
+		return // called off
 	}
+	st.check = nil
+	now := time.Now()
 	st.checkedAt = now
 	if result.endpoints != nil {
 		w.endpoints = result.endpoints
@@ -187,6 +207,9 @@ func (s *Supervisor) checkedSession(w *session, result checkResult) {
 	interval := s.Settings.Health.Interval.Std()
 	switch {
 	case result.offline:
+		if !st.health.dead {
+			st.health.since = now
+		}
 		st.health.doubt, st.health.dead, st.health.good = false, true, 0
 		st.condition = ipc.ConditionOffline
 		st.message = "offline: this machine has no route to the network; staying on " + w.config.Name
@@ -195,6 +218,12 @@ func (s *Supervisor) checkedSession(w *session, result checkResult) {
 		st.checkAt = now.Add(interval) // called off
 	case result.alive && result.core == nil:
 		s.foundAlive(w, result, now)
+	case result.alive && st.health.failures < s.Settings.Health.Threshold && !st.health.dead:
+		// The way out works, the inbound did not answer once, or somebody shares
+		// its port: that has to last to count.
+		st.health.doubt = true
+		st.health.failures++
+		st.checkAt = now.Add(firstSpacing)
 	default:
 		s.foundDead(w, result, now)
 	}
@@ -228,6 +257,14 @@ func (s *Supervisor) foundAlive(w *session, result checkResult, now time.Time) {
 	// A site whose connections end empty must not have the server asked every
 	// second for hours.
 	st.passiveWait = min(2*max(st.passiveWait, passiveSpacing), interval)
+	if result.urgent { // the hint was wrong, as with a site that only this server cannot reach
+		st.strongWait = min(2*max(st.strongWait, passiveSpacing), maxStrongWait, interval)
+	} else {
+		st.strongWait = max(st.strongWait/2, passiveSpacing)
+	}
+	if st.urgent { // there was another while the check ran
+		st.checkAt = now.Add(min(st.strongWait, interval))
+	}
 	unmeasured := len(s.Settings.Health.URLs) == 0
 	firstTime := !w.verified
 	st.attempts, st.message, st.condition, st.rotateAfter = 0, "", "", time.Time{}
@@ -260,12 +297,13 @@ func (s *Supervisor) foundDead(w *session, result checkResult, now time.Time) {
 		spacing = longDeadSpacing
 	}
 	st.checkAt = now.Add(min(spacing, s.Settings.Health.Interval.Std()))
-	st.passiveWait = passiveSpacing
+	st.passiveWait, st.strongWait = passiveSpacing, passiveSpacing
+	failures := st.health.failures
 	st.health.failures = result.rounds
 	cause, code := result.cause.Err, result.cause.Class
 	if result.core != nil {
 		cause, code = result.core, codeInbound
-		st.health.failures = max(st.health.failures, 1)
+		st.health.failures = max(failures+1, result.rounds)
 	}
 	if code != codeInbound {
 		code = "probe_" + code
@@ -276,8 +314,11 @@ func (s *Supervisor) foundDead(w *session, result checkResult, now time.Time) {
 	if st.attempts == 0 {
 		st.message = text
 	}
-	if !s.Settings.Health.Enabled || !s.rotates() || st.op != nil {
+	if !s.Settings.Health.Enabled || !s.rotates() {
 		return
+	}
+	if op := st.op; op != nil && (op.manual || op.trigger == ipc.TriggerHealthCheckFailed) {
+		return // the timer's gives way
 	}
 	// After a search in vain the next one waits, unless there is an answer now.
 	if now.Before(st.rotateAfter) && !result.controlOK {
@@ -298,20 +339,20 @@ const hintsOfWeight = 3
 // a strong hint, on which the check begins in doubt.
 func (s *Supervisor) passive(signal front.Signal) {
 	st := &s.st
-	if st.active == nil || signal.TargetID != st.active.id || st.op != nil {
+	if st.active == nil || signal.TargetID != st.active.id || st.op != nil && st.op.kind != opReplace {
 		return
 	}
 	strong := signal.Kind == front.Rescued || signal.Kind == front.DialRefused
 	if st.hints++; st.hints >= hintsOfWeight && signal.Kind == front.Silent {
 		strong = true
 	}
-	if st.checking {
+	if st.check != nil {
 		st.urgent = st.urgent || strong
 		return
 	}
 	wait := max(st.passiveWait, passiveSpacing)
 	if strong {
-		st.urgent, wait = true, passiveSpacing
+		st.urgent, wait = true, max(st.strongWait, passiveSpacing)
 	}
 	soonest := st.checkedAt.Add(wait)
 	if now := time.Now(); soonest.Before(now) {

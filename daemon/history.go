@@ -8,23 +8,22 @@ import (
 	"github.com/xrat-tray/xrat/daemon/store"
 )
 
-// recordOutcomes keeps what the attempts have shown. Failures count only beside
-// a proven success: alone they may as well be the network's.
-func (s *Supervisor) recordOutcomes(ctx context.Context, o outcome) {
-	if !o.session.verified {
+// recordOutcomes keeps what the attempts have shown, but for the config spared.
+// Failures count only beside a proven success: alone they may as well be the
+// network's. It runs in a worker.
+func (s *Supervisor) recordOutcomes(ctx context.Context, o outcome, spared int64) {
+	if o.session == nil || !o.session.verified {
 		return
 	}
-	now := time.Now()
+	now, latency, cooldown := time.Now(), o.session.latency, s.Settings.Rotation.Cooldown.Std()
+	var all []learned
 	for _, failed := range o.tried {
-		if failed.code != codeCanceled {
-			s.recordOutcome(ctx, failed.config.ID, func(h rotation.History) rotation.History {
-				return h.Failed(now, s.Settings.Rotation.Cooldown.Std())
-			})
+		if failed.blamed() && failed.config.ID != spared {
+			all = append(all, learned{failed.config.ID, func(h rotation.History) rotation.History { return h.Failed(now, cooldown) }})
 		}
 	}
-	s.recordOutcome(ctx, o.session.config.ID, func(h rotation.History) rotation.History {
-		return h.Succeeded(now, o.session.latency)
-	})
+	all = append(all, learned{o.session.config.ID, func(h rotation.History) rotation.History { return h.Succeeded(now, latency) }})
+	s.recordLearned(ctx, all...)
 }
 
 // learn changes what is known of a config, in a worker.
@@ -45,8 +44,8 @@ func (s *Supervisor) recordLearned(ctx context.Context, all ...learned) {
 	if len(all) == 0 {
 		return
 	}
-	s.outcomes.Lock()
-	defer s.outcomes.Unlock()
+	s.outcomes <- struct{}{}
+	defer func() { <-s.outcomes }()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
 	defer cancel()
 	outcomes, err := s.Store.Outcomes(ctx)

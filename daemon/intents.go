@@ -73,6 +73,7 @@ func (s *Supervisor) connect(r request) {
 		p.candidates = s.only(*r.ConfigID)
 	} else {
 		p.candidates = s.preferLast(st.desired.ConfigID)
+		p.keep = 1
 	}
 	s.begin(op, p)
 }

@@ -501,7 +501,7 @@ func TestConfigTestChoice(t *testing.T) {
 			{ipc.Request{IDs: []int64{3, 1, 3}}, "ca"},
 			{ipc.Request{IDs: []int64{6}}, "f"},
 		} {
-			configs, err := h.s.chosen(t.Context(), test.request)
+			configs, err := h.s.chosen(context.Background(), test.request)
 			var got string
 			for _, c := range configs {
 				got += c.Name

@@ -21,7 +21,7 @@ func (s *Supervisor) begin(op *operation, p plan) {
 	previous := s.supersede(op)
 	leaving := slices.Clone(s.st.leaving)
 	ctx, cancel := context.WithCancel(s.base)
-	op.cancel, op.done, op.since, op.from = cancel, make(chan struct{}), time.Now(), s.st.active
+	op.cancel, op.done, op.disposed, op.since, op.from = cancel, make(chan struct{}), make(chan struct{}), time.Now(), s.st.active
 	op.trigger, op.reason = p.trigger, p.reason
 	p.turn = s.st.attempts
 	if p.candidates != nil {
@@ -80,14 +80,16 @@ func (s *Supervisor) disposeOf(op *operation) {
 	if op == nil {
 		return
 	}
-	op.disposal.Do(func() {
+	if op.disposal.CompareAndSwap(false, true) {
 		<-op.done
 		for _, orphan := range []*session{op.outcome.session, op.outcome.unused} {
 			if orphan != nil {
 				s.discard(orphan)
 			}
 		}
-	})
+		close(op.disposed)
+	}
+	<-op.disposed
 }
 
 // answer replies to everybody who waits for op.
@@ -113,6 +115,15 @@ func (s *Supervisor) concluded(op *operation) {
 	if next := op.outcome.session; next != nil {
 		st.attempts, st.message = 0, ""
 		st.retryAt, st.rotateAfter = time.Time{}, time.Time{}
+		var spared int64
+		if st.served != nil && op.trigger == ipc.TriggerHealthCheckFailed && !op.manual {
+			spared = st.served.config.ID // it is blamed for the rotation
+		}
+		result := op.outcome
+		s.work(func(ctx context.Context) func() {
+			s.recordOutcomes(ctx, result, spared)
+			return nil
+		})
 		s.swap(op, next)
 		return
 	}
@@ -122,7 +133,7 @@ func (s *Supervisor) concluded(op *operation) {
 		return
 	}
 	s.Log.Warn().Err(err).Str("trigger", string(op.trigger)).Msg("no session came up")
-	if !op.manual {
+	if !op.manual && (st.active == nil || !st.frontOpen || st.health.dead) {
 		st.attempts++
 		st.message = err.Error()
 	}

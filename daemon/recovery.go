@@ -17,10 +17,14 @@ func (s *Supervisor) coreExited(w *session) {
 		s.standbyExited(w)
 		return
 	}
+	if st.op != nil && st.op.lent == w {
+		s.Front.SetStandby(nil) // whoever has it in hand finds out
+	}
 	if st.active != w {
 		return
 	}
 	st.active = nil
+	s.callOffCheck()
 	s.Front.SetTarget(nil) // new connections wait from here on
 	cause := w.core.ExitReason()
 	s.Log.Warn().Int64("session", w.id).Str("cause", cause).Msg("the core has exited")
@@ -73,7 +77,7 @@ func (s *Supervisor) startRecovery() {
 	// another one must prove itself.
 	p := plan{
 		trigger: ipc.TriggerHealthCheckFailed, reason: reason{code: reasonCoreExited, text: st.message},
-		checked: true, trusted: st.desired.ConfigID, openFront: !st.frontOpen,
+		checked: true, keep: 1, trusted: st.desired.ConfigID, openFront: !st.frontOpen,
 	}
 	switch {
 	case st.crashLoop:

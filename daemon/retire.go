@@ -46,7 +46,7 @@ func (s *Supervisor) cutSilent(drain context.Context, id int64, doubted time.Tim
 	cut := func(since time.Time) {
 		if n := s.Front.Cut(id, since); n > 0 {
 			s.Log.Info().Int64("session", id).Int("connections", n).Msg("connections cut that hung on the dead server")
-			s.tell(func() { s.noteCut(n) })
+			s.tell(func() { s.noteCut(id, n) })
 		}
 	}
 	ticker := time.NewTicker(time.Second)

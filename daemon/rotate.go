@@ -31,7 +31,7 @@ func (s *Supervisor) planTimer() {
 func (s *Supervisor) timerRotation(now time.Time) {
 	st := &s.st
 	s.planTimer()
-	if st.active == nil || st.op != nil || !s.rotates() || now.Before(st.cooldownUntil) {
+	if st.active == nil || st.op != nil || !s.rotates() || now.Before(st.cooldownUntil) || st.health.dead || st.condition != "" {
 		return
 	}
 	s.begin(&operation{kind: opReplace}, plan{
@@ -51,7 +51,7 @@ func (s *Supervisor) healthRotation(why reason, found checkResult) {
 		candidates: s.candidates(rotation.PreferBest, st.active.config.ID),
 	}
 	if st.standby != nil && found.controlOK {
-		p.fresh = true
+		p.fresh, p.keep = true, 1
 		p.candidates = first(st.standby.config.ID, p.candidates)
 	}
 	s.begin(&operation{kind: opReplace, findings: found.findings, control: found.control}, p)
@@ -85,7 +85,7 @@ func (s *Supervisor) noteRotated(op *operation, old, next *session) {
 	st := &s.st
 	now := time.Now()
 	automatic := op.trigger == ipc.TriggerHealthCheckFailed && !op.manual
-	st.lastRotation = s.account(op, old, next, now)
+	st.lastRotation, st.lastLeft = s.account(op, old, next, now), old.id
 	st.cooldownUntil = now.Add(s.Settings.Rotation.Cooldown.Std())
 	st.lastTrigger, st.lastResult, st.lastVerdict = &op.trigger, "replaced", "healthy"
 	id := next.config.ID

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/xrat-tray/xrat/daemon/ipc"
@@ -39,43 +40,63 @@ func (s *Supervisor) wantsStandby() bool {
 func (s *Supervisor) lookForStandby(now time.Time) {
 	st := &s.st
 	switch {
-	case st.standbyOp != nil:
-		return
 	case !s.wantsStandby():
-		if st.standby != nil {
-			s.dropStandby()
-		}
+		s.callOffStandby()
+		return
+	case st.standbyOp != nil:
 		return
 	case st.op != nil || st.active == nil || !st.active.verified || st.health.doubtful() || !st.frontOpen:
 		return
 	case now.Before(st.standbyAt):
 		return
 	}
-	op := &operation{kind: opStandby, done: make(chan struct{}), since: now}
+	op := &operation{kind: opStandby, done: make(chan struct{}), disposed: make(chan struct{}), since: now}
 	ctx, cancel := context.WithCancel(s.base)
 	op.cancel = cancel
 	st.standbyOp = op
 	w, exclude := st.standby, []int64{st.active.config.ID}
 	if w == nil {
+		p := s.standbyPlan(s.candidates(rotation.PreferBest, exclude...))
+		p.turn = st.standbys
 		s.work(func(context.Context) func() {
 			defer cancel()
-			op.outcome = s.bringUp(ctx, s.standbyPlan(s.candidates(rotation.PreferBest, exclude...)))
+			op.outcome = s.bringUp(ctx, p)
 			close(op.done)
 			return func() { s.concludedStandby(op) }
 		})
 		return
 	}
 	st.looks++
+	control := s.measuring(st.active)
 	explore := st.looks%exploreEvery == 0
 	s.work(func(context.Context) func() {
 		defer cancel()
 		alive, latency := s.lookAfter(ctx, w)
+		if !alive {
+			op.findings.controlOK = control(ctx, 0).OK
+		}
 		if alive && explore {
 			op.outcome = s.explore(ctx, w, append(exclude, w.config.ID))
 		}
 		close(op.done)
 		return func() { s.lookedAfter(op, w, alive, latency) }
 	})
+}
+
+// callOffStandby ends the standby and what is being done about it.
+func (s *Supervisor) callOffStandby() {
+	st := &s.st
+	if op := st.standbyOp; op != nil {
+		st.standbyOp = nil
+		op.cancel()
+		s.work(func(context.Context) func() {
+			s.disposeOf(op)
+			return nil
+		})
+	}
+	if st.standby != nil {
+		s.dropStandby()
+	}
 }
 
 func (s *Supervisor) standbyPlan(candidates candidatesFunc) plan {
@@ -111,14 +132,17 @@ func (s *Supervisor) explore(ctx context.Context, w *session, exclude []int64) o
 	}
 	o := s.bringUp(ctx, s.standbyPlan(s.only(id)))
 	if o.session == nil {
-		if len(o.tried) > 0 && o.tried[0].code != codeCanceled {
-			// The standby has just worked, so the network does.
+		if len(o.tried) > 0 && o.tried[0].blamed() {
+			if works, _ := s.lookAfter(ctx, w); !works {
+				return outcome{} // it may be the network
+			}
 			s.recordOutcome(ctx, id, func(h rotation.History) rotation.History {
 				return h.Failed(time.Now(), s.Settings.Rotation.Cooldown.Std())
 			})
 		}
 		return outcome{}
 	}
+	s.recordOutcomes(ctx, o, 0)
 	if k, err = s.lookUp(ctx); err == nil {
 		var challenger, incumbent rotation.Candidate
 		for _, c := range k.candidates {
@@ -145,6 +169,11 @@ func (s *Supervisor) concludedStandby(op *operation) {
 	}
 	st.standbyOp = nil
 	if w := op.outcome.session; w != nil {
+		result := op.outcome
+		s.work(func(ctx context.Context) func() {
+			s.recordOutcomes(ctx, result, 0)
+			return nil
+		})
 		s.keepStandby(w)
 		return
 	}
@@ -177,11 +206,15 @@ func (s *Supervisor) lookedAfter(op *operation, w *session, alive bool, latency 
 		s.dropStandby()
 		s.keepStandby(better)
 	case alive:
+		st.standbys = 0
 		st.standbyAt = now.Add(standbyCheck)
 		w.measured(latency)
 		s.Front.SetStandby(w.target())
-		s.learn(w.config.ID, func(h rotation.History) rotation.History { return h.Succeeded(now, latency) })
-	case st.active != nil && !st.health.doubtful() && now.Sub(st.checkedAt) < s.Settings.Health.Interval.Std()*2:
+		if now.Sub(w.toldAt) > tellSpacing {
+			w.toldAt = now
+			s.learn(w.config.ID, func(h rotation.History) rotation.History { return h.Succeeded(now, latency) })
+		}
+	case op.controlOK:
 		// The active one works, so it is not the network.
 		cooldown := s.Settings.Rotation.Cooldown.Std()
 		s.learn(w.config.ID, func(h rotation.History) rotation.History { return h.Failed(now, cooldown) })
@@ -205,17 +238,14 @@ func (s *Supervisor) keepStandby(w *session) {
 		if st.standby == nil {
 			st.standbyAt = time.Now().Add(time.Second)
 		}
-		s.work(func(context.Context) func() {
-			s.discard(w)
-			return nil
-		})
+		s.dismiss(w)
 		return
 	}
 	if w.standby = true; !w.watched {
 		w.watched = true
 		s.watch(w)
 	}
-	st.standby, st.standbys = w, 0
+	st.standby = w
 	st.standbyAt = time.Now().Add(standbyCheck)
 	s.Front.SetStandby(w.target())
 	s.Log.Info().Int64("session", w.id).Int64("config", w.config.ID).Msg("standby is ready")
@@ -227,9 +257,21 @@ func (s *Supervisor) dropStandby() {
 	w := st.standby
 	st.standby, st.standbyAt = nil, time.Time{}
 	s.Front.SetStandby(nil)
+	s.dismiss(w)
+}
+
+// dismiss ends a session that never served. Connections that were rescued through
+// it have the same time as those of a session that is left.
+func (s *Supervisor) dismiss(w *session) {
+	drain, hurry := context.WithTimeout(s.base, s.Settings.Rotation.Drain.Std())
+	r := &retirement{session: w, hurry: hurry, done: make(chan struct{})}
+	s.st.retired[w.id] = r
 	s.work(func(context.Context) func() {
+		defer close(r.done)
+		defer hurry()
+		s.Front.Drain(drain, w.id)
 		s.discard(w)
-		return nil
+		return func() { delete(s.st.retired, w.id) }
 	})
 }
 
@@ -254,7 +296,12 @@ func (s *Supervisor) giveBack(op *operation) {
 	switch w := op.lent; {
 	case w == nil || w == op.outcome.session:
 	case op.outcome.unused == w:
-		s.keepStandby(w)
+		failed := op.outcome.session != nil && slices.ContainsFunc(op.outcome.tried, func(a attempt) bool { return a.config.ID == w.config.ID && a.code != codeCanceled })
+		if failed {
+			s.dismiss(w)
+		} else {
+			s.keepStandby(w)
+		}
 		fallthrough
 	default:
 		if s.st.standby == nil {

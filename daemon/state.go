@@ -2,7 +2,7 @@ package daemon
 
 import (
 	"context"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/xrat-tray/xrat/daemon/ipc"
@@ -29,14 +29,16 @@ type state struct {
 	ended     bool // and has done so
 
 	health    health
-	checking  bool      // a check is in flight
+	check     *checkRun // in flight; nil: none
 	checkedAt time.Time // when the last one ended
 	checkAt   time.Time // when the next one is due; zero: not at all
 	urgent    bool      // the front has strong hints for the next one
 	hints     int       // weak ones since the last check
-	pace      rotation.Pace
-	standbys  int // in a row that did not come up, or did not last
-	looks     int // at a standby, ever
+	// strongWait is how far apart checks are that strong hints bring about.
+	strongWait time.Duration
+	pace       rotation.Pace
+	standbys   int // in a row that did not come up, or did not last
+	looks      int // at a standby, ever
 
 	rotationState
 	retryAt  time.Time // when to try again to have a session; zero: not planned
@@ -69,6 +71,7 @@ type rotationState struct {
 	cooldownUntil time.Time
 	timerAt       time.Time // when the timer rotates next; zero: never
 	lastRotation  *ipc.RotationPayload
+	lastLeft      int64 // the session that it left
 }
 
 // session is one life of one core process serving one config. Its fields are
@@ -158,9 +161,10 @@ type operation struct {
 	outcome outcome
 	done    chan struct{}
 	replies []chan<- answer
-	// disposal is done once, by whoever waits for the end of an operation that
-	// is no longer current.
-	disposal sync.Once
+	// disposal is done once, by whoever first waits for the end of an operation
+	// that is no longer current; disposed is closed then.
+	disposal atomic.Bool
+	disposed chan struct{}
 }
 
 // reason says why a session began, for programs and for people.
@@ -197,6 +201,9 @@ type attempt struct {
 	code   string
 	err    error
 }
+
+// blamed tells whether the attempt says anything about the config, if others work.
+func (a attempt) blamed() bool { return a.code != codeCanceled && a.code != codeNoCore }
 
 // answer goes back to whoever asked for an operation.
 type answer struct {

@@ -32,7 +32,7 @@ type Supervisor struct {
 	reports  chan func()
 	ended    chan struct{} // closed when the loop takes no more requests
 	journal  *journal
-	outcomes sync.Mutex // held while what is known of a config is read and written
+	outcomes chan struct{} // has one slot, taken while what is known of a config is read and written
 	workers  sync.WaitGroup
 	// base is the context of workers: it ends with the loop, not with the
 	// signal that asks for the end, since stopping is work too.
@@ -67,6 +67,7 @@ func New(deps Deps) *Supervisor {
 		reports:   make(chan func(), 64),
 		ended:     make(chan struct{}),
 		journal:   newJournal(),
+		outcomes:  make(chan struct{}, 1),
 	}
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.st.retired = make(map[int64]*retirement)

@@ -15,16 +15,12 @@ func (s *Supervisor) swap(op *operation, next *session) {
 	old := st.active
 	st.active = next
 	next.servingSince = time.Now()
-	st.health, st.hints, st.urgent, st.condition = health{}, 0, false, ""
+	st.health, st.hints, st.urgent, st.strongWait, st.condition = health{}, 0, false, passiveSpacing, ""
+	s.callOffCheck()
 	next.standby = false
 	s.Front.SetTarget(next.target())
 	failpoint("after-swap")
 	next.endpoints = s.endpoints(notChecked, notChecked, "reachable")
-	if old != nil {
-		why := op.reason
-		why.dead = op.trigger == ipc.TriggerHealthCheckFailed && !op.manual
-		s.retire(old, why, op.began)
-	}
 	rotated := json.RawMessage(nil)
 	if from := st.served; from != nil && from.config.ID != next.config.ID {
 		s.noteRotated(op, from, next)
@@ -39,6 +35,15 @@ func (s *Supervisor) swap(op *operation, next *session) {
 	if !next.watched {
 		next.watched = true
 		s.watch(next)
+	} else {
+		select {
+		case <-next.core.Done(): // the loop was told while an operation had it
+			s.work(func(context.Context) func() { return func() { s.coreExited(next) } })
+		default:
+		}
+	}
+	if st.standby != nil && st.standby.config.ID == next.config.ID {
+		s.dropStandby()
 	}
 	st.checkAt = time.Now() // all of it has been asked soon after, the front included
 	st.passiveWait = passiveSpacing
@@ -58,6 +63,12 @@ func (s *Supervisor) swap(op *operation, next *session) {
 		}
 		op.answer(answer{payload: op.payload(next), message: message})
 	})
+	// After the record of the one that serves now, so that there is always one.
+	if old != nil {
+		why := op.reason
+		why.dead = op.trigger == ipc.TriggerHealthCheckFailed && !op.manual
+		s.retire(old, why, op.began)
+	}
 }
 
 // payload is what the request for op is answered with.

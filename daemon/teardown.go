@@ -17,7 +17,7 @@ var errDiskSilent = errors.New("the disk does not answer")
 // next start when the daemon shuts down. It wins over everything in flight.
 func (s *Supervisor) tearDown(kind opKind, reply chan<- answer) {
 	st := &s.st
-	op := &operation{kind: kind, cancel: func() {}, done: make(chan struct{})}
+	op := &operation{kind: kind, cancel: func() {}, done: make(chan struct{}), disposed: make(chan struct{})}
 	if reply != nil {
 		op.replies = append(op.replies, reply)
 	}
@@ -25,6 +25,7 @@ func (s *Supervisor) tearDown(kind opKind, reply chan<- answer) {
 	leaving := slices.Clone(st.leaving)
 	st.tearing++
 	active := st.active
+	s.callOffCheck()
 	standby, standbyOp := st.standby, st.standbyOp
 	st.active, st.served, st.health = nil, nil, health{}
 	st.standby, st.standbyOp = nil, nil

@@ -140,7 +140,10 @@ func TestKill(t *testing.T) {
 	dir := t.TempDir()
 	m := &model{configs: map[int64]int64{}, removed: map[int64]bool{}, sessions: map[int64]int64{}}
 	start, kills := time.Now(), 0
-	for kills < 100 && time.Since(start) < 20*time.Second {
+	// Twenty seconds, or as long as a busy machine takes for the least that shows
+	// anything.
+	enough := func() bool { return kills >= 20 && m.acks >= 100 }
+	for kills < 100 && (time.Since(start) < 20*time.Second || !enough() && time.Since(start) < 2*time.Minute) {
 		last, err := killOne(dir, m, int64(kills+1)*1_000_000)
 		if err != nil {
 			t.Fatalf("after %d kills: %v", kills, err)
@@ -164,7 +167,7 @@ func TestKill(t *testing.T) {
 			abandon(t, s)
 		}
 	}
-	if kills < 20 || m.acks < 100 {
+	if !enough() {
 		t.Fatalf("only %d kills and %d acknowledged changes", kills, m.acks)
 	}
 	t.Logf("%d kills, %d acknowledged changes", kills, m.acks)
