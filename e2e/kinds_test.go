@@ -31,8 +31,7 @@ func TestEveryKind(t *testing.T) {
 		if got := fetch(t, client, http.MethodGet, origin.RemoteURL("/exit"), ""); got != s.Name() {
 			t.Errorf("%s: left through %q", s.Kind(), got)
 		}
-		// Not more than 8 KiB up at first: the core's Trojan client, which also leads to VMess and Shadowsocks, may fail then.
-		sent := strings.Repeat("0123456789abcdef", 256)
+		sent := strings.Repeat("0123456789abcdef", 256<<10/16)
 		if got := fetch(t, client, http.MethodPost, origin.RemoteURL("/echo"), sent); got != sent {
 			t.Errorf("%s: %d of %d bytes came back", s.Kind(), len(got), len(sent))
 		}

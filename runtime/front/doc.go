@@ -15,7 +15,8 @@
 // miss it. A dial that the core refuses is tried again, at a newer target as soon as there is one. Greeting, credentials,
 // request and the client's first bytes leave in one write; what the client has sent is kept until the first answer byte.
 // As long as the core's reply has not come, a core that ends the connection has not acted on the request, so that the whole
-// can be sent again to another core, whatever it is. After the first answer byte two goroutines copy, holding no buffer while
+// can be sent again to another core, whatever it is. When the request went out alone because the client was silent, no more
+// than firstRoom follows until the core has begun to read: it would break the core's Trojan client (see room.go). After the first answer byte two goroutines copy, holding no buffer while
 // nothing moves.
 //
 // # Rescue

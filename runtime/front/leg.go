@@ -8,10 +8,6 @@ import (
 	"sync/atomic"
 )
 
-// firstPiece is how much of what is kept goes out together with the request. The core's Trojan client fails when the first
-// payload does not fit one buffer of its 8 KiB beside the header; the rest follows after the core's reply.
-const firstPiece = 7 << 10
-
 // leg is the way of an upstream through one core. It is in the books of that core's session.
 type leg struct {
 	u      *upstream
@@ -25,13 +21,14 @@ type leg struct {
 	last    atomic.Int64                // see heard
 
 	// Guarded by the mu of u until it is answered.
-	written int   // how much of what is kept has been sent
-	sentAt  int64 // when that began, on the front's clock
+	head    int   // length of greeting, credentials and request
+	written int   // how much of what the client has sent followed
+	bare    bool  // the request went out alone, and the core may not have read what followed; see room
+	sentAt  int64 // when the request went out, on the front's clock
 
 	// Of the goroutine that reads.
 	reader  *lazyReader
 	low     bool // the socket wakes the reader only for an answer
-	pieces  bool // the rest follows after the core's reply; set before the first read
 	replied bool
 	partial []byte // the beginning of the core's replies
 }
@@ -53,43 +50,24 @@ func (l *leg) connected(tcp *net.TCPConn, t *target) error {
 	return nil
 }
 
-// send needs the mu of u. It writes greeting, request and the first piece of what is kept at once. An error does not matter: the
-// reader sees the same end.
+// send needs the mu of u. It writes greeting, request and what is kept at once. An error does not matter: the reader sees the
+// same end.
 func (l *leg) send() {
 	u, t, tcp := l.u, l.target, l.tcp.Load()
-	piece := u.sent[:min(len(u.sent), firstPiece)]
-	whole := len(piece) == len(u.sent)
-	if l.low, l.pieces = whole, !whole; whole {
-		expectReplies(tcp, t.auth)
-	}
-	b := u.f.pools.get(len(t.greeting) + 3 + len(u.dest) + len(piece))
+	l.low = true
+	expectReplies(tcp, t.auth)
+	b := u.f.pools.get(len(t.greeting) + 3 + len(u.dest) + len(u.sent))
 	msg := append(b.b[:0], t.greeting...)
 	msg = append(msg, socks5, commandConnect, 0)
 	msg = append(msg, u.dest...)
-	msg = append(msg, piece...)
+	l.head, l.bare = len(msg), len(u.sent) == 0
+	msg = append(msg, u.sent...)
 	tcp.Write(msg)
 	b.release()
-	l.written = len(piece)
+	l.written = len(u.sent)
 	l.sentAt = u.f.now()
-	t.session.countUp(len(piece))
-	if whole && u.ended {
-		tcp.CloseWrite()
-	}
-}
-
-// behind needs the mu of u. It tells whether the leg still waits for the core's reply before it sends the rest.
-func (l *leg) behind() bool { return l.written < len(l.u.sent) }
-
-// flush needs the mu of u. It sends the rest.
-func (l *leg) flush() {
-	if !l.behind() {
-		return
-	}
-	tcp := l.tcp.Load()
-	n, _ := tcp.Write(l.u.sent[l.written:])
-	l.written = len(l.u.sent)
-	l.target.session.countUp(n)
-	if l.u.ended {
+	t.session.countUp(len(u.sent))
+	if u.ended {
 		tcp.CloseWrite()
 	}
 }
@@ -143,11 +121,6 @@ func (l *leg) parse(b *buffer, n int) (*buffer, []byte, error) {
 		}
 		l.replied, l.partial = true, nil
 		got = got[n:]
-		if l.pieces {
-			l.u.mu.Lock()
-			l.flush()
-			l.u.mu.Unlock()
-		}
 	}
 	if len(got) == 0 {
 		b.release()

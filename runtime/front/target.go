@@ -13,7 +13,7 @@ import (
 type Target struct {
 	ID             int64  // the session that the traffic belongs to
 	Address        string // the core's SOCKS inbound, an IP address with a port
-	User, Password string // its credentials; an empty User means that it asks for none
+	User, Password string // its credentials; an empty User means that it asks for none. Their length matters, see room.go
 
 	// Latency is what a probe through the core took last: the first estimate of how long it takes to its first byte. Zero
 	// means that it is not known.

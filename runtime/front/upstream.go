@@ -150,9 +150,6 @@ func (u *upstream) keep(p []byte) {
 	}
 	n := len(u.sent) + len(p)
 	if n > largeBuffer {
-		for _, l := range u.legs {
-			l.flush()
-		}
 		u.drop()
 		u.lost = true
 		return
@@ -188,33 +185,51 @@ func (u *upstream) safe() bool {
 
 // Write sends p to the core that has the connection.
 func (u *upstream) Write(p []byte) (int, error) {
-	if l := u.won.Load(); l != nil {
-		return l.write(p)
+	for n := 0; ; {
+		if l := u.won.Load(); l != nil {
+			m, err := l.write(p[n:])
+			return n + m, err
+		}
+		m, full, err := u.writeUnanswered(p[n:])
+		if n += m; err == nil && full != nil {
+			err = full.drained()
+		}
+		if err != nil || n == len(p) {
+			return n, err
+		}
 	}
+}
+
+// writeUnanswered sends as much of p as the cores take at this moment. full is the leg that takes no more. Once there is an
+// answer it does nothing.
+func (u *upstream) writeUnanswered(p []byte) (n int, full *leg, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if l := u.won.Load(); l != nil {
-		return l.write(p)
-	}
-	before := len(u.sent)
-	u.keep(p)
-	u.lastSent.Store(u.f.now())
-	if len(u.legs) > 1 && (u.lost || !mayRepeat(u.sent)) {
-		u.commit()
+	if u.won.Load() != nil {
+		return 0, nil, nil
 	}
 	for _, l := range u.legs {
-		if !u.lost && l.written < before {
-			continue // comes with the rest
+		if room := l.room(); room < len(p) {
+			p, full = p[:room], l
 		}
-		n, _ := l.tcp.Load().Write(p) // the reader sees the same end, and knows what to do
-		l.written += len(p)
-		l.target.session.countUp(n)
-		u.watch(l)
+	}
+	if len(p) > 0 {
+		u.keep(p)
+		u.lastSent.Store(u.f.now())
+		if len(u.legs) > 1 && (u.lost || !mayRepeat(u.sent)) {
+			u.commit()
+		}
+		for _, l := range u.legs {
+			n, _ := l.tcp.Load().Write(p) // the reader sees the same end, and knows what to do
+			l.written += len(p)
+			l.target.session.countUp(n)
+			u.watch(l)
+		}
 	}
 	if u.aborted.Load() {
-		return 0, net.ErrClosed
+		return 0, nil, net.ErrClosed
 	}
-	return len(p), nil
+	return len(p), full, nil
 }
 
 func (l *leg) write(p []byte) (int, error) {
@@ -237,9 +252,7 @@ func (u *upstream) CloseWrite() error {
 	defer u.mu.Unlock()
 	u.ended = true
 	for _, l := range u.legs {
-		if !l.behind() {
-			l.tcp.Load().CloseWrite()
-		}
+		l.tcp.Load().CloseWrite()
 	}
 	return nil
 }

@@ -220,6 +220,14 @@ func randomHex(bytes int) string {
 	return hex.EncodeToString(random)
 }
 
+// inboundSecret is the random part of an inbound's password, in bytes, and more
+// than secrecy needs. The core's Trojan client fails with a first payload that
+// does not fit a buffer of 8 KiB behind its header of 61 bytes and the address.
+// What comes along with the request of SOCKS is read into such a buffer, too,
+// and always fits when the handshake before it is the longer of the two: with
+// this password it has 88 bytes and the address.
+const inboundSecret = 32
+
 // newInbound picks a loopback port on which nobody listens, for TCP and UDP,
 // and a fresh user and password.
 func newInbound() (Inbound, error) {
@@ -230,7 +238,7 @@ func newInbound() (Inbound, error) {
 	return Inbound{
 		Address:  net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
 		User:     randomHex(8),
-		Password: randomHex(16),
+		Password: randomHex(inboundSecret),
 	}, nil
 }
 
