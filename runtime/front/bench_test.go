@@ -112,7 +112,7 @@ func benchFront() {
 	f.Close()
 }
 
-// benchOrigin answers 's' with an endless stream and sends anything else back. It has many addresses, so that the core
+// benchOrigin answers 's' with an endless stream, says nothing to 'u', and sends anything else back. It has many addresses, so that the core
 // does not run out of ports for its connections.
 func benchOrigin() {
 	var addrs []string
@@ -143,6 +143,10 @@ func serveOrigin(l net.Listener) {
 				if err != nil {
 					return
 				}
+				if b[0] == 'u' {
+					io.Copy(io.Discard, c)
+					return
+				}
 				if b[0] != 's' {
 					c.Write(b[:n])
 					continue
@@ -162,6 +166,7 @@ type order struct {
 	Proxy   string
 	Origins []string
 	Stream  bool
+	Up      bool // an endless stream to the origin
 	Workers int
 	For     time.Duration
 }
@@ -214,6 +219,17 @@ func (o *order) once(buf []byte, end time.Time, n *atomic.Int64) error {
 	if _, err := io.ReadFull(c, buf[:10]); err != nil {
 		return err
 	}
+	if o.Up {
+		buf[0] = 'u'
+		for time.Now().Before(end) {
+			m, err := c.Write(buf)
+			n.Add(int64(m))
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	if !o.Stream {
 		if _, err := c.Write([]byte("0123456789")); err != nil {
 			return err
@@ -237,9 +253,13 @@ func (o *order) once(buf []byte, end time.Time, n *atomic.Int64) error {
 	return nil
 }
 
-// These two have a core with the way out that it is for: an encrypted connection to a server, here one on this machine.
+// These have a core with the way out that it is for: an encrypted connection to a server, here one on this machine.
 func BenchmarkThroughput(b *testing.B) {
 	compare(b, tunnellingCore(b), order{Stream: true, Workers: 4, For: time.Second}, 1e6, "MB/s")
+}
+
+func BenchmarkUpload(b *testing.B) {
+	compare(b, tunnellingCore(b), order{Up: true, Workers: 4, For: time.Second}, 1e6, "MB/s")
 }
 
 func BenchmarkConnections(b *testing.B) {
