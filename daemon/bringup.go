@@ -87,7 +87,11 @@ func (s *Supervisor) bringUp(ctx context.Context, p plan) (result outcome) {
 	if p.candidates == nil {
 		return result
 	}
-	candidates, err := p.candidates(ctx)
+	patience := recordTime
+	if p.fresh {
+		patience = freshPatience
+	}
+	candidates, err := s.within(ctx, patience, p.candidates)
 	if err != nil && p.fresh && ctx.Err() == nil {
 		// The disk does not answer, and there is one that does.
 		s.Log.Error().Err(err).Msg("the candidates are not known; the standby steps in")
@@ -109,6 +113,32 @@ func (s *Supervisor) bringUp(ctx context.Context, p plan) (result outcome) {
 		result.err = failureOf(result.tried)
 	}
 	return result
+}
+
+// freshPatience is how long the disk may take to name the candidates when the
+// first of them runs already.
+const freshPatience = 500 * time.Millisecond
+
+// within asks for candidates and gives up after a time, whatever the disk does.
+func (s *Supervisor) within(ctx context.Context, patience time.Duration, ask candidatesFunc) ([]candidate, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errDiskSilent)
+	defer cancel()
+	type named struct {
+		candidates []candidate
+		err        error
+	}
+	answer := make(chan named, 1)
+	s.work(func(context.Context) func() {
+		candidates, err := ask(ctx)
+		answer <- named{candidates, err}
+		return nil
+	})
+	select {
+	case n := <-answer:
+		return n.candidates, n.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("reading the configs: %w", context.Cause(ctx))
+	}
 }
 
 // race tries the candidates, p.race at a time, until one is healthy. The others

@@ -37,6 +37,9 @@ type world struct {
 	drainTill map[int64]chan struct{} // a session with connections: until closed
 	openErr   error
 	forgotten []int64
+	drained   []int64
+	slowStore time.Duration
+	uncut     bool
 	locateErr error
 	stopTime  time.Duration  // that a core takes to stop
 	targets   map[int64]bool // the sessions that have served
@@ -56,6 +59,8 @@ type server struct {
 	dead      bool          // no answer through it
 	latency   time.Duration // of a probe
 	noStart   bool          // its core ends at once
+	refuse    bool
+	hung      bool // its inbound is silent
 	startTime time.Duration
 }
 
@@ -95,6 +100,13 @@ func (c *fakeCore) ExitReason() string      { return c.reason }
 func (c *fakeCore) Killed() bool            { return strings.HasPrefix(c.reason, "signal: ") }
 
 func (c *fakeCore) Health(ctx context.Context) error {
+	c.w.mu.Lock()
+	hung := c.w.servers[c.host].hung
+	c.w.mu.Unlock()
+	if hung {
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}
 	return c.w.handshake(ctx, probe.Proxy{Address: c.in.Address})
 }
 
@@ -116,6 +128,26 @@ func (c *fakeCore) exit(reason string) {
 		c.reason = reason
 		close(c.done)
 	}
+}
+
+func (w *world) locate() (string, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return "/bin/xray", w.locateErr
+}
+
+// loseCore makes the executable go missing; nil brings it back.
+func (w *world) loseCore(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.locateErr = err
+}
+
+// asked counts the probes.
+func (w *world) asked() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.probes
 }
 
 // Start implements Cores.
@@ -209,6 +241,9 @@ func (w *world) probe(ctx context.Context, p probe.Proxy, _ int) probe.Result {
 	if lost && !w.lossFast {
 		s.dead = true
 	}
+	if s.refuse {
+		wait = time.Millisecond
+	}
 	if s.dead {
 		wait = 3 * time.Second
 	}
@@ -216,6 +251,9 @@ func (w *world) probe(ctx context.Context, p probe.Proxy, _ int) probe.Result {
 	case <-time.After(wait):
 	case <-ctx.Done():
 		return probe.Result{Class: "canceled", Err: context.Cause(ctx)}
+	}
+	if s.refuse {
+		return probe.Result{Class: "refused", Err: errors.New("refused")}
 	}
 	if c == nil || s.dead || lost {
 		return probe.Result{Class: "timeout", Err: errors.New("no answer within 3s")}
@@ -264,6 +302,9 @@ func (w *world) SetTarget(t *front.Target) {
 		w.gaps++
 	}
 	w.target = t
+	if t != nil && w.standby != nil && w.standby.ID == t.ID {
+		w.standby = nil
+	}
 	if t != nil {
 		w.targets[t.ID] = true
 	}
@@ -273,13 +314,16 @@ func (w *world) SetStandby(t *front.Target) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.standby = t
+	if t != nil && w.target != nil && w.target.ID == t.ID {
+		w.standby = nil
+	}
 }
 
 func (w *world) Cut(id int64, since time.Time) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.cuts = append(w.cuts, since)
-	if till := w.drainTill[id]; till != nil {
+	if till := w.drainTill[id]; till != nil && !w.uncut {
 		close(till)
 		delete(w.drainTill, id)
 		return 1
@@ -309,6 +353,7 @@ func (w *world) standbyHost() string {
 func (w *world) Drain(ctx context.Context, id int64) int {
 	w.mu.Lock()
 	till := w.drainTill[id]
+	w.drained = append(w.drained, id)
 	w.mu.Unlock()
 	if till == nil {
 		return 0
@@ -369,6 +414,7 @@ func (w *world) targetHost() string {
 
 // memory is a Store in memory.
 type memory struct {
+	puts     int
 	mu       sync.Mutex
 	configs  map[int64]store.Config
 	sessions map[int64]store.Session
@@ -493,5 +539,6 @@ func (m *memory) PutOutcome(_ context.Context, o store.Outcome) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.outcomes[o.ConfigID] = o
+	m.puts++
 	return m.fail
 }

@@ -8,12 +8,11 @@ import (
 	"github.com/xrat-tray/xrat/daemon/store"
 )
 
-// recordOutcomes keeps what the attempts have shown, but for the config spared.
-// Failures count only beside a proven success: alone they may as well be the
-// network's. It runs in a worker.
-func (s *Supervisor) recordOutcomes(ctx context.Context, o outcome, spared int64) {
+// lessons are what the attempts have shown, but for the config spared. Failures
+// count only beside a proven success: alone they may as well be the network's.
+func (s *Supervisor) lessons(o outcome, spared int64) []learned {
 	if o.session == nil || !o.session.verified {
-		return
+		return nil
 	}
 	now, latency, cooldown := time.Now(), o.session.latency, s.Settings.Rotation.Cooldown.Std()
 	var all []learned
@@ -22,8 +21,15 @@ func (s *Supervisor) recordOutcomes(ctx context.Context, o outcome, spared int64
 			all = append(all, learned{failed.config.ID, func(h rotation.History) rotation.History { return h.Failed(now, cooldown) }})
 		}
 	}
-	all = append(all, learned{o.session.config.ID, func(h rotation.History) rotation.History { return h.Succeeded(now, latency) }})
-	s.recordLearned(ctx, all...)
+	return append(all, learned{o.session.config.ID, func(h rotation.History) rotation.History { return h.Succeeded(now, latency) }})
+}
+
+// learnAll changes what is known of configs, in a worker.
+func (s *Supervisor) learnAll(all []learned) {
+	s.work(func(ctx context.Context) func() {
+		s.recordLearned(ctx, all...)
+		return nil
+	})
 }
 
 // learn changes what is known of a config, in a worker.

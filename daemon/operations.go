@@ -119,11 +119,7 @@ func (s *Supervisor) concluded(op *operation) {
 		if st.served != nil && op.trigger == ipc.TriggerHealthCheckFailed && !op.manual {
 			spared = st.served.config.ID // it is blamed for the rotation
 		}
-		result := op.outcome
-		s.work(func(ctx context.Context) func() {
-			s.recordOutcomes(ctx, result, spared)
-			return nil
-		})
+		s.learnAll(s.lessons(op.outcome, spared))
 		s.swap(op, next)
 		return
 	}

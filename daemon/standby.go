@@ -142,7 +142,7 @@ func (s *Supervisor) explore(ctx context.Context, w *session, exclude []int64) o
 		}
 		return outcome{}
 	}
-	s.recordOutcomes(ctx, o, 0)
+	s.recordLearned(ctx, s.lessons(o, 0)...)
 	if k, err = s.lookUp(ctx); err == nil {
 		var challenger, incumbent rotation.Candidate
 		for _, c := range k.candidates {
@@ -169,11 +169,7 @@ func (s *Supervisor) concludedStandby(op *operation) {
 	}
 	st.standbyOp = nil
 	if w := op.outcome.session; w != nil {
-		result := op.outcome
-		s.work(func(ctx context.Context) func() {
-			s.recordOutcomes(ctx, result, 0)
-			return nil
-		})
+		s.learnAll(s.lessons(op.outcome, 0))
 		s.keepStandby(w)
 		return
 	}

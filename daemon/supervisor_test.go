@@ -35,7 +35,7 @@ func (h *harness) deps(config settings.Settings) Deps {
 		Settings: config, Store: h.memory, Front: h.world, Cores: h.world,
 		Probe: h.world.probe, Measuring: h.measuring(), Handshake: h.world.handshake, HTTPInbound: h.world.handshake, Online: h.world.online,
 		Fetch:     h.world.fetch,
-		Locate:    func() (string, error) { return "/bin/xray", h.world.locateErr },
+		Locate:    h.world.locate,
 		CheckFree: func(string) error { return nil },
 		CapLog:    func() {}, Version: "test", Log: zerolog.Nop(),
 	}

@@ -131,8 +131,9 @@ func (c *Client) send(ctx context.Context, request Request) (net.Conn, error) {
 		conn.Close()
 		return nil, fmt.Errorf("sending the request: %w", err)
 	}
-	if _, err := conn.Write(line.Bytes()); err != nil && !errors.Is(err, syscall.EPIPE) {
-		// After a broken pipe the daemon's reason can still be read.
+	if _, err := conn.Write(line.Bytes()); err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
+		// After a broken pipe the daemon's reason can still be read, and a daemon
+		// that ended before it took the connection gives no reply.
 		conn.Close()
 		return nil, fmt.Errorf("sending the request: %w", err)
 	}

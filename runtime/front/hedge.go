@@ -138,7 +138,9 @@ func (w *webServer) won(a, first *attempt, rescues int, host string) {
 	default:
 		f.rescue.giveBack()
 		a.target.session.rescued.Add(1)
-		f.signal(first.target.id, Rescued)
+		if first.target.session.pace.proof.Load() <= first.sent {
+			f.signal(first.target.id, Rescued)
+		}
 		f.scoreSilence(first.target, a.target)
 	}
 }

@@ -226,7 +226,10 @@ func (u *upstream) account(l *leg) {
 	}
 	if l.from != nil {
 		l.target.session.rescued.Add(1)
-		u.f.signal(l.from.id, Rescued)
+		// Unless others were answered meanwhile: then it is only this destination that the core does not reach.
+		if l.from.session.pace.proof.Load() <= max(u.lastSent.Load(), l.sentAt) {
+			u.f.signal(l.from.id, Rescued)
+		}
 	}
 	if l.paid {
 		u.f.rescue.giveBack()
