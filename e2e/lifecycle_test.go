@@ -153,12 +153,26 @@ func TestStartDuringAStop(t *testing.T) {
 	before := b.status()
 	must(t, syscall.Kill(before.Session.PID, syscall.SIGSTOP)) // its core takes a while to end
 	must(t, syscall.Kill(before.Daemon.PID, syscall.SIGTERM))
+	b.awaitStopping()
 	b.ok("daemon", "start")
 	after := b.await("a session", 20*time.Second, connected)
 	if after.Daemon.PID == before.Daemon.PID {
 		t.Error("it is the same daemon")
 	}
 	b.gone(before.Session.PID)
+}
+
+// awaitStopping waits until the daemon has noticed that it is to end: a signal is
+// not there at once, and until then a start rightly finds that a daemon runs.
+func (b *box) awaitStopping() {
+	b.t.Helper()
+	for range 1000 {
+		if ping, err := b.client().Ping(b.t.Context()); err != nil || !ping.DaemonReady {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	b.t.Fatal("the daemon does not heed SIGTERM")
 }
 
 // A disconnect ends also a core that stands still.
