@@ -143,6 +143,13 @@ func (w *world) loseCore(err error) {
 	w.locateErr = err
 }
 
+// written counts the outcomes that were written.
+func (m *memory) written() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.puts
+}
+
 // asked counts the probes.
 func (w *world) asked() int {
 	w.mu.Lock()

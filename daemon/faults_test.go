@@ -131,10 +131,10 @@ func TestStoreWhileIdle(t *testing.T) {
 		h.connect(1)
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		before := h.puts
+		before := h.written()
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if n := h.puts - before; n > 20 {
+		if n := h.written() - before; n > 20 {
 			t.Errorf("%d outcomes were written in an idle hour", n)
 		}
 	})

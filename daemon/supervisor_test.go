@@ -452,6 +452,9 @@ func TestNothingHealthyKeepsTheOldSession(t *testing.T) {
 			h.set(host, func(s *server) { s.dead = true })
 		}
 		time.Sleep(time.Hour)
+		for h.state().State == ipc.StateRotating { // an attempt is under way
+			time.Sleep(100 * time.Millisecond)
+		}
 		h.want(ipc.StateDegraded, "a")
 		status := h.s.status()
 		if status.Session.ID != first.SessionID || !strings.Contains(status.Message, "staying on a") {
