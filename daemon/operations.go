@@ -144,5 +144,6 @@ func (s *Supervisor) concluded(op *operation) {
 		st.condition = ipc.ConditionNoWorking
 		st.rotateAfter = time.Now().Add(wait)
 	}
+	s.publish() // who is answered may ask for the status next
 	op.answer(answer{err: err})
 }

@@ -52,6 +52,7 @@ func (s *Supervisor) swap(op *operation, next *session) {
 	desired := st.desired
 	s.Log.Info().Int64("session", next.id).Int64("config", next.config.ID).Int("pid", next.core.Identity().PID).
 		Str("trigger", string(next.trigger)).Str("reason", next.reasonCode).Msg("session serves")
+	s.publish() // who is answered may ask for the status next
 	s.journal.Append(func(ctx context.Context) error {
 		s.note(ctx, next.id, func(r *store.Session) { r.Status, r.Rotation = store.StatusRunning, rotated })
 		return s.Store.SetDesired(ctx, desired)

@@ -111,6 +111,7 @@ func (s *Supervisor) tornDown(op *operation, stopped bool, err error) {
 		s.Log.Error().Err(err).Msg("saving the desired state")
 		a.message += "; this could not be saved: " + err.Error()
 	}
+	s.publish() // who is answered may ask for the status next
 	op.answer(a)
 }
 

@@ -235,6 +235,46 @@ func TestIdleClose(t *testing.T) {
 	}
 }
 
+// A call that comes while the idle database is about to be closed has it to the end.
+func TestUseWhileClosing(t *testing.T) {
+	ctx := context.Background()
+	var meanwhile func()
+	o := quiet()
+	o.IdleClose = time.Hour
+	o.FreeSpace = func(path string) (uint64, error) {
+		if meanwhile != nil {
+			meanwhile()
+		}
+		return freeSpace(path)
+	}
+	s := mustOpen(t, t.TempDir(), o)
+	meanwhile = func() {
+		meanwhile = nil
+		if _, err := s.acquire(ctx); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := s.closeIdle(ctx); err != nil {
+		t.Error(err)
+	}
+	s.mu.Lock()
+	open, users := s.db != nil, s.users
+	s.mu.Unlock()
+	if !open {
+		t.Errorf("closed with %d users", users)
+	}
+	s.release()
+	if err := s.closeIdle(ctx); err != nil {
+		t.Error(err)
+	}
+	s.mu.Lock()
+	open = s.db != nil
+	s.mu.Unlock()
+	if open {
+		t.Error("still open")
+	}
+}
+
 // TestConcurrentUse has readers and writers while the database is closed and
 // opened all the time.
 func TestConcurrentUse(t *testing.T) {

@@ -180,8 +180,8 @@ func (s *Store) prepare(dir string, size uint64, suspect bool) (changed bool, er
 	return changed, nil
 }
 
-// closeDatabase closes the database if it is open. The caller holds the gate,
-// and nobody uses the database.
+// closeDatabase closes the database if it is open and nobody uses it. The caller
+// holds the gate.
 //
 // Closing writes what is in memory to a new table, through a mapped file: with
 // the disk full that would end the process. The database then stays open or,
@@ -199,8 +199,15 @@ func (s *Store) closeDatabase(final bool) error {
 		return spaceErr
 	}
 	s.mu.Lock()
-	s.db, s.due.idle = nil, time.Time{}
+	s.due.idle = time.Time{} // the next release sets it
+	busy := s.users > 0      // looked at together with taking it away
+	if !busy {
+		s.db = nil
+	}
 	s.mu.Unlock()
+	if busy {
+		return nil
+	}
 	if spaceErr != nil {
 		s.log.Warn().Err(spaceErr).Msg("leaving the database without closing it")
 		s.endCrashWatch()

@@ -80,8 +80,7 @@ func (s *Store) closeIdle(ctx context.Context) error {
 	}
 	defer func() { <-s.gate }()
 	s.mu.Lock()
-	busy := s.users > 0
-	if s.db == nil || busy {
+	if s.db == nil || s.users > 0 {
 		s.due.idle = time.Time{} // the next release sets it
 		s.mu.Unlock()
 		return nil
