@@ -31,6 +31,7 @@ func FuzzVMess(f *testing.F) {
 func FuzzHysteria2(f *testing.F) {
 	f.Add("user:pass", "443,5000-6000", "obfs=salamander&obfs-password=x&hop-interval=10-30&up=5&down=7mbps&pinSHA256="+hexSum)
 	f.Add("", "443", "mport=1-2&insecure=1&sni=example.org&alpn=h3")
+	f.Add("", "1,\f1", "") // a space that is a control character
 	f.Fuzz(func(t *testing.T, user, ports, query string) {
 		checkParse(t, "hy2://"+user+"@example.org:"+ports+"/?"+query)
 	})

@@ -131,7 +131,7 @@ func cutPorts(address string) (single, ports string) {
 
 // portList checks a list of ports and ranges and returns it without spaces.
 func portList(s string) (string, bool) {
-	s = strings.ReplaceAll(s, " ", "")
+	s = strings.Join(strings.Fields(s), "")
 	for item := range strings.SplitSeq(s, ",") {
 		from, to, isRange := strings.Cut(item, "-")
 		low, err := parsePort(from)
