@@ -18,6 +18,8 @@ const firstRoom = 7 << 10
 const (
 	// The pauses between two looks at whether the core has read.
 	shortestLook, longestLook = 1 * time.Millisecond, 16 * time.Millisecond
+	// blindWait is for systems that cannot tell: enough to reach any server that is of use, and once in an upload.
+	blindWait = 1 * time.Second
 )
 
 // room needs the mu of u. It tells how much more may be sent over the leg at this moment.
@@ -29,11 +31,12 @@ func (l *leg) room() int {
 }
 
 // drained waits until the core has read what was sent over the leg, or the leg no longer matters. Where the system cannot
-// tell, it is taken to have done so after the time that an answer usually takes. The error is that of the upstream's end.
+// tell, it is taken to have done so after blindWait, and after the time that an answer usually takes. The error is that of the
+// upstream's end.
 func (l *leg) drained() error {
 	u := l.u
 	u.mu.Lock()
-	tcp, sent, since := l.tcp.Load(), l.head+l.written, l.sentAt
+	tcp, sent, since := l.tcp.Load(), l.head+l.written, u.f.now()
 	u.mu.Unlock()
 	for pause := shortestLook; ; pause = min(2*pause, longestLook) {
 		if u.won.Load() != nil {
@@ -41,7 +44,7 @@ func (l *leg) drained() error {
 		}
 		drained, known := peerHasRead(tcp, sent)
 		if !known {
-			drained = time.Duration(u.f.now()-since) > u.f.rescue.limit(l.target.session)
+			drained = time.Duration(u.f.now()-since) > max(blindWait, u.f.rescue.limit(l.target.session))
 		}
 		if drained || l.dropped() {
 			u.mu.Lock()
