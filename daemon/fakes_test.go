@@ -38,7 +38,6 @@ type world struct {
 	openErr   error
 	forgotten []int64
 	drained   []int64
-	slowStore time.Duration
 	uncut     bool
 	locateErr error
 	stopTime  time.Duration  // that a core takes to stop

@@ -49,14 +49,13 @@ func TestFreshStandbyOutsideTheWindow(t *testing.T) {
 		h.connect(1)
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
-		host := h.standbyHost()
 		for i := range 200 {
 			h.set(fmt.Sprintf("h%d", i+1), dead)
 		}
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
 		t.Log("attempts", h.s.st.attempts, "standby", h.standbyHost())
-		host = h.standbyHost()
+		host := h.standbyHost()
 		h.set(host, alive)
 		n := h.starts()
 		took := h.waitRotation(30 * time.Minute)
