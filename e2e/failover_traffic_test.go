@@ -346,7 +346,7 @@ func TestFailoverTraffic(t *testing.T) {
 	time.Sleep(time.Second)
 	must(t, b.servers[0].Freeze())
 	// What was under way arrives a little later, on a busy machine a lot.
-	const silence = 10 * streamInterval
+	const silence = 25 * streamInterval
 	for deadline := time.Now().Add(5 * time.Second); !traffic.anySilent(time.Now().Add(-silence)); time.Sleep(streamInterval) {
 		if time.Now().After(deadline) {
 			t.Error("frozen streams go on")
