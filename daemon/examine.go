@@ -164,7 +164,14 @@ func (e examination) run(ctx context.Context) findings {
 				underWay++
 				earlier(end)
 			case r.pending > 0:
-				fail(r, probe.Result{Class: probe.ClassTimeout, Err: fmt.Errorf("no answer within %v", patience.Round(time.Millisecond))})
+				silent := probe.Result{
+					Class: probe.ClassTimeout, Latency: now.Sub(r.began),
+					Err: fmt.Errorf("no answer within %v", patience.Round(time.Millisecond)),
+				}
+				for range r.pending {
+					f.measured = append(f.measured, measurement{r.began, false, silent})
+				}
+				fail(r, silent)
 			default:
 				fail(r, r.last)
 			}
