@@ -18,6 +18,9 @@ const (
 	steady = 4 * time.Second
 	// settled is how long the traffic flows after all is well again.
 	settled = 2 * time.Second
+	// quiet streams are those without data for longer: on a busy machine it may
+	// take a while to be read.
+	quiet = time.Second
 	// patience is how long a strategy has to deal with a fault.
 	patience = 75 * time.Second
 )
@@ -192,7 +195,7 @@ func (t *trial) all(do func(*lab.Server) error) func() error {
 }
 
 // settle waits until the strategy has dealt with the fault and no application
-// waits for a stream that has gone silent.
+// waits for a stream that has gone silent, then or since.
 func (t *trial) settle(changed func(before, now serving) bool) {
 	t.waited = true
 	for deadline := t.began.Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
@@ -203,7 +206,11 @@ func (t *trial) settle(changed func(before, now serving) bool) {
 				break
 			}
 		}
-		if !t.noticed.IsZero() && !t.traffic.anySilent(t.silence) {
+		since := time.Now().Add(-quiet)
+		if since.Before(t.silence) {
+			since = t.silence
+		}
+		if !t.noticed.IsZero() && !t.traffic.anySilent(since) {
 			return
 		}
 	}

@@ -330,7 +330,8 @@ func (d *desk) choose(labels ...string) {
 		d.t.Fatalf("the menu has no entry %q: %+v", labels[0], visible(entries))
 	}
 	if len(labels) == 1 {
-		d.ok("xdotool", "mousemove", fmt.Sprint(x), fmt.Sprint(y), "sleep", "0.2", "click", "1")
+		d.ok("xdotool", "mousemove", fmt.Sprint(x), fmt.Sprint(y), "sleep", "0.2")
+		d.click()
 		return
 	}
 	parent, _ := find(entries, labels[0])
@@ -348,5 +349,21 @@ func (d *desk) choose(labels ...string) {
 		d.ok("xdotool", "mousemove", fmt.Sprint(p[0]), fmt.Sprint(p[1]), "sleep", []string{"0.1", "0.3"}[i/3])
 	}
 	d.shot(strings.ReplaceAll(d.t.Name(), "/", "-") + "-choosing")
-	d.ok("xdotool", "click", "1")
+	d.click()
+}
+
+// click clicks an entry until the menu goes: one that the pointer has reached only
+// just now may not take it.
+func (d *desk) click() {
+	d.t.Helper()
+	for range 3 {
+		d.ok("xdotool", "click", "1")
+		for range 100 {
+			if len(d.menus()) == 0 {
+				return
+			}
+			time.Sleep(30 * time.Millisecond)
+		}
+	}
+	d.failed("the menu to take a click")
 }
