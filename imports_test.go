@@ -28,7 +28,11 @@ var ours = map[string][]string{
 
 	"tray": {"daemon/ipc", "assets/..."},
 
-	"daemon":          {"daemon/ipc", "daemon/rotation", "daemon/store", "daemon/settings", "runtime/..."},
+	"daemon": {"daemon/...", "runtime/..."},
+	// What it is asked is ipc's; what is known of configs is ordered by rotation; a candidate is session's.
+	"daemon/catalog":  {"daemon/ipc", "daemon/rotation", "daemon/session", "daemon/settings", "daemon/store", "runtime/link", "runtime/subscription"},
+	"daemon/bulktest": {"daemon/ipc", "daemon/rotation", "daemon/settings", "daemon/store", "runtime/link", "runtime/probe", "runtime/xray"},
+	"daemon/session":  {"daemon/store"},
 	"daemon/ipc":      {},
 	"daemon/rotation": {},
 	"daemon/settings": {},

@@ -50,7 +50,7 @@ func (s *Supervisor) account(op *operation, old, next *session, now time.Time) *
 	}
 	for _, candidate := range op.outcome.considered {
 		c := ipc.ConsideredPayload{
-			ConfigID: candidate.ID, ConfigName: candidate.Name, Class: candidate.class, Why: candidate.why, Result: "not_tried",
+			ConfigID: candidate.ID, ConfigName: candidate.Name, Class: candidate.Class, Why: candidate.Why, Result: "not_tried",
 		}
 		for _, failed := range op.outcome.tried {
 			if failed.config.ID == candidate.ID {
@@ -59,7 +59,7 @@ func (s *Supervisor) account(op *operation, old, next *session, now time.Time) *
 		}
 		if candidate.ID == next.config.ID {
 			c.Result = "won"
-			r.Winner = candidate.why
+			r.Winner = candidate.Why
 		}
 		r.Considered = append(r.Considered, c)
 	}

@@ -10,6 +10,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/xrat-tray/xrat/daemon/ipc"
+	"github.com/xrat-tray/xrat/daemon/rotation"
+	sessions "github.com/xrat-tray/xrat/daemon/session"
 	"github.com/xrat-tray/xrat/daemon/store"
 	"github.com/xrat-tray/xrat/runtime/link"
 	"github.com/xrat-tray/xrat/runtime/xray"
@@ -54,12 +56,20 @@ type plan struct {
 	openFront, closeFront bool
 }
 
+// candidatesFunc names the configs to try, in order. It runs in a worker.
+type candidatesFunc func(ctx context.Context) ([]sessions.Candidate, error)
+
+// selected names the configs of a selection.
+func (s *Supervisor) selected(wanted rotation.Selection) candidatesFunc {
+	return func(ctx context.Context) ([]sessions.Candidate, error) { return s.catalog.Candidates(ctx, wanted) }
+}
+
 // maxTried bounds the candidates of one attempt: with the network down none of
 // them works, and the next attempt takes the next ones.
 const maxTried = 8
 
 // window returns the part of the candidates that the turn-th attempt looks at.
-func window(candidates []candidate, turn, keep int) []candidate {
+func window(candidates []sessions.Candidate, turn, keep int) []sessions.Candidate {
 	if len(candidates) <= maxTried {
 		return candidates
 	}
@@ -95,7 +105,7 @@ func (s *Supervisor) bringUp(ctx context.Context, p plan) (result outcome) {
 	if err != nil && p.fresh && ctx.Err() == nil {
 		// The disk does not answer, and there is one that does.
 		s.Log.Error().Err(err).Msg("the candidates are not known; the standby steps in")
-		candidates, err = []candidate{{p.ready.config, "standby", "it was running"}}, nil
+		candidates, err = []sessions.Candidate{{Config: p.ready.config, Class: "standby", Why: "it was running"}}, nil
 	}
 	if err != nil {
 		result.err = err
@@ -120,11 +130,11 @@ func (s *Supervisor) bringUp(ctx context.Context, p plan) (result outcome) {
 const freshPatience = 500 * time.Millisecond
 
 // within asks for candidates and gives up after a time, whatever the disk does.
-func (s *Supervisor) within(ctx context.Context, patience time.Duration, ask candidatesFunc) ([]candidate, error) {
+func (s *Supervisor) within(ctx context.Context, patience time.Duration, ask candidatesFunc) ([]sessions.Candidate, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errDiskSilent)
 	defer cancel()
 	type named struct {
-		candidates []candidate
+		candidates []sessions.Candidate
 		err        error
 	}
 	answer := make(chan named, 1)
@@ -143,7 +153,7 @@ func (s *Supervisor) within(ctx context.Context, patience time.Duration, ask can
 
 // race tries the candidates, p.race at a time, until one is healthy. The others
 // that are under way then are called off, and ended in workers of their own.
-func (s *Supervisor) race(ctx context.Context, candidates []candidate, p plan, result *outcome) {
+func (s *Supervisor) race(ctx context.Context, candidates []sessions.Candidate, p plan, result *outcome) {
 	type finish struct {
 		config  int64
 		session *session
@@ -183,7 +193,7 @@ func (s *Supervisor) race(ctx context.Context, candidates []candidate, p plan, r
 		stop = stop || ctx.Err() != nil
 		if f.failure.code == codeNoCore {
 			// None will do better that has to be started.
-			candidates = slices.DeleteFunc(slices.Clone(candidates[started:]), func(c candidate) bool {
+			candidates = slices.DeleteFunc(slices.Clone(candidates[started:]), func(c sessions.Candidate) bool {
 				return p.ready == nil || c.ID != p.ready.config.ID
 			})
 			started = 0

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/xrat-tray/xrat/daemon/bulktest"
 	"github.com/xrat-tray/xrat/daemon/settings"
 	"github.com/xrat-tray/xrat/daemon/store"
 	"github.com/xrat-tray/xrat/runtime/front"
@@ -82,7 +83,7 @@ type Deps struct {
 	// first, counted around, is asked first.
 	Probe func(ctx context.Context, core probe.Proxy, first int) probe.Result
 	// Measuring is for tests of many configs.
-	Measuring Measuring
+	Measuring bulktest.Tools
 	// Fetch gets what a subscription's address serves.
 	Fetch func(ctx context.Context, r subscription.Request) (subscription.Response, error)
 	// Online tells whether the machine has a route to the host, or to anywhere if

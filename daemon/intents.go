@@ -70,9 +70,9 @@ func (s *Supervisor) connect(r request) {
 	}
 	if r.ConfigID != nil {
 		op.wanted = *r.ConfigID
-		p.candidates = s.only(*r.ConfigID)
+		p.candidates = s.selected(rotation.Selection{Only: r.ConfigID})
 	} else {
-		p.candidates = s.preferLast(st.desired.ConfigID)
+		p.candidates = s.selected(rotation.Selection{Wanted: st.desired.ConfigID, Preference: rotation.PreferBest})
 		p.keep = 1
 	}
 	s.begin(op, p)
@@ -111,11 +111,11 @@ func (s *Supervisor) replace(r request) {
 		refuse("%s is the active config already", active.config.Name)
 		return
 	case r.CandidateID != nil:
-		p.candidates = s.only(*r.CandidateID)
+		p.candidates = s.selected(rotation.Selection{Only: r.CandidateID})
 	case r.Trigger == ipc.TriggerHealthCheckFailed:
-		p.candidates = s.candidates(rotation.PreferBest, activeID)
+		p.candidates = s.selected(rotation.Selection{Preference: rotation.PreferBest, Exclude: []int64{activeID}})
 	default:
-		p.candidates = s.candidates(rotation.PreferNext, activeID)
+		p.candidates = s.selected(rotation.Selection{Preference: rotation.PreferNext, Exclude: []int64{activeID}})
 	}
 	op := &operation{kind: opReplace, manual: true, replies: []chan<- answer{r.reply}}
 	if r.CandidateID != nil {

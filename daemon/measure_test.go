@@ -13,8 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/xrat-tray/xrat/daemon/bulktest"
 	"github.com/xrat-tray/xrat/daemon/ipc"
-	"github.com/xrat-tray/xrat/daemon/rotation"
 	"github.com/xrat-tray/xrat/daemon/settings"
 	"github.com/xrat-tray/xrat/daemon/store"
 	"github.com/xrat-tray/xrat/runtime/probe"
@@ -43,7 +43,7 @@ func (b *fakeBatch) Refused(i int) error {
 }
 
 // measuring fakes what tests work with; batches count among the world's cores.
-func (w *world) measuring() Measuring {
+func (w *world) measuring() bulktest.Tools {
 	var mu sync.Mutex
 	batches := map[string]*fakeBatch{}
 	wait := func(ctx context.Context, d time.Duration) error {
@@ -60,8 +60,8 @@ func (w *world) measuring() Measuring {
 		i, _ := strconv.Atoi(p.User)
 		return batches[p.Address], batches[p.Address].hosts[i]
 	}
-	return Measuring{
-		StartBatch: func(ctx context.Context, spec xray.BatchSpec) (Batch, error) {
+	return bulktest.Tools{
+		StartBatch: func(ctx context.Context, spec xray.BatchSpec) (bulktest.Batch, error) {
 			w.mu.Lock()
 			w.lastPID++
 			w.started++
@@ -78,7 +78,7 @@ func (w *world) measuring() Measuring {
 			mu.Lock()
 			batches[b.in.Address] = b
 			mu.Unlock()
-			if len(spec.Links) > batchSize {
+			if len(spec.Links) > 200 {
 				return nil, errors.New("too many")
 			}
 			if err := wait(ctx, 100*time.Millisecond); err != nil {
@@ -180,17 +180,17 @@ func codes(results map[string]ipc.TestResultPayload) string {
 	return strings.Join(all, ", ")
 }
 
-// history returns what is known of the config of a host.
-func (h *harness) history(host string) rotation.History {
+// outcome returns what is known of the config of a host.
+func (h *harness) outcome(host string) store.Outcome {
 	h.memory.mu.Lock()
 	defer h.memory.mu.Unlock()
 	for id, c := range h.configs {
 		if c.Name == host {
-			return historyOf(h.outcomes[id])
+			return h.outcomes[id]
 		}
 	}
 	h.t.Fatalf("no config is called %s", host)
-	return rotation.History{}
+	return store.Outcome{}
 }
 
 func TestConfigTest(t *testing.T) {
@@ -214,11 +214,11 @@ func TestConfigTest(t *testing.T) {
 			t.Errorf("%+v", summary)
 		}
 		for _, name := range []string{"bad", "broken", "dead", "refusing", "unreachable"} {
-			if k := h.history(name); k.Failures != 1 || k.CooldownUntil.IsZero() {
+			if k := h.outcome(name); k.Failures != 1 || k.CooldownUntil.IsZero() {
 				t.Errorf("%s: %+v", name, k)
 			}
 		}
-		if k := h.history("good"); k.Successes != 1 || k.Latency != 50*time.Millisecond {
+		if k := h.outcome("good"); k.Successes != 1 || k.LatencyMS != 50 {
 			t.Errorf("good: %+v", k)
 		}
 		// One that is excluded is measured when it is asked for.
@@ -247,7 +247,7 @@ func TestConfigTestTCPOnly(t *testing.T) {
 		if got := codes(results); got != "datagrams no_tcp, dead ok, good ok, refusing unreachable" {
 			t.Error(got)
 		}
-		if h.history("good").Successes != 0 || h.history("refusing").Failures != 1 || h.history("datagrams").Failures != 0 || h.starts() != 0 {
+		if h.outcome("good").Successes != 0 || h.outcome("refusing").Failures != 1 || h.outcome("datagrams").Failures != 0 || h.starts() != 0 {
 			t.Errorf("%v", h.outcomes)
 		}
 		if _, err := h.testing(context.Background(), ipc.TestArguments{}); err == nil {
@@ -269,7 +269,7 @@ func TestConfigTestFatal(t *testing.T) {
 			t.Errorf("%+v: %s", summary, codes(results))
 		}
 		r := results["fatal-1"]
-		if r.Code != ipc.TestCodeCoreFailed || !strings.Contains(r.Message, "panic") || h.history("fatal-1").Failures != 0 {
+		if r.Code != ipc.TestCodeCoreFailed || !strings.Contains(r.Message, "panic") || h.outcome("fatal-1").Failures != 0 {
 			t.Errorf("%+v", r)
 		}
 		if h.maxCores != 1 {
@@ -316,7 +316,7 @@ func TestConfigTestOfThousands(t *testing.T) {
 func TestConfigTestSpeed(t *testing.T) {
 	bubble(t, "good slow dead", nil, func(h *harness) {
 		results, _ := h.tested(ipc.TestArguments{SpeedURL: "http://site/"})
-		if g := results["good"]; !g.OK || g.SpeedBytes != speedBytes/2/5 || g.DelayMillis != 50 {
+		if g := results["good"]; !g.OK || g.SpeedBytes != 10<<20/2/5 || g.DelayMillis != 50 {
 			t.Errorf("%+v", g)
 		}
 		if s := results["slow"]; !s.OK || s.SpeedBytes != 0 || s.SpeedMessage == "" {
@@ -347,7 +347,7 @@ func TestConfigTestCanceled(t *testing.T) {
 		if codes(results) != "good ok" || summary.OK != 1 || summary.Canceled != 3 || summary.Failed != 0 {
 			t.Errorf("%s; %+v", codes(results), summary)
 		}
-		if h.history("good").Successes != 2 || h.history("dead-1").Failures != 0 {
+		if h.outcome("good").Successes != 2 || h.outcome("dead-1").Failures != 0 {
 			t.Errorf("%v", h.outcomes)
 		}
 		if took := time.Since(began); took > 2*time.Second {
@@ -440,39 +440,6 @@ func TestConfigTestRefused(t *testing.T) {
 	})
 }
 
-// A daemon ends the cores of tests that an earlier one has left, not those of
-// others, nor its own.
-func TestOldTests(t *testing.T) {
-	bubble(t, "good", nil, func(h *harness) {
-		s := New(h.deps(settings.Default())) // that does not run yet
-		own, all := s.ownTestNonces(), s.testNonces()
-		nonces := map[int]string{1: own + "a", 2: all + "7.8-b", 3: "test-00-7.8-c", 4: "b5b1c2f4-3c11-4c6e-9c39-7d5f2f1f5f11"}
-		s.Measuring.FindNonces = func(wanted func(string) bool) (found []xray.Identity, err error) {
-			for pid, nonce := range nonces {
-				if wanted(nonce) {
-					found = append(found, xray.Identity{PID: pid})
-				}
-			}
-			return found, nil
-		}
-		for pid := range nonces {
-			c := &fakeCore{w: h.world, id: xray.Identity{PID: pid}, done: make(chan struct{})}
-			h.world.cores[pid] = c
-			defer c.exit("the test is over")
-		}
-		s.endOldTests()
-		s.workers.Wait()
-		for pid := range nonces {
-			h.world.mu.Lock()
-			_, runs := h.world.cores[pid]
-			h.world.mu.Unlock()
-			if runs != (pid != 2) {
-				t.Errorf("%s runs: %v", nonces[pid], runs)
-			}
-		}
-	})
-}
-
 // Without names, those that are described are measured, the most promising first.
 func TestConfigTestChoice(t *testing.T) {
 	bubble(t, "a b c d e", nil, func(h *harness) {
@@ -487,8 +454,8 @@ func TestConfigTestChoice(t *testing.T) {
 			h.memory.configs[id] = c
 		}
 		h.memory.configs[6] = store.Config{ID: 6, Name: "f", RetiredAt: now}
-		h.memory.outcomes[5] = outcomeOf(5, rotation.History{}.Succeeded(now, time.Millisecond))
-		h.memory.outcomes[1] = outcomeOf(1, rotation.History{}.Failed(now, time.Minute))
+		h.memory.outcomes[5] = store.Outcome{ConfigID: 5, Successes: 1, LastSuccess: now, LatencyMS: 1, Good: 1}
+		h.memory.outcomes[1] = store.Outcome{ConfigID: 1, Failures: 1, ConsecutiveFailures: 1, LastFailure: now, CooldownUntil: now.Add(time.Minute), Bad: 1}
 		for _, test := range []struct {
 			request ipc.Request
 			want    string
@@ -501,7 +468,7 @@ func TestConfigTestChoice(t *testing.T) {
 			{ipc.Request{IDs: []int64{3, 1, 3}}, "ca"},
 			{ipc.Request{IDs: []int64{6}}, "f"},
 		} {
-			configs, err := h.s.chosen(context.Background(), test.request)
+			configs, err := h.s.catalog.Choose(context.Background(), test.request)
 			var got string
 			for _, c := range configs {
 				got += c.Name

@@ -17,6 +17,7 @@ type snapshot struct {
 	endpoints []ipc.EndpointPayload
 	// what goes on changing between two publications
 	stopping      bool
+	connecting    bool // for the first time, or again, and it has not failed yet
 	sessionID     int64
 	standbyID     int64 // 0: there is none
 	carried       front.Counters
@@ -28,7 +29,7 @@ var notChecked = ipc.EndpointPayload{State: "not_checked"}
 // publish makes the state visible to readers and subscribers, if it has changed.
 func (s *Supervisor) publish() {
 	st := &s.st
-	next := &snapshot{stopping: st.stopping, cooldownUntil: st.cooldownUntil, endpoints: s.endpoints(notChecked, notChecked, "not_checked")}
+	next := &snapshot{stopping: st.stopping, connecting: st.desired.Connected && st.active == nil && st.attempts == 0, cooldownUntil: st.cooldownUntil, endpoints: s.endpoints(notChecked, notChecked, "not_checked")}
 	status := ipc.StatusPayload{
 		State: st.name(), Message: st.message, Condition: st.condition, Attempts: st.attempts, LastRotation: st.lastRotation,
 		Standby: s.standbyPayload(),

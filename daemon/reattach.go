@@ -36,11 +36,9 @@ func (s *Supervisor) Restore(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the configs: %w", err)
 	}
-	st.configs = usable(configs)
-	if st.subscriptions.known, err = s.Store.Subscriptions(ctx); err != nil {
-		return fmt.Errorf("reading the subscriptions: %w", err)
+	if st.configs, err = s.catalog.Count(ctx); err != nil {
+		return err
 	}
-	s.planUpdates(time.Now())
 	live, err := s.Store.LiveSessions(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the sessions: %w", err)
@@ -65,7 +63,7 @@ func (s *Supervisor) Restore(ctx context.Context) error {
 		}
 		s.endLeftover(record, code)
 	}
-	s.endOldTests()
+	s.tester.EndOld()
 	if st.active == nil {
 		s.publish()
 		return nil

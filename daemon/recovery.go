@@ -82,7 +82,7 @@ func (s *Supervisor) startRecovery() {
 	switch {
 	case st.crashLoop:
 		p.reason.code = reasonCrashLoop
-		p.candidates = s.desiredLast(st.desired.ConfigID, s.rotates())
+		p.candidates = s.selected(rotation.Selection{Wanted: st.desired.ConfigID, Alone: !s.rotates(), Spent: true, Preference: rotation.PreferBest})
 	case st.served == nil && st.attempts == 0:
 		p.trigger, p.reason = ipc.TriggerManual, reason{code: reasonRestore, text: "the daemon was restarted while connected"}
 		fallthrough
@@ -90,7 +90,7 @@ func (s *Supervisor) startRecovery() {
 		if st.attempts > 0 {
 			p.reason.code = reasonRetry
 		}
-		p.candidates = s.desiredFirst(st.desired.ConfigID, s.rotates())
+		p.candidates = s.selected(rotation.Selection{Wanted: st.desired.ConfigID, Alone: !s.rotates(), Preference: rotation.PreferBest})
 	}
 	s.begin(&operation{kind: opRecover}, p)
 }

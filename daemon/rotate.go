@@ -36,7 +36,7 @@ func (s *Supervisor) timerRotation(now time.Time) {
 	}
 	s.begin(&operation{kind: opReplace}, plan{
 		checked: true, trigger: ipc.TriggerTimer, reason: reason{code: reasonTimer, text: "rotation.interval has passed"},
-		candidates: s.candidates(rotation.PreferNext, st.active.config.ID),
+		candidates: s.selected(rotation.Selection{Preference: rotation.PreferNext, Exclude: []int64{st.active.config.ID}}),
 	})
 }
 
@@ -46,14 +46,13 @@ func (s *Supervisor) timerRotation(now time.Time) {
 // tried at a time.
 func (s *Supervisor) healthRotation(why reason, found checkResult) {
 	st := &s.st
-	p := plan{
-		checked: true, trigger: ipc.TriggerHealthCheckFailed, reason: why, race: healthRace,
-		candidates: s.candidates(rotation.PreferBest, st.active.config.ID),
-	}
+	wanted := rotation.Selection{Preference: rotation.PreferBest, Exclude: []int64{st.active.config.ID}}
+	p := plan{checked: true, trigger: ipc.TriggerHealthCheckFailed, reason: why, race: healthRace}
 	if st.standby != nil && found.controlOK {
 		p.fresh, p.keep = true, 1
-		p.candidates = first(st.standby.config.ID, p.candidates)
+		wanted.First = st.standby.config.ID
 	}
+	p.candidates = s.selected(wanted)
 	s.begin(&operation{kind: opReplace, findings: found.findings, control: found.control}, p)
 }
 

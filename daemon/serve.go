@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/xrat-tray/xrat/daemon/ipc"
 	"github.com/xrat-tray/xrat/daemon/store"
@@ -22,23 +23,20 @@ func (s *Supervisor) Handle(ctx context.Context, r ipc.Request) (payload any, me
 		return status, status.Message, nil
 	case ipc.KindProxyStatus:
 		return s.status().Rotation, "", nil
-	case ipc.KindConfigList:
-		payload, err := s.listConfigs(ctx, r.Retired)
-		return payload, "", err
-	case ipc.KindConfigImport:
-		return s.importConfigs(ctx, r)
-	case ipc.KindConfigUpdate:
-		return s.updateConfigs(ctx, r)
-	case ipc.KindConfigRemove:
-		return s.removeConfigs(ctx, r.IDs)
-	case ipc.KindSubscriptionAdd, ipc.KindSubscriptionList, ipc.KindSubscriptionUpdate, ipc.KindSubscriptionRemove:
-		return s.serveSubscription(ctx, r)
+	case ipc.KindConfigList, ipc.KindConfigImport, ipc.KindConfigUpdate, ipc.KindConfigRemove,
+		ipc.KindSubscriptionAdd, ipc.KindSubscriptionList, ipc.KindSubscriptionUpdate, ipc.KindSubscriptionRemove:
+		return s.catalog.Handle(ctx, r)
 	case ipc.KindSessionList:
 		payload, err := s.listSessions(ctx, r.Limit)
 		return payload, "", err
 	default:
 		return s.ask(ctx, r)
 	}
+}
+
+// Test measures configs; see ipc.Server.
+func (s *Supervisor) Test(ctx context.Context, r ipc.Request) (<-chan ipc.TestEventPayload, error) {
+	return s.tester.Test(ctx, r)
 }
 
 // Subscribe begins a subscription to the state; see ipc.Handler.
@@ -88,4 +86,11 @@ func (s *Supervisor) listSessions(ctx context.Context, limit int) (ipc.SessionLi
 		payload.Sessions = append(payload.Sessions, p)
 	}
 	return payload, nil
+}
+
+func timeOrNil(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
 }

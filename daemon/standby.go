@@ -56,7 +56,7 @@ func (s *Supervisor) lookForStandby(now time.Time) {
 	st.standbyOp = op
 	w, exclude := st.standby, []int64{st.active.config.ID}
 	if w == nil {
-		p := s.standbyPlan(s.candidates(rotation.PreferBest, exclude...))
+		p := s.standbyPlan(s.selected(rotation.Selection{Preference: rotation.PreferBest, Exclude: exclude}))
 		p.turn = st.standbys
 		s.work(func(context.Context) func() {
 			defer cancel()
@@ -122,40 +122,25 @@ func (s *Supervisor) lookAfter(ctx context.Context, w *session) (alive bool, lat
 // explore looks, in a worker, at a config that has not been seen for a while. It
 // comes up as a session only if it is clearly better than the standby.
 func (s *Supervisor) explore(ctx context.Context, w *session, exclude []int64) outcome {
-	k, err := s.lookUp(ctx)
-	if err != nil {
+	id, found, err := s.catalog.Explore(ctx, exclude...)
+	if err != nil || !found {
 		return outcome{err: err}
 	}
-	id, found := rotation.Explore(time.Now(), rand.Uint64(), k.candidates, exclude...)
-	if !found {
-		return outcome{}
-	}
-	o := s.bringUp(ctx, s.standbyPlan(s.only(id)))
+	o := s.bringUp(ctx, s.standbyPlan(s.selected(rotation.Selection{Only: &id})))
 	if o.session == nil {
 		if len(o.tried) > 0 && o.tried[0].blamed() {
 			if works, _ := s.lookAfter(ctx, w); !works {
 				return outcome{} // it may be the network
 			}
-			s.recordOutcome(ctx, id, func(h rotation.History) rotation.History {
+			s.catalog.Learn(ctx, rotation.Lesson{ConfigID: id, Change: func(h rotation.History) rotation.History {
 				return h.Failed(time.Now(), s.Settings.Rotation.Cooldown.Std())
-			})
+			}})
 		}
 		return outcome{}
 	}
-	s.recordLearned(ctx, s.lessons(o, 0)...)
-	if k, err = s.lookUp(ctx); err == nil {
-		var challenger, incumbent rotation.Candidate
-		for _, c := range k.candidates {
-			switch c.ConfigID {
-			case id:
-				challenger = c
-			case w.config.ID:
-				incumbent = c
-			}
-		}
-		if rotation.Better(time.Now(), challenger, incumbent) {
-			return o
-		}
+	s.catalog.Learn(ctx, s.lessons(o, 0)...)
+	if s.catalog.Better(ctx, id, w.config.ID) {
+		return o
 	}
 	s.discard(o.session)
 	return outcome{}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/xrat-tray/xrat/daemon/ipc"
 	"github.com/xrat-tray/xrat/daemon/rotation"
+	sessions "github.com/xrat-tray/xrat/daemon/session"
 	"github.com/xrat-tray/xrat/daemon/store"
 	"github.com/xrat-tray/xrat/runtime/front"
 	"github.com/xrat-tray/xrat/runtime/probe"
@@ -57,9 +58,6 @@ type state struct {
 
 	configs  int // that may be used
 	revision uint64
-
-	subscriptions subscriptionState
-	test          *configTest // the last one; it may be over
 }
 
 // rotationState is what proxy_status tells.
@@ -191,7 +189,7 @@ type outcome struct {
 	err     error // why nothing came up
 	opened  bool  // the front was opened, and still is
 	// considered are the first of the candidates, which were so many.
-	considered []candidate
+	considered []sessions.Candidate
 	candidates int
 }
 

@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/singleflight"
-
+	"github.com/xrat-tray/xrat/daemon/bulktest"
+	"github.com/xrat-tray/xrat/daemon/catalog"
 	"github.com/xrat-tray/xrat/daemon/ipc"
 )
 
@@ -32,21 +32,14 @@ type Supervisor struct {
 	reports  chan func()
 	ended    chan struct{} // closed when the loop takes no more requests
 	journal  *journal
-	outcomes chan struct{} // has one slot, taken while what is known of a config is read and written
 	workers  sync.WaitGroup
 	// base is the context of workers: it ends with the loop, not with the
 	// signal that asks for the end, since stopping is work too.
 	base   context.Context
 	cancel context.CancelFunc
 
-	// subscribing is held while subscriptions, and what they say of configs, are
-	// changed, and not while anything is fetched.
-	subscribing sync.Mutex
-	refreshing  singleflight.Group // by the id of the subscription
-	// counting is held from counting the configs until the loop is told, so that it
-	// learns of counts in their order.
-	counting sync.Mutex
-
+	catalog  *catalog.Catalog
+	tester   *bulktest.Tester
 	snapshot atomic.Pointer[snapshot]
 	hub      hub
 }
@@ -67,9 +60,15 @@ func New(deps Deps) *Supervisor {
 		reports:   make(chan func(), 64),
 		ended:     make(chan struct{}),
 		journal:   newJournal(),
-		outcomes:  make(chan struct{}, 1),
 	}
 	s.base, s.cancel = context.WithCancel(context.Background())
+	s.catalog = catalog.New(catalog.Deps{
+		Settings: deps.Settings, Store: deps.Store, Supervisor: s, Fetch: deps.Fetch, Online: deps.Online, Log: deps.Log,
+	})
+	s.tester = bulktest.New(bulktest.Deps{
+		Settings: deps.Settings, Catalog: s.catalog, Supervisor: s, Tools: deps.Measuring, Handshake: deps.Handshake,
+		Locate: deps.Locate, EndCore: deps.Cores.End, CoreDir: deps.CoreDir, CoreLog: deps.CoreLog, Log: deps.Log,
+	})
 	s.st.retired = make(map[int64]*retirement)
 	s.st.lastResult, s.st.lastVerdict = "none", "none"
 	s.publish()
@@ -83,6 +82,10 @@ func (s *Supervisor) Run(ctx context.Context) {
 	var writer sync.WaitGroup
 	writer.Go(func() { s.journal.Run(context.Background()) })
 
+	s.work(func(ctx context.Context) func() {
+		s.catalog.Run(ctx)
+		return nil
+	})
 	stop := ctx.Done()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -131,6 +134,7 @@ func (s *Supervisor) Run(ctx context.Context) {
 func (s *Supervisor) drainReports() {
 	gone := make(chan struct{})
 	go func() {
+		s.tester.Close()
 		s.workers.Wait()
 		close(gone)
 	}()
@@ -198,7 +202,7 @@ var errShuttingDown = ipc.Errorf(ipc.CodeInvalidState, "the daemon is shutting d
 // arm sets the one timer to the next thing that is due.
 func (s *Supervisor) arm(timer *time.Timer) {
 	var next time.Time
-	for _, t := range []time.Time{s.st.checkAt, s.st.timerAt, s.st.retryAt, s.st.standbyAt, s.st.subscriptions.lookAt} {
+	for _, t := range []time.Time{s.st.checkAt, s.st.timerAt, s.st.retryAt, s.st.standbyAt} {
 		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
 			next = t
 		}
@@ -224,9 +228,6 @@ func (s *Supervisor) tick(now time.Time) {
 	}
 	if due(&s.st.timerAt) {
 		s.timerRotation(now)
-	}
-	if due(&s.st.subscriptions.lookAt) {
-		s.lookAtSubscriptions(now)
 	}
 	// For these, reconcile sees that nothing is planned any more.
 	due(&s.st.retryAt)

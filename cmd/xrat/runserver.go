@@ -18,6 +18,7 @@ import (
 	"gopkg.in/natefinch/lumberjack.v2"
 
 	"github.com/xrat-tray/xrat/daemon"
+	"github.com/xrat-tray/xrat/daemon/bulktest"
 	"github.com/xrat-tray/xrat/daemon/ipc"
 	"github.com/xrat-tray/xrat/daemon/settings"
 	"github.com/xrat-tray/xrat/daemon/store"
@@ -136,7 +137,7 @@ func (a *app) dependencies(config settings.Settings, records *store.Store, log z
 		Probe: func(ctx context.Context, core probe.Proxy, first int) probe.Result {
 			return probe.Get(ctx, core, turned(config.Health.URLs, first), config.Health.Timeout.Std(), probeStagger)
 		},
-		Measuring: daemon.NewMeasuring(part("core"), probeStagger),
+		Measuring: bulktest.RealTools(part("core"), probeStagger),
 		Fetch:     subscription.Fetcher{UserAgent: "xrat/" + version}.Fetch,
 		Online:    route.Exists,
 		Handshake: probe.Handshake,

@@ -1,4 +1,4 @@
-package daemon
+package bulktest
 
 import (
 	"cmp"
@@ -10,11 +10,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/xrat-tray/xrat/daemon/ipc"
+	"github.com/xrat-tray/xrat/daemon/rotation"
+	"github.com/xrat-tray/xrat/daemon/store"
 	"github.com/xrat-tray/xrat/runtime/link"
 	"github.com/xrat-tray/xrat/runtime/probe"
 	"github.com/xrat-tray/xrat/runtime/xray"
@@ -31,11 +34,48 @@ const (
 	aloneAtOnce = 4
 )
 
+// subject is a config that is measured.
+type subject struct {
+	config store.Config
+	link   link.Link
+	took   time.Duration // of the TCP connection
+	ended  bool          // has its result
+}
+
+// run is one test of many configs; done is closed after the last event.
+type run struct {
+	Deps
+	client      context.Context // of who asked for it
+	arguments   ipc.TestArguments
+	timeout     time.Duration // of one config
+	concurrency int
+	executable  string
+	nonce       string
+	subjects    []*subject
+	events      chan ipc.TestEventPayload
+	done        chan struct{}
+
+	mu      sync.Mutex
+	summary ipc.TestSummaryPayload
+	worked  bool // something did: the network is there
+	learned []rotation.Lesson
+}
+
+// over tells whether the test has ended.
+func (t *run) over() bool {
+	select {
+	case <-t.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // run measures. First a TCP connection to each server: that of a dead one costs
 // next to nothing, and tells why it is dead. Those that answer go through a core
 // in batches, one after the other, while the connections go on. Servers that a
 // core can only serve alone are measured beside.
-func (t *configTest) run(ctx context.Context) {
+func (t *run) run(ctx context.Context) {
 	began := time.Now()
 	t.events <- ipc.TestEventPayload{Total: len(t.subjects)}
 	together := make(chan *subject, len(t.subjects))
@@ -71,7 +111,7 @@ func (t *configTest) run(ctx context.Context) {
 	summary.DurationMillis = roundUp(time.Since(began))
 	summary.Unblamed = summary.Failed > 0 && !t.worked
 	t.mu.Unlock()
-	t.s.Log.Info().Int("ok", summary.OK).Int("failed", summary.Failed).Int("canceled", summary.Canceled).
+	t.Log.Info().Int("ok", summary.OK).Int("failed", summary.Failed).Int("canceled", summary.Canceled).
 		Int64("ms", summary.DurationMillis).Msg("configs tested")
 	t.events <- ipc.TestEventPayload{Summary: &summary}
 	close(t.done) // before the events, so that who has read them all may begin another
@@ -80,7 +120,7 @@ func (t *configTest) run(ctx context.Context) {
 
 // connectAll connects to every server and passes on those that answer, or that
 // are not reached by TCP.
-func (t *configTest) connectAll(ctx context.Context, together, alone chan<- *subject) {
+func (t *run) connectAll(ctx context.Context, together, alone chan<- *subject) {
 	var group errgroup.Group
 	// A connection costs less than what follows it.
 	group.SetLimit(2 * t.concurrency)
@@ -105,7 +145,7 @@ func (t *configTest) connectAll(ctx context.Context, together, alone chan<- *sub
 
 // connect reads the subject's link and connects to its server. It reports
 // whether there is more to measure.
-func (t *configTest) connect(ctx context.Context, s *subject) bool {
+func (t *run) connect(ctx context.Context, s *subject) bool {
 	l, err := link.Parse(s.config.Link)
 	if err != nil {
 		t.finish(ctx, s, ipc.TestResultPayload{Code: ipc.TestCodeBadLink, Message: "reading its link: " + err.Error()})
@@ -122,7 +162,7 @@ func (t *configTest) connect(ctx context.Context, s *subject) bool {
 	limited, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
 	began := time.Now()
-	err = t.s.Measuring.Connect(limited, net.JoinHostPort(l.Host, strconv.Itoa(int(l.Port))))
+	err = t.Tools.Connect(limited, net.JoinHostPort(l.Host, strconv.Itoa(int(l.Port))))
 	s.took = time.Since(began)
 	switch {
 	case err != nil:
@@ -145,7 +185,7 @@ func datagrams(l link.Link) bool {
 }
 
 // explain says why there was no connection.
-func (t *configTest) explain(limited context.Context, err error) string {
+func (t *run) explain(limited context.Context, err error) string {
 	var op *net.OpError
 	switch {
 	case errors.Is(limited.Err(), context.DeadlineExceeded), errors.As(err, &op) && op.Timeout():
@@ -189,17 +229,17 @@ var errCoreEnded = errors.New("the core ended")
 // through measures a batch through one core. When the core ends by itself, the
 // halves of what is left get one each, so that the server that ends a core
 // spoils nobody else's result.
-func (t *configTest) through(ctx context.Context, batch []*subject) {
+func (t *run) through(ctx context.Context, batch []*subject) {
 	if ctx.Err() != nil {
 		return
 	}
 	spec := xray.BatchSpec{
-		Executable: t.executable, Nonce: t.nonce, Dir: t.s.CoreDir, LogFile: testLog(t.s.CoreLog), ReadyTimeout: batchReady,
+		Executable: t.executable, Nonce: t.nonce, Dir: t.CoreDir, LogFile: testLog(t.CoreLog), ReadyTimeout: batchReady,
 	}
 	for _, s := range batch {
 		spec.Links = append(spec.Links, s.link)
 	}
-	core, err := t.s.Measuring.StartBatch(ctx, spec)
+	core, err := t.Tools.StartBatch(ctx, spec)
 	if err != nil {
 		for _, s := range batch {
 			t.finish(ctx, s, ipc.TestResultPayload{Code: ipc.TestCodeCoreFailed, Message: err.Error()})
@@ -216,7 +256,7 @@ func (t *configTest) through(ctx context.Context, batch []*subject) {
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*stopGrace)
 	defer cancel()
 	if err := core.Stop(stop, stopGrace); err != nil {
-		t.s.Log.Error().Err(err).Msg("stopping the core of a test")
+		t.Log.Error().Err(err).Msg("stopping the core of a test")
 	}
 	left := slices.DeleteFunc(slices.Clone(batch), func(s *subject) bool { return s.ended })
 	switch {
@@ -224,7 +264,7 @@ func (t *configTest) through(ctx context.Context, batch []*subject) {
 	case len(batch) == 1:
 		t.finish(ctx, batch[0], ipc.TestResultPayload{Code: ipc.TestCodeCoreFailed, Message: "the core ended: " + core.ExitReason()})
 	default:
-		t.s.Log.Warn().Str("reason", core.ExitReason()).Int("left", len(left)).Msg("the core of a test ended by itself")
+		t.Log.Warn().Str("reason", core.ExitReason()).Int("left", len(left)).Msg("the core of a test ended by itself")
 		for half := range slices.Chunk(left, (len(batch)+1)/2) {
 			t.through(ctx, half)
 		}
@@ -240,7 +280,7 @@ func testLog(path string) string {
 
 // measure asks through every server of a batch, and then downloads through those
 // that answered, one at a time and the fastest first.
-func (t *configTest) measure(ctx context.Context, core Batch, batch []*subject) {
+func (t *run) measure(ctx context.Context, core Batch, batch []*subject) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	watch := make(chan struct{})
@@ -282,7 +322,7 @@ func (t *configTest) measure(ctx context.Context, core Batch, batch []*subject) 
 	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(delays[a], delays[b]) })
 	for _, i := range order {
 		result := ipc.TestResultPayload{OK: true, Code: probe.ClassOK, DelayMillis: roundUp(delays[i])}
-		d := t.s.Measuring.Fetch(ctx, proxyOf(core.Inbound(i)), t.arguments.SpeedURL, speedBytes, speedWait, speedTime)
+		d := t.Tools.Fetch(ctx, proxyOf(core.Inbound(i)), t.arguments.SpeedURL, speedBytes, speedWait, speedTime)
 		if context.Cause(ctx) == errCoreEnded {
 			return
 		}
@@ -301,13 +341,13 @@ func (t *configTest) measure(ctx context.Context, core Batch, batch []*subject) 
 
 // ask makes one request through a server. If that is not all that there is to
 // measure it returns the delay instead of ending the subject.
-func (t *configTest) ask(ctx context.Context, s *subject, p probe.Proxy) time.Duration {
+func (t *run) ask(ctx context.Context, s *subject, p probe.Proxy) time.Duration {
 	if ctx.Err() != nil {
 		return 0
 	}
-	r := t.s.Measuring.Get(ctx, p, t.s.Settings.Health.URLs, max(t.timeout-s.took, t.timeout/4))
+	r := t.Tools.Get(ctx, p, t.Settings.Health.URLs, max(t.timeout-s.took, t.timeout/4))
 	switch {
-	case !r.OK && r.Class != probe.ClassTimeout && t.s.Handshake(ctx, p) != nil:
+	case !r.OK && r.Class != probe.ClassTimeout && t.Handshake(ctx, p) != nil:
 		return 0 // the core is gone, which is not this server's fault as far as is known
 	case !r.OK:
 		t.finish(ctx, s, ipc.TestResultPayload{Code: r.Class, Message: r.Err.Error()})
@@ -325,7 +365,7 @@ func proxyOf(in xray.Inbound) probe.Proxy {
 
 // finish gives a subject its result, unless ctx has ended: what is found out
 // after that says nothing.
-func (t *configTest) finish(ctx context.Context, s *subject, r ipc.TestResultPayload) {
+func (t *run) finish(ctx context.Context, s *subject, r ipc.TestResultPayload) {
 	if ctx.Err() != nil {
 		return
 	}

@@ -1,4 +1,4 @@
-package daemon
+package catalog
 
 import (
 	"cmp"
@@ -25,45 +25,28 @@ const (
 	maxUpdateInterval = 365 * 24 * time.Hour
 )
 
-// serveSubscription answers the requests about subscriptions. It runs in the
-// goroutine of the request, as fetching takes time; what the loop has to know of it,
-// it is told.
-func (s *Supervisor) serveSubscription(ctx context.Context, r ipc.Request) (payload any, message string, err error) {
-	switch r.Type {
-	case ipc.KindSubscriptionAdd:
-		return s.addSubscription(ctx, r)
-	case ipc.KindSubscriptionUpdate:
-		return s.updateSubscriptions(ctx, r.IDs)
-	case ipc.KindSubscriptionRemove:
-		return s.removeSubscriptions(ctx, r.IDs, r.KeepConfigs)
-	default:
-		payload, err := s.listSubscriptions(ctx)
-		return payload, "", err
-	}
-}
-
-func (s *Supervisor) listSubscriptions(ctx context.Context) (ipc.SubscriptionListPayload, error) {
+func (cat *Catalog) listSubscriptions(ctx context.Context) (ipc.SubscriptionListPayload, error) {
 	payload := ipc.SubscriptionListPayload{Subscriptions: []ipc.SubscriptionPayload{}}
-	all, err := s.Store.Subscriptions(ctx)
+	all, err := cat.Store.Subscriptions(ctx)
 	if err != nil {
 		return payload, fmt.Errorf("reading the subscriptions: %w", err)
 	}
 	if len(all) == 0 {
 		return payload, nil
 	}
-	configs, err := s.Store.Configs(ctx)
+	configs, err := cat.Store.Configs(ctx)
 	if err != nil {
 		return payload, fmt.Errorf("reading the configs: %w", err)
 	}
 	for _, sub := range all {
-		payload.Subscriptions = append(payload.Subscriptions, s.subscriptionPayload(sub, configs))
+		payload.Subscriptions = append(payload.Subscriptions, cat.subscriptionPayload(sub, configs))
 	}
 	return payload, nil
 }
 
 // subscriptionPayload is a subscription without its secrets.
-func (s *Supervisor) subscriptionPayload(sub store.Subscription, configs []store.Config) ipc.SubscriptionPayload {
-	interval := s.updateInterval(sub)
+func (cat *Catalog) subscriptionPayload(sub store.Subscription, configs []store.Config) ipc.SubscriptionPayload {
+	interval := cat.updateInterval(sub)
 	p := ipc.SubscriptionPayload{
 		ID: sub.ID, Name: sub.Name, Address: subscription.Redact(sub.URL), CreatedAt: sub.CreatedAt,
 		IntervalSecs: int64(interval.Seconds()), AttemptedAt: timeOrNil(sub.AttemptedAt), UpdatedAt: timeOrNil(sub.UpdatedAt),
@@ -90,7 +73,7 @@ func (s *Supervisor) subscriptionPayload(sub store.Subscription, configs []store
 
 // addSubscription stores an address and, unless told otherwise, fetches it. One that
 // is there already is not added again, but gets the new name and interval.
-func (s *Supervisor) addSubscription(ctx context.Context, r ipc.Request) (any, string, error) {
+func (cat *Catalog) addSubscription(ctx context.Context, r ipc.Request) (any, string, error) {
 	address := strings.TrimSpace(r.URL)
 	if err := checkAddress(address); err != nil {
 		return nil, "", err
@@ -102,18 +85,18 @@ func (s *Supervisor) addSubscription(ctx context.Context, r ipc.Request) (any, s
 	if r.IntervalSecs != 0 && (r.IntervalSecs < 0 || interval < minUpdateInterval || interval > maxUpdateInterval) {
 		return nil, "", ipc.Errorf(ipc.CodeInvalidState, "the interval must be from 1h to 8760h")
 	}
-	sub, existed, err := s.storeSubscription(ctx, address, r)
+	sub, existed, err := cat.storeSubscription(ctx, address, r)
 	if err != nil {
 		return nil, "", err
 	}
-	s.subscriptionsChanged(ctx)
+	cat.subscriptionsChanged()
 	payload := ipc.SubscriptionAddPayload{Existed: existed}
 	message := fmt.Sprintf("%s added", sub.Name)
 	if existed {
 		message = fmt.Sprintf("%s was there already", sub.Name)
 	}
 	if !r.NoUpdate {
-		result, err := s.refresh(ctx, sub.ID, false)
+		result, err := cat.refresh(ctx, sub.ID, false)
 		if err != nil {
 			return nil, "", err
 		}
@@ -124,7 +107,7 @@ func (s *Supervisor) addSubscription(ctx context.Context, r ipc.Request) (any, s
 			message = fmt.Sprintf("%s, but nothing could be fetched, and it will be tried again: %s", message, result.Error.Message)
 		}
 	}
-	list, err := s.listSubscriptions(ctx)
+	list, err := cat.listSubscriptions(ctx)
 	if err != nil {
 		return nil, "", err
 	}
@@ -137,16 +120,16 @@ func (s *Supervisor) addSubscription(ctx context.Context, r ipc.Request) (any, s
 	return nil, "", errRemoved(sub.ID)
 }
 
-func (s *Supervisor) storeSubscription(ctx context.Context, address string, r ipc.Request) (sub store.Subscription, existed bool, err error) {
-	s.subscribing.Lock()
-	defer s.subscribing.Unlock()
-	all, err := s.Store.Subscriptions(ctx)
+func (cat *Catalog) storeSubscription(ctx context.Context, address string, r ipc.Request) (sub store.Subscription, existed bool, err error) {
+	cat.subscribing.Lock()
+	defer cat.subscribing.Unlock()
+	all, err := cat.Store.Subscriptions(ctx)
 	if err != nil {
 		return sub, false, fmt.Errorf("reading the subscriptions: %w", err)
 	}
 	for _, known := range all {
 		if known.URL == address {
-			sub, err := s.Store.UpdateSubscription(ctx, known.ID, func(sub *store.Subscription) {
+			sub, err := cat.Store.UpdateSubscription(ctx, known.ID, func(sub *store.Subscription) {
 				if r.Name != "" {
 					sub.Name, sub.Named = r.Name, true
 				}
@@ -158,7 +141,7 @@ func (s *Supervisor) storeSubscription(ctx context.Context, address string, r ip
 	if len(all) >= maxSubscriptions {
 		return sub, false, ipc.Errorf(ipc.CodeInvalidState, "there are %d subscriptions, and more are not possible: remove one with `xrat subscription remove`", len(all))
 	}
-	sub, err = s.Store.AddSubscription(ctx, store.Subscription{
+	sub, err = cat.Store.AddSubscription(ctx, store.Subscription{
 		Name: cmp.Or(r.Name, hostOf(address)), Named: r.Name != "", URL: address, IntervalSecs: r.IntervalSecs, CreatedAt: time.Now(),
 	})
 	return sub, false, err
@@ -183,8 +166,8 @@ func hostOf(address string) string {
 	return u.Hostname()
 }
 
-func (s *Supervisor) updateSubscriptions(ctx context.Context, ids []int64) (any, string, error) {
-	all, err := s.Store.Subscriptions(ctx)
+func (cat *Catalog) updateSubscriptions(ctx context.Context, ids []int64) (any, string, error) {
+	all, err := cat.Store.Subscriptions(ctx)
 	if err != nil {
 		return nil, "", fmt.Errorf("reading the subscriptions: %w", err)
 	}
@@ -197,7 +180,7 @@ func (s *Supervisor) updateSubscriptions(ctx context.Context, ids []int64) (any,
 	if err := haveAll(all, ids); err != nil {
 		return nil, "", err
 	}
-	results, err := s.refreshAll(ctx, ids, false)
+	results, err := cat.refreshAll(ctx, ids, false)
 	if err != nil {
 		return nil, "", err
 	}
@@ -212,32 +195,32 @@ func (s *Supervisor) updateSubscriptions(ctx context.Context, ids []int64) (any,
 
 // removeSubscriptions removes subscriptions and what they alone have brought. What is
 // in use stays, and then belongs to the user.
-func (s *Supervisor) removeSubscriptions(ctx context.Context, ids []int64, keep bool) (any, string, error) {
+func (cat *Catalog) removeSubscriptions(ctx context.Context, ids []int64, keep bool) (any, string, error) {
 	ids = unique(ids)
-	s.subscribing.Lock()
-	defer s.subscribing.Unlock()
-	all, err := s.Store.Subscriptions(ctx)
+	cat.subscribing.Lock()
+	defer cat.subscribing.Unlock()
+	all, err := cat.Store.Subscriptions(ctx)
 	if err != nil {
 		return nil, "", fmt.Errorf("reading the subscriptions: %w", err)
 	}
 	if err := haveAll(all, ids); err != nil {
 		return nil, "", err
 	}
-	used, err := s.inUse(ctx)
+	used, err := cat.Supervisor.InUse(ctx)
 	if err != nil {
 		return nil, "", err
 	}
-	defer s.subscriptionsChanged(ctx)
-	defer s.configsChanged(ctx)
+	defer cat.subscriptionsChanged()
+	defer cat.changed(ctx)
 	var payload ipc.SubscriptionRemovePayload
 	for _, id := range ids {
-		removed, kept, err := s.orphan(ctx, id, used, keep)
+		removed, kept, err := cat.orphan(ctx, id, used, keep)
 		if err != nil {
 			return nil, "", err
 		}
 		// The last step: an interruption before leaves a subscription that can be
 		// removed again.
-		if _, err := s.Store.RemoveSubscription(ctx, id); err != nil {
+		if _, err := cat.Store.RemoveSubscription(ctx, id); err != nil {
 			return nil, "", err
 		}
 		payload.Removed++
@@ -248,8 +231,8 @@ func (s *Supervisor) removeSubscriptions(ctx context.Context, ids []int64, keep 
 }
 
 // orphan takes the configs of a subscription from it.
-func (s *Supervisor) orphan(ctx context.Context, id int64, used map[int64]bool, keep bool) (removed, kept int, err error) {
-	configs, err := s.Store.Configs(ctx)
+func (cat *Catalog) orphan(ctx context.Context, id int64, used map[int64]bool, keep bool) (removed, kept int, err error) {
+	configs, err := cat.Store.Configs(ctx)
 	if err != nil {
 		return 0, 0, fmt.Errorf("reading the configs: %w", err)
 	}
@@ -265,62 +248,19 @@ func (s *Supervisor) orphan(ctx context.Context, id int64, used map[int64]bool, 
 			stay = append(stay, c.ID)
 		}
 	}
-	if _, err := s.Store.UpdateConfigs(ctx, stay, func(c *store.Config) { leave(c, id) }); err != nil {
+	if _, err := cat.Store.UpdateConfigs(ctx, stay, func(c *store.Config) { leave(c, id) }); err != nil {
 		return 0, 0, err
 	}
-	removed, err = s.Store.RemoveConfigs(ctx, gone)
+	removed, err = cat.Store.RemoveConfigs(ctx, gone)
 	return removed, len(stay), err
 }
 
-// inUse names the configs that a session has, or is about to have.
-func (s *Supervisor) inUse(ctx context.Context) (map[int64]bool, error) {
-	found := make(chan map[int64]bool, 1)
-	look := func() {
-		st, used := &s.st, make(map[int64]bool)
-		if st.desired.Connected {
-			used[st.desired.ConfigID] = true
-		}
-		if st.op != nil {
-			used[st.op.wanted] = true
-			if st.op.lent != nil {
-				used[st.op.lent.config.ID] = true
-			}
-		}
-		for _, w := range []*session{st.active, st.standby} {
-			if w != nil {
-				used[w.config.ID] = true
-			}
-		}
-		found <- used
-	}
+// subscriptionsChanged has the next refresh planned anew.
+func (cat *Catalog) subscriptionsChanged() {
 	select {
-	case s.reports <- look:
-	case <-s.ended:
-		return nil, errShuttingDown
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	case cat.replan <- struct{}{}:
+	default: // that is to be done already
 	}
-	select {
-	case used := <-found:
-		return used, nil
-	case <-s.ended:
-		return nil, errShuttingDown
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-}
-
-// subscriptionsChanged lets the loop know which subscriptions there are now.
-func (s *Supervisor) subscriptionsChanged(ctx context.Context) {
-	all, err := s.Store.Subscriptions(ctx)
-	if err != nil {
-		s.Log.Error().Err(err).Msg("reading the subscriptions")
-		return
-	}
-	s.tell(func() {
-		s.st.subscriptions.known = all
-		s.planUpdates(time.Now())
-	})
 }
 
 func haveAll(all []store.Subscription, ids []int64) error {

@@ -1,4 +1,4 @@
-package daemon
+package catalog
 
 import (
 	"context"
@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -22,12 +21,12 @@ const (
 )
 
 // updateConfigs changes what the user decides about configs.
-func (s *Supervisor) updateConfigs(ctx context.Context, r ipc.Request) (any, string, error) {
+func (cat *Catalog) updateConfigs(ctx context.Context, r ipc.Request) (any, string, error) {
 	ids := unique(r.IDs)
 	if err := checkEdit(r, ids); err != nil {
 		return nil, "", err
 	}
-	configs, err := s.Store.Configs(ctx)
+	configs, err := cat.Store.Configs(ctx)
 	if err != nil {
 		return nil, "", fmt.Errorf("reading the configs: %w", err)
 	}
@@ -40,8 +39,8 @@ func (s *Supervisor) updateConfigs(ctx context.Context, r ipc.Request) (any, str
 			return nil, "", ipc.Errorf(ipc.CodeInvalidState, "%s would have %d tags, and %d are the most: take some away with `xrat untag`", configs[i].Name, len(tags), maxTags)
 		}
 	}
-	updated, err := s.Store.UpdateConfigs(ctx, ids, func(c *store.Config) { *c = edited(*c, r) })
-	s.configsChanged(ctx)
+	updated, err := cat.Store.UpdateConfigs(ctx, ids, func(c *store.Config) { *c = edited(*c, r) })
+	cat.changed(ctx)
 	if err != nil {
 		return nil, "", fmt.Errorf("changing configs: %w", err)
 	}
@@ -140,19 +139,15 @@ func showable(text string) bool {
 	})
 }
 
-func errNoConfig(id int64) error {
-	return ipc.Errorf(ipc.CodeNotFound, "there is no config %d: see `xrat list`", id)
-}
-
 // removeConfigs forgets configs and how they did.
-func (s *Supervisor) removeConfigs(ctx context.Context, ids []int64) (any, string, error) {
-	active := s.snapshot.Load().status.Session
+func (cat *Catalog) removeConfigs(ctx context.Context, ids []int64) (any, string, error) {
+	active, name := cat.Supervisor.Active()
 	offered := 0
 	for _, id := range ids {
-		if active != nil && id == active.ConfigID {
-			return nil, "", ipc.Errorf(ipc.CodeInvalidState, "%s is in use: run `xrat disconnect` or `xrat rotate` first", active.ConfigName)
+		if active != 0 && id == active {
+			return nil, "", ipc.Errorf(ipc.CodeInvalidState, "%s is in use: run `xrat disconnect` or `xrat rotate` first", name)
 		}
-		c, err := s.Store.Config(ctx, id)
+		c, err := cat.Store.Config(ctx, id)
 		if errors.Is(err, store.ErrNotFound) {
 			return nil, "", errNoConfig(id)
 		}
@@ -160,8 +155,8 @@ func (s *Supervisor) removeConfigs(ctx context.Context, ids []int64) (any, strin
 			offered++
 		}
 	}
-	removed, err := s.Store.RemoveConfigs(ctx, ids)
-	s.configsChanged(ctx)
+	removed, err := cat.Store.RemoveConfigs(ctx, ids)
+	cat.changed(ctx)
 	if err != nil {
 		return nil, "", fmt.Errorf("removing configs: %w", err)
 	}
@@ -170,47 +165,4 @@ func (s *Supervisor) removeConfigs(ctx context.Context, ids []int64) (any, strin
 		message += fmt.Sprintf("; %d of them will be back with the next update of their subscription: `xrat exclude` keeps a config from being used", offered)
 	}
 	return ipc.ConfigRemovePayload{Removed: removed}, message, nil
-}
-
-// configsChanged lets the loop know how many there are now, and through it the
-// subscribers. A change that failed halfway counts, too.
-func (s *Supervisor) configsChanged(ctx context.Context) {
-	s.counting.Lock()
-	defer s.counting.Unlock()
-	configs, err := s.Store.Configs(ctx)
-	if err != nil {
-		s.Log.Error().Err(err).Msg("counting the configs")
-		return
-	}
-	n := usable(configs)
-	eligible := make(map[int64]bool, n)
-	for _, c := range configs {
-		eligible[c.ID] = !c.Retired() && !c.Excluded
-	}
-	s.tell(func() {
-		s.countConfigs(n)
-		if w := s.st.standby; w != nil && !eligible[w.config.ID] {
-			s.dropStandby()
-		}
-	})
-}
-
-// countConfigs takes a change of the configs, of which there are n now, over into the
-// state.
-func (s *Supervisor) countConfigs(n int) {
-	s.st.configs = n
-	s.st.revision++
-	if s.st.standby == nil {
-		s.st.standbys, s.st.standbyAt = 0, time.Time{}
-	}
-}
-
-// usable counts the configs that are not retired.
-func usable(configs []store.Config) (n int) {
-	for _, c := range configs {
-		if !c.Retired() {
-			n++
-		}
-	}
-	return n
 }

@@ -1,4 +1,4 @@
-package daemon
+package catalog
 
 import (
 	"context"
@@ -28,13 +28,13 @@ const (
 )
 
 // refreshAll updates several subscriptions, a few at a time.
-func (s *Supervisor) refreshAll(ctx context.Context, ids []int64, conditional bool) ([]ipc.RefreshPayload, error) {
+func (cat *Catalog) refreshAll(ctx context.Context, ids []int64, conditional bool) ([]ipc.RefreshPayload, error) {
 	results := make([]ipc.RefreshPayload, len(ids))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(refreshesAtOnce)
 	for i, id := range ids {
 		group.Go(func() (err error) {
-			results[i], err = s.refresh(ctx, id, conditional)
+			results[i], err = cat.refresh(ctx, id, conditional)
 			return err
 		})
 	}
@@ -45,16 +45,16 @@ func (s *Supervisor) refreshAll(ctx context.Context, ids []int64, conditional bo
 // is being refreshed already is waited for instead. A conditional one spares the
 // provider an answer that has not changed. The error is nil if the provider is to
 // blame: the payload tells.
-func (s *Supervisor) refresh(ctx context.Context, id int64, conditional bool) (ipc.RefreshPayload, error) {
-	result, err, _ := s.refreshing.Do(strconv.FormatInt(id, 10), func() (any, error) {
-		return s.refreshAlone(ctx, id, conditional)
+func (cat *Catalog) refresh(ctx context.Context, id int64, conditional bool) (ipc.RefreshPayload, error) {
+	result, err, _ := cat.refreshing.Do(strconv.FormatInt(id, 10), func() (any, error) {
+		return cat.refreshAlone(ctx, id, conditional)
 	})
 	return result.(ipc.RefreshPayload), err
 }
 
-func (s *Supervisor) refreshAlone(ctx context.Context, id int64, conditional bool) (ipc.RefreshPayload, error) {
+func (cat *Catalog) refreshAlone(ctx context.Context, id int64, conditional bool) (ipc.RefreshPayload, error) {
 	none := ipc.RefreshPayload{SubscriptionID: id, Problems: []ipc.ImportErrorPayload{}}
-	sub, err := s.subscription(ctx, id)
+	sub, err := cat.subscription(ctx, id)
 	if err != nil {
 		return none, err
 	}
@@ -62,28 +62,28 @@ func (s *Supervisor) refreshAlone(ctx context.Context, id int64, conditional boo
 	if conditional {
 		request.ETag, request.LastModified = sub.ETag, sub.LastModified
 	}
-	f, fetchErr := s.fetch(ctx, request)
+	f, fetchErr := cat.fetch(ctx, request)
 	if ctx.Err() != nil {
 		return none, context.Cause(ctx)
 	}
-	s.subscribing.Lock()
-	defer s.subscribing.Unlock()
+	cat.subscribing.Lock()
+	defer cat.subscribing.Unlock()
 	// It may have changed, or be gone, since.
-	if sub, err = s.subscription(ctx, id); err != nil {
+	if sub, err = cat.subscription(ctx, id); err != nil {
 		return none, err
 	}
 	none.Name = sub.Name
 	if fetchErr != nil {
 		none.Error = &ipc.ErrorPayload{Code: errCode(fetchErr), Message: fetchErr.Error()}
 		none.Problems, none.Unlisted = problems(f.body, nil), f.body.Unlisted
-		return none, s.noteFailure(ctx, sub, fetchErr)
+		return none, cat.noteFailure(ctx, sub, fetchErr)
 	}
-	defer s.subscriptionsChanged(ctx)
-	return s.reconcileConfigs(ctx, sub, f)
+	defer cat.subscriptionsChanged()
+	return cat.reconcileConfigs(ctx, sub, f)
 }
 
-func (s *Supervisor) subscription(ctx context.Context, id int64) (store.Subscription, error) {
-	all, err := s.Store.Subscriptions(ctx)
+func (cat *Catalog) subscription(ctx context.Context, id int64) (store.Subscription, error) {
+	all, err := cat.Store.Subscriptions(ctx)
 	if err != nil {
 		return store.Subscription{}, fmt.Errorf("reading the subscriptions: %w", err)
 	}
@@ -97,21 +97,21 @@ func (s *Supervisor) subscription(ctx context.Context, id int64) (store.Subscrip
 
 // noteFailure records why an update did not work. Nothing else changes: no body that
 // is empty or broken takes anything away.
-func (s *Supervisor) noteFailure(ctx context.Context, sub store.Subscription, failure error) error {
+func (cat *Catalog) noteFailure(ctx context.Context, sub store.Subscription, failure error) error {
 	code := errCode(failure)
-	s.Log.Warn().Int64("subscription", sub.ID).Str("code", code).Msg("the subscription could not be updated")
+	cat.Log.Warn().Int64("subscription", sub.ID).Str("code", code).Msg("the subscription could not be updated")
 	asked := code != codeNotConnected
 	if !asked && sub.ErrorCode == code {
 		return nil // as before
 	}
-	_, err := s.Store.UpdateSubscription(ctx, sub.ID, func(sub *store.Subscription) {
+	_, err := cat.Store.UpdateSubscription(ctx, sub.ID, func(sub *store.Subscription) {
 		sub.ErrorCode, sub.Error = code, failure.Error()
 		if asked {
 			sub.AttemptedAt = time.Now()
 			sub.Failures++
 		}
 	})
-	s.subscriptionsChanged(ctx)
+	cat.subscriptionsChanged()
 	if err != nil {
 		return fmt.Errorf("recording an update: %w", err)
 	}
@@ -122,11 +122,11 @@ func (s *Supervisor) noteFailure(ctx context.Context, sub store.Subscription, fa
 // are added, those that have vanished retired, those that are back revived, each
 // under the id that it always had. It may be interrupted anywhere: the next update
 // completes it.
-func (s *Supervisor) reconcileConfigs(ctx context.Context, sub store.Subscription, f fetched) (ipc.RefreshPayload, error) {
+func (cat *Catalog) reconcileConfigs(ctx context.Context, sub store.Subscription, f fetched) (ipc.RefreshPayload, error) {
 	result := ipc.RefreshPayload{
 		SubscriptionID: sub.ID, Name: sub.Name, OK: true, Via: f.via, Problems: problems(f.body, nil), Unlisted: f.body.Unlisted,
 	}
-	configs, err := s.Store.Configs(ctx)
+	configs, err := cat.Store.Configs(ctx)
 	if err != nil {
 		return result, fmt.Errorf("reading the configs: %w", err)
 	}
@@ -148,16 +148,16 @@ func (s *Supervisor) reconcileConfigs(ctx context.Context, sub store.Subscriptio
 				result.Kept++
 			}
 		}
-		return result, s.noteSuccess(ctx, sub, f, result)
+		return result, cat.noteSuccess(ctx, sub, f, result)
 	}
-	used, err := s.inUse(ctx)
+	used, err := cat.Supervisor.InUse(ctx)
 	if err != nil {
 		return result, err
 	}
 	changes := subscription.Reconcile(known, f.body)
 	var present []store.Config
 	for _, kept := range changes.Keep {
-		present = append(present, s.offered(kept.Entry, sub.ID))
+		present = append(present, cat.offered(kept.Entry, sub.ID))
 	}
 	room := max(maxConfigs-live, 0)
 	if n := len(changes.Add); n > room {
@@ -166,10 +166,10 @@ func (s *Supervisor) reconcileConfigs(ctx context.Context, sub store.Subscriptio
 			"%d servers were left out, as there are %d configs already; remove some with `xrat remove`", n-room, live)})
 	}
 	for _, entry := range changes.Add {
-		present = append(present, s.offered(entry, sub.ID))
+		present = append(present, cat.offered(entry, sub.ID))
 	}
-	defer s.configsChanged(ctx)
-	added, existing, err := s.Store.MergeConfigs(ctx, present, func(stored *store.Config, given store.Config) { join(stored, given, sub.ID) })
+	defer cat.changed(ctx)
+	added, existing, err := cat.Store.MergeConfigs(ctx, present, func(stored *store.Config, given store.Config) { join(stored, given, sub.ID) })
 	if err != nil {
 		return result, fmt.Errorf("storing the configs: %w", err)
 	}
@@ -190,18 +190,18 @@ func (s *Supervisor) reconcileConfigs(ctx context.Context, sub store.Subscriptio
 		}
 	}
 	now := time.Now()
-	if _, err := s.Store.UpdateConfigs(ctx, vanished, func(c *store.Config) { vanish(c, sub.ID, now) }); err != nil {
+	if _, err := cat.Store.UpdateConfigs(ctx, vanished, func(c *store.Config) { vanish(c, sub.ID, now) }); err != nil {
 		return result, fmt.Errorf("retiring configs: %w", err)
 	}
 	result.Retired = len(vanished)
-	if err := s.noteSuccess(ctx, sub, f, result); err != nil {
+	if err := cat.noteSuccess(ctx, sub, f, result); err != nil {
 		return result, err
 	}
-	return result, s.purgeRetired(ctx)
+	return result, cat.purgeRetired(ctx)
 }
 
 // offered is a server as a subscription has it.
-func (s *Supervisor) offered(e subscription.Entry, id int64) store.Config {
+func (cat *Catalog) offered(e subscription.Entry, id int64) store.Config {
 	c := configOf(e.Link)
 	c.Source, c.Subscriptions = store.SourceSubscription, []int64{id}
 	return c
@@ -243,9 +243,9 @@ func leave(c *store.Config, id int64) {
 
 // noteSuccess records what came with an update. It is its last step: only then does
 // the provider's mark of what is known hold.
-func (s *Supervisor) noteSuccess(ctx context.Context, sub store.Subscription, f fetched, result ipc.RefreshPayload) error {
+func (cat *Catalog) noteSuccess(ctx context.Context, sub store.Subscription, f fetched, result ipc.RefreshPayload) error {
 	now := time.Now()
-	_, err := s.Store.UpdateSubscription(ctx, sub.ID, func(sub *store.Subscription) {
+	_, err := cat.Store.UpdateSubscription(ctx, sub.ID, func(sub *store.Subscription) {
 		sub.AttemptedAt, sub.UpdatedAt, sub.Failures, sub.ErrorCode, sub.Error = now, now, 0, "", ""
 		if f.Usage != nil {
 			sub.Usage = &store.Usage{Upload: f.Usage.Upload, Download: f.Usage.Download, Total: f.Usage.Total, ExpiresAt: f.Usage.Expires}
@@ -268,15 +268,15 @@ func (s *Supervisor) noteSuccess(ctx context.Context, sub store.Subscription, f 
 	if err != nil {
 		return fmt.Errorf("recording an update: %w", err)
 	}
-	s.Log.Info().Int64("subscription", sub.ID).Str("via", f.via).Bool("not_modified", f.NotModified).Int("added", result.Added).
+	cat.Log.Info().Int64("subscription", sub.ID).Str("via", f.via).Bool("not_modified", f.NotModified).Int("added", result.Added).
 		Int("revived", result.Revived).Int("retired", result.Retired).Int("kept", result.Kept).Msg("subscription updated")
 	return nil
 }
 
 // purgeRetired removes what has been retired for long, and the oldest if there are
 // very many.
-func (s *Supervisor) purgeRetired(ctx context.Context) error {
-	configs, err := s.Store.Configs(ctx)
+func (cat *Catalog) purgeRetired(ctx context.Context) error {
+	configs, err := cat.Store.Configs(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the configs: %w", err)
 	}
@@ -284,7 +284,7 @@ func (s *Supervisor) purgeRetired(ctx context.Context) error {
 	if len(old) == 0 {
 		return nil
 	}
-	used, err := s.inUse(ctx)
+	used, err := cat.Supervisor.InUse(ctx)
 	if err != nil {
 		return err
 	}
@@ -296,7 +296,7 @@ func (s *Supervisor) purgeRetired(ctx context.Context) error {
 			gone = append(gone, c.ID)
 		}
 	}
-	if _, err := s.Store.RemoveConfigs(ctx, gone); err != nil && !errors.Is(err, store.ErrNotFound) {
+	if _, err := cat.Store.RemoveConfigs(ctx, gone); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("removing configs that were retired long ago: %w", err)
 	}
 	return nil

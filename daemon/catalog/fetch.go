@@ -1,10 +1,9 @@
-package daemon
+package catalog
 
 import (
 	"context"
 
 	"github.com/xrat-tray/xrat/daemon/ipc"
-	"github.com/xrat-tray/xrat/runtime/link"
 	"github.com/xrat-tray/xrat/runtime/subscription"
 )
 
@@ -32,8 +31,8 @@ type fetched struct {
 // use, so that it has all that applications have, and else directly, if the settings
 // allow that. An answer that cannot be read counts as none, as it may be a page that
 // blocks one of the ways.
-func (s *Supervisor) fetch(ctx context.Context, r subscription.Request) (fetched, error) {
-	ways := s.ways(r.URL)
+func (cat *Catalog) fetch(ctx context.Context, r subscription.Request) (fetched, error) {
+	ways := cat.ways(r.URL)
 	if len(ways) == 0 {
 		return fetched{}, errNoWay
 	}
@@ -45,7 +44,7 @@ func (s *Supervisor) fetch(ctx context.Context, r subscription.Request) (fetched
 			f.via = viaProxy
 		}
 		var err error
-		if f.Response, err = s.Fetch(ctx, r); err == nil && !f.NotModified {
+		if f.Response, err = cat.Fetch(ctx, r); err == nil && !f.NotModified {
 			f.body, err = subscription.Parse(f.Body)
 			f.Body = nil
 		}
@@ -66,17 +65,14 @@ func (s *Supervisor) fetch(ctx context.Context, r subscription.Request) (fetched
 }
 
 // ways lists how an address may be fetched now, the best first; nil is directly.
-func (s *Supervisor) ways(address string) (ways []*subscription.Proxy) {
+func (cat *Catalog) ways(address string) (ways []*subscription.Proxy) {
 	if subscription.Local(address) {
 		return []*subscription.Proxy{nil}
 	}
-	if status := s.snapshot.Load().status; status.Session != nil && status.State != ipc.StateFailed {
-		socks, _ := s.frontInbounds()
-		ways = append(ways, &subscription.Proxy{
-			Address: socks.Address, User: link.NewSecret(socks.User), Password: link.NewSecret(socks.Password),
-		})
+	if proxy, _ := cat.Supervisor.Proxy(); proxy != nil {
+		ways = append(ways, proxy)
 	}
-	if s.Settings.Subscription.Direct {
+	if cat.Settings.Subscription.Direct {
 		ways = append(ways, nil)
 	}
 	return ways

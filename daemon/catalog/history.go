@@ -1,0 +1,52 @@
+package catalog
+
+import (
+	"context"
+	"time"
+
+	"github.com/xrat-tray/xrat/daemon/rotation"
+	"github.com/xrat-tray/xrat/daemon/store"
+)
+
+// Learn changes what is known of configs. It waits for the disk, for a bounded time and also if ctx
+// has ended; that something cannot be written is logged.
+func (cat *Catalog) Learn(ctx context.Context, lessons ...rotation.Lesson) {
+	if len(lessons) == 0 {
+		return
+	}
+	cat.outcomes <- struct{}{}
+	defer func() { <-cat.outcomes }()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
+	defer cancel()
+	outcomes, err := cat.Store.Outcomes(ctx)
+	for i := 0; err == nil && i < len(lessons); i++ {
+		id := lessons[i].ConfigID
+		err = cat.Store.PutOutcome(ctx, outcomeOf(id, lessons[i].Change(historyOf(outcomes[id]))))
+	}
+	if err != nil {
+		cat.Log.Error().Err(err).Int64("config", lessons[0].ConfigID).Int("configs", len(lessons)).Msg("recording how configs did")
+	}
+}
+
+func historyOf(o store.Outcome) rotation.History {
+	return rotation.History{
+		Successes: o.Successes, Failures: o.Failures, Consecutive: o.ConsecutiveFailures,
+		LastSuccess: o.LastSuccess, LastFailure: o.LastFailure, LastUsed: o.LastUsed, CooldownUntil: o.CooldownUntil,
+		Latency: millis(o.LatencyMS), Deviation: millis(o.DeviationMS),
+		Good: o.Good, Bad: o.Bad, Flaps: o.Flaps,
+	}
+}
+
+func outcomeOf(configID int64, h rotation.History) store.Outcome {
+	return store.Outcome{
+		ConfigID: configID, Successes: h.Successes, Failures: h.Failures, ConsecutiveFailures: h.Consecutive,
+		LastSuccess: h.LastSuccess, LastFailure: h.LastFailure, LastUsed: h.LastUsed, CooldownUntil: h.CooldownUntil,
+		LatencyMS: roundUp(h.Latency), DeviationMS: roundUp(h.Deviation),
+		Good: h.Good, Bad: h.Bad, Flaps: h.Flaps,
+	}
+}
+
+func millis(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
+
+// roundUp returns whole milliseconds, and 0 only for none.
+func roundUp(d time.Duration) int64 { return (d + time.Millisecond - 1).Milliseconds() }

@@ -1,0 +1,166 @@
+package catalog
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/xrat-tray/xrat/daemon/store"
+)
+
+const (
+	// updateQuiet is how long after its start the daemon updates nothing: there is
+	// more urgent work, and the proxy may be about to be there.
+	updateQuiet = 30 * time.Second
+	// updateRecheck is how soon to look again if nothing can be fetched now.
+	updateRecheck = time.Minute
+	// updateRetry is the pause after a failed update; it doubles with each in a row.
+	updateRetry = 5 * time.Minute
+	// purgeInterval is how often to look for what was retired long ago.
+	purgeInterval = 24 * time.Hour
+)
+
+// updateInterval is how often a subscription is updated: as the user says for it, as
+// its provider says, or as the settings say; 0: only by hand.
+func (cat *Catalog) updateInterval(sub store.Subscription) time.Duration {
+	general := cat.Settings.Subscription.Interval.Std()
+	switch {
+	case sub.IntervalSecs > 0:
+		return time.Duration(sub.IntervalSecs) * time.Second
+	case general > 0 && sub.ProviderSecs > 0:
+		return time.Duration(sub.ProviderSecs) * time.Second
+	default:
+		return general
+	}
+}
+
+// nextUpdate tells when a subscription is due; zero: never. Up to a tenth is added, so
+// that not everybody who has the same provider comes at the same time.
+func nextUpdate(sub store.Subscription, interval time.Duration, now time.Time) time.Time {
+	if interval <= 0 {
+		return time.Time{}
+	}
+	last := sub.CreatedAt
+	if sub.AttemptedAt.After(last) {
+		last = sub.AttemptedAt
+	}
+	if last.After(now) {
+		return now // the clock was wrong then, or is now
+	}
+	wait := interval
+	if sub.Failures > 0 {
+		wait = min(updateRetry<<min(sub.Failures-1, 16), interval)
+	}
+	// The same number each time that somebody asks.
+	jitter := rand.New(rand.NewPCG(uint64(sub.ID), uint64(last.UnixNano()))).Float64()
+	return last.Add(wait + time.Duration(float64(wait)/10*jitter))
+}
+
+// schedule is when subscriptions are looked at. The goroutine of Run owns it.
+type schedule struct {
+	lookAt   time.Time // when one may be due; zero: never
+	purgedAt time.Time // when what was retired long ago was last looked for
+}
+
+// Run updates subscriptions when they are due, until ctx ends. It waits for what it has begun.
+func (cat *Catalog) Run(ctx context.Context) {
+	var plan schedule
+	cat.plan(ctx, &plan, false)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		if timer.Stop(); !plan.lookAt.IsZero() {
+			timer.Reset(max(time.Until(plan.lookAt), 0))
+		}
+		select {
+		case <-cat.replan:
+			cat.plan(ctx, &plan, false)
+		case <-timer.C:
+			cat.look(ctx, &plan)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// plan sets the time of the next look at the subscriptions; later puts it off, as nobody could be
+// asked and those are due still.
+func (cat *Catalog) plan(ctx context.Context, plan *schedule, later bool) {
+	plan.lookAt = time.Time{}
+	now := time.Now()
+	subscriptions, err := cat.Store.Subscriptions(ctx)
+	if err != nil {
+		cat.Log.Error().Err(err).Msg("reading the subscriptions")
+		plan.lookAt = now.Add(updateRecheck)
+		return
+	}
+	if len(subscriptions) == 0 {
+		return
+	}
+	plan.lookAt = plan.purgedAt.Add(purgeInterval)
+	for _, sub := range subscriptions {
+		if next := nextUpdate(sub, cat.updateInterval(sub), now); !next.IsZero() && next.Before(plan.lookAt) {
+			plan.lookAt = next
+		}
+	}
+	soonest := cat.startedAt.Add(updateQuiet)
+	if later {
+		soonest = now.Add(updateRecheck)
+	}
+	if plan.lookAt.Before(soonest) {
+		plan.lookAt = soonest
+	}
+}
+
+// look updates the subscriptions that are due.
+func (cat *Catalog) look(ctx context.Context, plan *schedule) {
+	now := time.Now()
+	if proxy, soon := cat.Supervisor.Proxy(); proxy == nil && soon {
+		plan.lookAt = now.Add(updateQuiet) // the proxy comes first
+		return
+	}
+	subscriptions, err := cat.Store.Subscriptions(ctx)
+	if err != nil {
+		cat.plan(ctx, plan, false) // tells
+		return
+	}
+	subscriptions = slices.DeleteFunc(subscriptions, func(sub store.Subscription) bool {
+		next := nextUpdate(sub, cat.updateInterval(sub), now)
+		return next.IsZero() || next.After(now)
+	})
+	waiting := cat.updateThese(ctx, subscriptions)
+	if now.Sub(plan.purgedAt) >= purgeInterval && ctx.Err() == nil {
+		plan.purgedAt = now
+		if err := cat.purgeRetired(ctx); err != nil {
+			cat.Log.Error().Err(err).Msg("looking for what was retired long ago")
+		}
+		cat.changed(ctx)
+	}
+	cat.plan(ctx, plan, waiting)
+}
+
+// updateThese updates subscriptions that are due, and tells whether some have to wait
+// for a network or a connection.
+func (cat *Catalog) updateThese(ctx context.Context, due []store.Subscription) (waiting bool) {
+	var ids []int64
+	for _, sub := range due {
+		switch u, err := url.Parse(sub.URL); {
+		case err == nil && !cat.Online(u.Hostname()):
+			waiting = true
+		case len(cat.ways(sub.URL)) == 0:
+			waiting = true
+			if err := cat.noteFailure(ctx, sub, errNoWay); err != nil {
+				cat.Log.Error().Err(err).Msg("updating subscriptions")
+			}
+		default:
+			ids = append(ids, sub.ID)
+		}
+	}
+	if _, err := cat.refreshAll(ctx, ids, true); err != nil && ctx.Err() == nil {
+		cat.Log.Error().Err(err).Msg("updating subscriptions")
+		return true
+	}
+	return waiting
+}
