@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -45,6 +46,7 @@ func (s *Store) SetDesired(ctx context.Context, d Desired) error {
 
 // Outcomes returns the probe history by config id.
 func (s *Store) Outcomes(ctx context.Context) (map[int64]Outcome, error) {
+	pending := s.pendingOutcomes()
 	var outcomes map[int64]Outcome
 	err := s.view(ctx, func(r reader) error {
 		outcomes = make(map[int64]Outcome)
@@ -60,28 +62,104 @@ func (s *Store) Outcomes(ctx context.Context) (map[int64]Outcome, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the probe history: %w", err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	maps.Copy(outcomes, s.outcomes)
+	maps.Copy(outcomes, pending)
 	return outcomes, nil
 }
 
-// PutOutcome replaces the probe history of a config. It is seen by Outcomes at
-// once but, unlike all other changes, reaches the disk later, within a minute or
-// when the database is about to close: a health check need not open the
-// database each time. A crash may cost that last minute. The history of a
-// config that does not exist is dropped.
-func (s *Store) PutOutcome(ctx context.Context, o Outcome) error {
-	if err := ctx.Err(); err != nil {
+// pendingOutcomes returns what has not reached the database yet. Whoever needs the newest of
+// each outcome asks before reading the database: what is saved in between is in both, while
+// the other way round it would be in neither.
+func (s *Store) pendingOutcomes() map[int64]Outcome {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.outcomes)
+}
+
+// UpdateOutcomes stores what edit makes of the probe histories of the configs: of all of them,
+// or of none if it returns an error. Edit is called once for each config, in the order of ids
+// and with the ConfigID set; a config without a history has a zero one. Edit must not call
+// UpdateOutcomes, and cannot change the id. Concurrent calls wait for each other, so none of
+// them loses what another has stored.
+//
+// Outcomes sees the result at once but, unlike all other changes, it reaches the disk later,
+// within a minute or when the database is about to close: a health check need not open the
+// database each time. A crash may cost that last minute. The history of a config that does not
+// exist is dropped then.
+func (s *Store) UpdateOutcomes(ctx context.Context, ids []int64, edit func(*Outcome)) error {
+	if err := s.updateOutcomes(ctx, ids, edit); err != nil {
+		return fmt.Errorf("storing the probe history: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) updateOutcomes(ctx context.Context, ids []int64, edit func(*Outcome)) error {
+	select {
+	case s.editor <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-s.editor }()
+	current, err := s.newestOutcomes(ctx, ids)
+	if err != nil {
 		return err
 	}
+	changed := make(map[int64]Outcome)
+	for _, id := range ids {
+		if _, edited := changed[id]; edited {
+			continue
+		}
+		o := current[id]
+		o.ConfigID = id
+		edit(&o)
+		o.ConfigID = id
+		changed[id] = o
+	}
+	return s.putOutcomes(changed)
+}
+
+// newestOutcomes returns those of the outcomes that there are. The caller keeps others from
+// changing them meanwhile.
+func (s *Store) newestOutcomes(ctx context.Context, ids []int64) (map[int64]Outcome, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	newest := s.pendingOutcomes()
+	saved := slices.DeleteFunc(slices.Clone(ids), func(id int64) bool {
+		_, pending := newest[id]
+		return pending
+	})
+	if len(saved) == 0 {
+		return newest, nil
+	}
+	err := s.view(ctx, func(r reader) error {
+		for _, id := range saved {
+			value, err := r.get(idKey(prefixOutcome, id))
+			if errors.Is(err, ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			var o Outcome
+			if err := decode(value, &o); err != nil {
+				return err
+			}
+			newest[id] = o
+		}
+		return ctx.Err()
+	})
+	return newest, err
+}
+
+// putOutcomes leaves outcomes to the keeper.
+func (s *Store) putOutcomes(outcomes map[int64]Outcome) error {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
-		return fmt.Errorf("storing the probe history: %w", ErrClosed)
+		return ErrClosed
 	}
-	s.outcomes[o.ConfigID] = o
-	arm := s.due.outcomes.IsZero()
+	maps.Copy(s.outcomes, outcomes)
+	arm := len(outcomes) > 0 && s.due.outcomes.IsZero()
 	if arm {
 		s.due.outcomes = time.Now().Add(outcomeDelay)
 	}
@@ -92,7 +170,20 @@ func (s *Store) PutOutcome(ctx context.Context, o Outcome) error {
 	return nil
 }
 
-// flushOutcomes stores what PutOutcome has collected.
+// PutOutcome replaces the probe history of a config; see UpdateOutcomes for when it reaches the
+// disk. What happens between reading the history and this is lost.
+func (s *Store) PutOutcome(ctx context.Context, o Outcome) error {
+	err := ctx.Err()
+	if err == nil {
+		err = s.putOutcomes(map[int64]Outcome{o.ConfigID: o})
+	}
+	if err != nil {
+		return fmt.Errorf("storing the probe history: %w", err)
+	}
+	return nil
+}
+
+// flushOutcomes stores what UpdateOutcomes has collected.
 func (s *Store) flushOutcomes(ctx context.Context) error {
 	s.mu.Lock()
 	s.due.outcomes = time.Time{} // what comes from here on sets the next one

@@ -67,6 +67,7 @@ type Store struct {
 
 	gate   chan struct{} // held to open, close or replace the database
 	writer chan struct{} // held by the one change in progress
+	editor chan struct{} // held by the one UpdateOutcomes in progress
 	vacant chan struct{} // gets a token when users falls to zero
 	kick   chan struct{} // tells the keeper that a deadline moved
 	stop   context.CancelFunc
@@ -148,6 +149,7 @@ func open(ctx context.Context, dir string, o Options) (_ *Store, err error) {
 		dir: dir, o: o, log: o.Log, lock: lock,
 		gate:     make(chan struct{}, 1),
 		writer:   make(chan struct{}, 1),
+		editor:   make(chan struct{}, 1),
 		vacant:   make(chan struct{}, 1),
 		kick:     make(chan struct{}, 1),
 		done:     make(chan struct{}),
