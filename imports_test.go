@@ -34,6 +34,7 @@ var ours = map[string][]string{
 	"daemon/bulktest": {"daemon/ipc", "daemon/rotation", "daemon/settings", "daemon/store", "runtime/link", "runtime/probe", "runtime/xray"},
 	"daemon/session":  {"daemon/store"},
 	"daemon/ipc":      {},
+	"daemon/liveness": {}, // pure
 	"daemon/rotation": {},
 	"daemon/settings": {},
 	"daemon/store":    {},
