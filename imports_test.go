@@ -28,11 +28,34 @@ var ours = map[string][]string{
 
 	"tray": {"daemon/ipc", "assets/..."},
 
-	"daemon": {"daemon/...", "runtime/..."},
-	// What it is asked is ipc's; what is known of configs is ordered by rotation; a candidate is session's.
-	"daemon/catalog":  {"daemon/ipc", "daemon/rotation", "daemon/session", "daemon/settings", "daemon/store", "runtime/link", "runtime/subscription"},
-	"daemon/bulktest": {"daemon/ipc", "daemon/rotation", "daemon/settings", "daemon/store", "runtime/link", "runtime/probe", "runtime/xray"},
-	"daemon/session":  {"daemon/store"},
+	// It wires its parts.
+	"daemon": {
+		"daemon/bulktest", "daemon/catalog", "daemon/ipc", "daemon/rotation", "daemon/session", "daemon/settings", "daemon/store",
+		"daemon/supervisor", "runtime/...",
+	},
+	// The loop. It reaches the catalogue through an interface of its own.
+	"daemon/supervisor": {
+		"daemon/failpoint", "daemon/ipc", "daemon/liveness", "daemon/rotation", "daemon/session", "daemon/settings", "daemon/store",
+		"runtime/front", "runtime/link", "runtime/probe", "runtime/subscription",
+	},
+	// Its errors have the codes of the wire; its lessons are rotation's.
+	"daemon/session": {
+		"daemon/failpoint", "daemon/ipc", "daemon/rotation", "daemon/settings", "daemon/store",
+		"runtime/front", "runtime/link", "runtime/probe", "runtime/xray",
+	},
+	// It answers requests of the wire, candidates are session's, and rotation puts them in order.
+	"daemon/catalog": {
+		"daemon/ipc", "daemon/rotation", "daemon/session", "daemon/settings", "daemon/store", "runtime/link", "runtime/subscription",
+	},
+	// It answers a request of the wire, and its lessons are rotation's.
+	"daemon/bulktest": {
+		"daemon/ipc", "daemon/rotation", "daemon/settings", "daemon/store", "runtime/link", "runtime/probe", "runtime/xray",
+	},
+	"daemon/failpoint": {},
+	// The whole daemon among fakes, for tests alone.
+	"daemon/daemontest": {
+		"daemon", "daemon/bulktest", "daemon/ipc", "daemon/session", "daemon/settings", "daemon/store", "daemon/store/storetest", "runtime/...",
+	},
 	"daemon/ipc":      {},
 	"daemon/liveness": {}, // pure
 	"daemon/rotation": {},
@@ -163,7 +186,7 @@ func mayImportOurs(s source, imported string) bool {
 	switch {
 	case below(imported, "cmd/..."):
 		return false
-	case imported == "daemon/store/storetest" && !s.isTest():
+	case imported == "daemon/store/storetest" && !s.isTest() && s.dir() != "daemon/daemontest":
 		return false // the product does without fakes
 	case s.isTest() && below(imported, "daemon/store/..."):
 		return below(s.dir(), "daemon/...") || s.dir() == "e2e"
@@ -228,6 +251,12 @@ func TestImportRules(t *testing.T) {
 		{"daemon/serve.go", "runtime/front", true},
 		{"daemon/serve.go", "daemon/store", true},
 		{"daemon/serve.go", "tray", false},
+		{"daemon/serve.go", "daemon/daemontest", false},
+		{"daemon/supervisor/health.go", "daemon/liveness", true},
+		{"daemon/supervisor/health.go", "daemon/catalog", false},
+		{"daemon/catalog/refresh.go", "daemon/supervisor", false},
+		{"daemon/liveness/examination.go", "daemon/ipc", false},
+		{"daemon/supervisor/health_test.go", "daemon/daemontest", true},
 		{"daemon/store/open.go", "daemon", false},
 		{"daemon/store/open.go", "daemon/settings", false},
 		{"runtime/xray/start.go", "runtime/link", true},
@@ -237,15 +266,15 @@ func TestImportRules(t *testing.T) {
 		{"runtime/front/front.go", "runtime/lab", false},
 		{"runtime/front/front_test.go", "runtime/lab", true},
 		{"runtime/front/front_test.go", "daemon/store", false},
-		{"daemon/store_test.go", "daemon/store", true},
+		{"daemon/supervisor/store_test.go", "daemon/store", true},
 		{"daemon/store_test.go", "daemon/store/storetest", true},
 		{"daemon/store/store_test.go", "daemon/store/storetest", true},
 		{"cmd/xrat/main.go", "daemon/store/storetest", false},
 		{"runtime/front/front_test.go", "daemon/store/storetest", false},
 
 		{"daemon/store/open.go", "github.com/dgraph-io/badger/v4", true},
-		{"daemon/journal.go", "github.com/dgraph-io/badger/v4/options", false},
-		{"daemon/journal_test.go", "github.com/dgraph-io/badger/v4", false},
+		{"daemon/session/journal.go", "github.com/dgraph-io/badger/v4/options", false},
+		{"daemon/session/journal_test.go", "github.com/dgraph-io/badger/v4", false},
 		{"cmd/xrat/main.go", "github.com/adrg/xdg", false},
 		{"daemon/ipc/types.go", "github.com/pelletier/go-toml/v2", false},
 		{"tray/systray_linux.go", "fyne.io/systray", true},

@@ -20,6 +20,8 @@ import (
 	"github.com/xrat-tray/xrat/daemon"
 	"github.com/xrat-tray/xrat/daemon/bulktest"
 	"github.com/xrat-tray/xrat/daemon/ipc"
+	"github.com/xrat-tray/xrat/daemon/rotation"
+	"github.com/xrat-tray/xrat/daemon/session"
 	"github.com/xrat-tray/xrat/daemon/settings"
 	"github.com/xrat-tray/xrat/daemon/store"
 	"github.com/xrat-tray/xrat/runtime/front"
@@ -88,8 +90,8 @@ func (a *app) runServer(ctx context.Context) (err error) {
 			err = fmt.Errorf("closing the store: %w", cerr)
 		}
 	}()
-	supervisor := daemon.New(a.dependencies(config, records, log))
-	if err := supervisor.Restore(ctx); err != nil {
+	d := daemon.New(a.dependencies(config, records, log))
+	if err := d.Restore(ctx); err != nil {
 		return fmt.Errorf("restoring the last state: %w", err)
 	}
 	listener, err := ipc.Listen(a.paths.Socket)
@@ -104,11 +106,11 @@ func (a *app) runServer(ctx context.Context) (err error) {
 	var served error
 	var server sync.WaitGroup
 	server.Go(func() {
-		s := ipc.Server{Handler: supervisor, Test: supervisor.Test, Log: log.With().Str("part", "socket").Logger()}
+		s := ipc.Server{Handler: d, Test: d.Test, Log: log.With().Str("part", "socket").Logger()}
 		served = s.Serve(serving, listener, replyGrace)
 		stop() // without the socket the daemon is of no use
 	})
-	supervisor.Run(running)
+	d.Run(running)
 	// Closing the store can wait for a disk that does not answer; the process
 	// must end all the same. What was acknowledged is on the disk.
 	time.AfterFunc(closeTime, func() {
@@ -133,13 +135,14 @@ func (a *app) dependencies(config settings.Settings, records *store.Store, log z
 			Rescue: front.Rescue{Off: !config.Rescue.Enabled, Floor: config.Rescue.Floor.Std(), Ceiling: config.Rescue.Ceiling.Std()},
 			Log:    part("front"),
 		}),
-		Cores: daemon.XrayCores{Log: part("core")},
+		Cores: session.XrayCores{Log: part("core")},
 		Probe: func(ctx context.Context, core probe.Proxy, first int) probe.Result {
 			return probe.Get(ctx, core, turned(config.Health.URLs, first), config.Health.Timeout.Std(), probeStagger)
 		},
-		Measuring: bulktest.RealTools(part("core"), probeStagger),
+		Tools:     bulktest.RealTools(part("core"), probeStagger),
 		Fetch:     subscription.Fetcher{UserAgent: "xrat/" + version}.Fetch,
 		Online:    route.Exists,
+		Slept:     rotation.Slept,
 		Handshake: probe.Handshake,
 		HTTPInbound: func(ctx context.Context, p probe.Proxy) error {
 			return probe.HTTPInbound(ctx, p.Address, p.User, p.Password)

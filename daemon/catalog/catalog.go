@@ -36,7 +36,7 @@ type Store interface {
 	UpdateSubscription(ctx context.Context, id int64, edit func(*store.Subscription)) (store.Subscription, error)
 	RemoveSubscription(ctx context.Context, id int64) (removed bool, err error)
 	Outcomes(ctx context.Context) (map[int64]store.Outcome, error)
-	PutOutcome(ctx context.Context, o store.Outcome) error
+	UpdateOutcomes(ctx context.Context, ids []int64, edit func(*store.Outcome)) error
 }
 
 // Supervisor is what the catalogue asks of whoever runs the sessions, and tells it. All of it may
@@ -72,7 +72,6 @@ type Deps struct {
 type Catalog struct {
 	Deps
 	startedAt time.Time
-	outcomes  chan struct{} // has one slot, taken while what is known of a config is read and written
 
 	// subscribing is held while subscriptions, and what they say of configs, are changed, and not
 	// while anything is fetched.
@@ -94,8 +93,7 @@ const storeTime = 5 * time.Second
 func New(deps Deps) *Catalog {
 	return &Catalog{
 		Deps: deps, startedAt: time.Now(),
-		outcomes: make(chan struct{}, 1),
-		replan:   make(chan struct{}, 1),
+		replan: make(chan struct{}, 1),
 	}
 }
 

@@ -14,15 +14,21 @@ func (cat *Catalog) Learn(ctx context.Context, lessons ...rotation.Lesson) {
 	if len(lessons) == 0 {
 		return
 	}
-	cat.outcomes <- struct{}{}
-	defer func() { <-cat.outcomes }()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
 	defer cancel()
-	outcomes, err := cat.Store.Outcomes(ctx)
-	for i := 0; err == nil && i < len(lessons); i++ {
-		id := lessons[i].ConfigID
-		err = cat.Store.PutOutcome(ctx, outcomeOf(id, lessons[i].Change(historyOf(outcomes[id]))))
+	ids := make([]int64, len(lessons))
+	changes := make(map[int64][]func(rotation.History) rotation.History, len(lessons))
+	for i, lesson := range lessons {
+		ids[i] = lesson.ConfigID
+		changes[lesson.ConfigID] = append(changes[lesson.ConfigID], lesson.Change)
 	}
+	err := cat.Store.UpdateOutcomes(ctx, ids, func(o *store.Outcome) {
+		h := historyOf(*o)
+		for _, change := range changes[o.ConfigID] {
+			h = change(h)
+		}
+		*o = outcomeOf(o.ConfigID, h)
+	})
 	if err != nil {
 		cat.Log.Error().Err(err).Int64("config", lessons[0].ConfigID).Int("configs", len(lessons)).Msg("recording how configs did")
 	}

@@ -294,7 +294,7 @@ func TestConcurrentUse(t *testing.T) {
 				if _, err := s.UpdateSession(ctx, session.ID, func(s *Session) { s.Connections++ }); err != nil {
 					t.Error(err)
 				}
-				if err := s.PutOutcome(ctx, Outcome{ConfigID: int64(w + 1), Successes: n}); err != nil {
+				if err := s.UpdateOutcomes(ctx, []int64{int64(w + 1)}, func(o *Outcome) { o.Successes = n }); err != nil {
 					t.Error(err)
 				}
 				if _, _, err := s.AddConfigs(ctx, []Config{testConfig(n)}); err != nil {
@@ -431,7 +431,7 @@ func TestHistoryIsSavedInPassing(t *testing.T) {
 	if err := s.closeIdle(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.PutOutcome(ctx, Outcome{ConfigID: 1, Successes: 7}); err != nil {
+	if err := s.UpdateOutcomes(ctx, []int64{1}, func(o *Outcome) { o.Successes = 7 }); err != nil {
 		t.Fatal(err)
 	}
 	before := s.seq()

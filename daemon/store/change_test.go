@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"testing"
@@ -38,7 +37,7 @@ func TestRemoveSession(t *testing.T) {
 	ctx, dir := context.Background(), t.TempDir()
 	s := mustOpen(t, dir, quiet())
 	for range 2 {
-		if _, err := s.CreateSession(ctx, Session{Status: StatusStandby, Rotation: json.RawMessage(`{"x":1}`)}); err != nil {
+		if _, err := s.CreateSession(ctx, Session{Status: StatusStandby, Rotation: &Report{ReasonCode: "x"}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -52,7 +51,7 @@ func TestRemoveSession(t *testing.T) {
 	}
 	s = mustOpen(t, dir, quiet())
 	left, err := s.Sessions(ctx, 0)
-	if err != nil || len(left) != 1 || left[0].ID != 2 || string(left[0].Rotation) != `{"x":1}` || !left[0].Status.Live() {
+	if err != nil || len(left) != 1 || left[0].ID != 2 || left[0].Rotation.ReasonCode != "x" || !left[0].Status.Live() {
 		t.Errorf("left %+v, %v", left, err)
 	}
 	if s.Recovery() != nil {

@@ -170,19 +170,6 @@ func (s *Store) putOutcomes(outcomes map[int64]Outcome) error {
 	return nil
 }
 
-// PutOutcome replaces the probe history of a config; see UpdateOutcomes for when it reaches the
-// disk. What happens between reading the history and this is lost.
-func (s *Store) PutOutcome(ctx context.Context, o Outcome) error {
-	err := ctx.Err()
-	if err == nil {
-		err = s.putOutcomes(map[int64]Outcome{o.ConfigID: o})
-	}
-	if err != nil {
-		return fmt.Errorf("storing the probe history: %w", err)
-	}
-	return nil
-}
-
 // flushOutcomes stores what UpdateOutcomes has collected.
 func (s *Store) flushOutcomes(ctx context.Context) error {
 	s.mu.Lock()

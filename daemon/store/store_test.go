@@ -71,7 +71,7 @@ func TestRoundTrip(t *testing.T) {
 		t.Fatal(err)
 	}
 	outcome := Outcome{ConfigID: 2, Successes: 3, LastSuccess: time.Unix(1_700_000_002, 0).UTC(), LatencyMS: 12}
-	if err := s.PutOutcome(ctx, outcome); err != nil {
+	if err := s.UpdateOutcomes(ctx, []int64{outcome.ConfigID}, func(o *Outcome) { *o = outcome }); err != nil {
 		t.Fatal(err)
 	}
 	check := func(s *Store) {

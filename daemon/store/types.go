@@ -1,7 +1,6 @@
 package store
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"time"
@@ -113,9 +112,8 @@ type Session struct {
 	DownBytes   uint64    `json:"down_bytes"`
 	Connections uint64    `json:"connections"` // accepted in total
 
-	// Rotation tells how the rotation that began the session came about, in the
-	// daemon's own form; empty when none did.
-	Rotation json.RawMessage `json:"rotation,omitempty"`
+	// Rotation tells how the rotation that began the session came about; nil if none did.
+	Rotation *Report `json:"rotation,omitempty"`
 }
 
 // Desired is what the user last asked for. The zero value, also that of a new

@@ -2,7 +2,6 @@ package storetest
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -277,7 +276,7 @@ func session() store.Session {
 	return store.Session{
 		ConfigID: 2, ConfigName: "server", Status: store.StatusStarting, Nonce: "n", PID: 42, PIDStart: 1 << 60,
 		Inbounds:  []store.Inbound{{Protocol: "socks", Address: "127.0.0.1:1", User: "secret", Password: "secret"}},
-		StartedAt: time.Unix(1_700_000_001, 5).UTC(), Rotation: json.RawMessage(`{"tried":1}`),
+		StartedAt: time.Unix(1_700_000_001, 5).UTC(), Rotation: &store.Report{Reason: "r", Checks: []store.ReportCheck{{Code: "ok"}}, Considered: []store.ReportCandidate{}},
 	}
 }
 
@@ -329,7 +328,7 @@ func testSessionLists(t *testing.T, s Store) {
 func testSessionCopies(t *testing.T, s Store) {
 	want, given := session(), session()
 	want.ID = 1
-	spoil := func(s store.Session) { s.Inbounds[0].Address, s.Rotation[0] = "spoilt", 'x' }
+	spoil := func(s store.Session) { s.Inbounds[0].Address, s.Rotation.Checks[0].Code = "spoilt", "spoilt" }
 	unspoilt := func(what string) {
 		t.Helper()
 		of(s.Sessions(t.Context(), 0)).is(t, "after changing what "+what, []store.Session{want})

@@ -366,11 +366,6 @@ func (m *Memory) UpdateOutcomes(ctx context.Context, ids []int64, edit func(*sto
 	})
 }
 
-// PutOutcome replaces the outcome of a config.
-func (m *Memory) PutOutcome(ctx context.Context, o store.Outcome) error {
-	return m.UpdateOutcomes(ctx, []int64{o.ConfigID}, func(stored *store.Outcome) { *stored = o })
-}
-
 func clones[V any](of map[int64]V, clone func(V) V) map[int64]V {
 	all := make(map[int64]V, len(of))
 	for id, v := range of {
@@ -409,7 +404,12 @@ func cloneSubscription(s store.Subscription) store.Subscription {
 }
 
 func cloneSession(s store.Session) store.Session {
-	s.Inbounds, s.Rotation = cloneSlice(s.Inbounds), cloneSlice(s.Rotation)
+	s.Inbounds = cloneSlice(s.Inbounds)
+	if s.Rotation != nil {
+		r := *s.Rotation
+		r.Checks, r.Considered = slices.Clone(r.Checks), slices.Clone(r.Considered)
+		s.Rotation = &r
+	}
 	return s
 }
 

@@ -1,0 +1,301 @@
+package daemontest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/xrat-tray/xrat/daemon"
+	"github.com/xrat-tray/xrat/daemon/ipc"
+	"github.com/xrat-tray/xrat/daemon/settings"
+	"github.com/xrat-tray/xrat/daemon/store"
+	"github.com/xrat-tray/xrat/daemon/store/storetest"
+	"github.com/xrat-tray/xrat/runtime/front"
+)
+
+func (h *Harness) Kill(host, cause string) {
+	for _, c := range h.Running() {
+		if c.Host == host {
+			c.Exit(cause)
+		}
+	}
+}
+
+// harness is a supervisor among fakes, inside a bubble of fake time.
+type Harness struct {
+	T *testing.T
+	*World
+	*storetest.Memory
+	Daemon *daemon.Daemon
+	Stop   func() // ends Run and waits for it
+}
+
+func (h *Harness) Deps(config settings.Settings) daemon.Deps {
+	return daemon.Deps{
+		Settings: config, Store: h.Memory, Front: h.World, Cores: h.World,
+		Probe: h.World.Probe, Tools: h.Measuring(), Handshake: h.World.Handshake, HTTPInbound: h.World.Handshake, Online: h.World.Online, Slept: h.World.Slept,
+		Fetch:     h.World.Fetch,
+		Locate:    h.World.Locate,
+		CheckFree: func(string) error { return nil },
+		CapLog:    func() {}, Version: "test", Log: zerolog.Nop(),
+	}
+}
+
+// bubble runs f with a supervisor whose configs are the hosts, with ids from 1.
+func Bubble(t *testing.T, hosts string, adjust func(*settings.Settings), f func(h *Harness)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		h := NewHarness(t, hosts)
+		h.Boot(adjust)
+		f(h)
+		h.Stop()
+		if cores := h.Running(); len(cores) > 0 {
+			t.Errorf("%d cores are left at the end", len(cores))
+		}
+		for _, s := range h.Records() {
+			if s.Status.Live() {
+				t.Errorf("session %d is still %s at the end", s.ID, s.Status)
+			}
+		}
+		for id := range h.Targets {
+			if n := len(slices.DeleteFunc(slices.Clone(h.Forgotten), func(f int64) bool { return f != id })); n != 1 {
+				t.Errorf("the front was told %d times to forget session %d", n, id)
+			}
+		}
+	})
+}
+
+// newHarness returns a harness whose configs are the hosts, with ids from 1. Nothing runs yet.
+func NewHarness(t *testing.T, hosts string) *Harness {
+	names := strings.Fields(hosts)
+	return &Harness{T: t, World: NewWorld(names...), Memory: storetest.New(names...)}
+}
+
+// boot starts a supervisor over the world and the store as they are.
+func (h *Harness) Boot(adjust func(*settings.Settings)) {
+	h.T.Helper()
+	config := settings.Default()
+	config.Rotation.Standby = false // it has tests of its own
+	if adjust != nil {
+		adjust(&config)
+	}
+	h.Daemon = daemon.New(h.Deps(config))
+	ctx, cancel := context.WithCancel(context.Background())
+	if err := h.Daemon.Restore(ctx); err != nil {
+		h.T.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		h.Daemon.Run(ctx)
+	}()
+	h.Stop = func() {
+		cancel()
+		<-done
+	}
+}
+
+func (h *Harness) Do(r ipc.Request) (any, error) {
+	payload, _, err := h.Daemon.Handle(context.Background(), r)
+	return payload, err
+}
+
+func (h *Harness) Connect(n int64) ipc.ConnectPayload {
+	h.T.Helper()
+	payload, err := h.Do(ipc.Request{Type: ipc.KindRuntimeConnect, ConfigID: new(int64(n))})
+	if err != nil {
+		h.T.Fatalf("connect %d: %v", n, err)
+	}
+	return payload.(ipc.ConnectPayload)
+}
+
+func (h *Harness) Rotate(candidate *int64) (ipc.ReplacePayload, error) {
+	payload, err := h.Do(ipc.Request{Type: ipc.KindRuntimeReplace, Trigger: ipc.TriggerManual, CandidateID: candidate})
+	p, _ := payload.(ipc.ReplacePayload)
+	return p, err
+}
+
+// Status returns the state as the daemon last published it.
+func (h *Harness) Status() ipc.StatusPayload {
+	payload, _ := h.Do(ipc.Request{Type: ipc.KindStatus})
+	return payload.(ipc.StatusPayload)
+}
+
+// state waits until nothing moves and returns the state.
+func (h *Harness) State() ipc.StatusPayload {
+	synctest.Wait()
+	return h.Status()
+}
+
+func (h *Harness) Want(state ipc.State, host string) {
+	h.T.Helper()
+	if got := h.State(); got.State != state || h.TargetHost() != host {
+		h.T.Errorf("state %s (%s), target %q; want %s, %q", got.State, got.Message, h.TargetHost(), state, host)
+	}
+}
+
+func (h *Harness) Session(id int64) store.Session { return h.Look().Sessions[id] }
+
+// all returns the records of sessions, the newest first.
+func (h *Harness) Records() []store.Session {
+	all, _ := h.Sessions(context.Background(), 0)
+	return all
+}
+
+// desire is what the user has asked an earlier daemon for.
+func (h *Harness) Desire(d store.Desired) { h.Edit(func(r *storetest.Records) { r.Desired = d }) }
+
+// slowOutcomes makes reading the outcomes take a time that the test sets, in nanoseconds.
+func (h *Harness) SlowOutcomes() *atomic.Int64 {
+	wait := new(atomic.Int64)
+	h.Before(func(_ context.Context, method string) error {
+		if method == "Outcomes" {
+			time.Sleep(time.Duration(wait.Load()))
+		}
+		return nil
+	})
+	return wait
+}
+
+func Hosts(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "h%d ", i+1)
+	}
+	return b.String()
+}
+
+// testing starts a test of the hosts' configs, all if there are none.
+func (h *Harness) Testing(ctx context.Context, arguments ipc.TestArguments, ids ...int64) (<-chan ipc.TestEventPayload, error) {
+	return h.Daemon.Test(ctx, ipc.Request{Type: ipc.KindConfigTest, IDs: ids, TestArguments: arguments})
+}
+
+// found reads a test to its end: the results by host, and the summary.
+func (h *Harness) Found(events <-chan ipc.TestEventPayload) (map[string]ipc.TestResultPayload, ipc.TestSummaryPayload) {
+	h.T.Helper()
+	results := map[string]ipc.TestResultPayload{}
+	var summary *ipc.TestSummaryPayload
+	first := true
+	for e := range events {
+		switch {
+		case first && e.Total == 0:
+			h.T.Error("the first event has no total")
+		case summary != nil:
+			h.T.Errorf("after the summary: %+v", e)
+		case e.Result != nil:
+			if _, twice := results[e.Result.ConfigName]; twice {
+				h.T.Errorf("%s has two results", e.Result.ConfigName)
+			}
+			results[e.Result.ConfigName] = *e.Result
+		}
+		summary, first = e.Summary, false
+	}
+	if summary == nil {
+		h.T.Fatal("there is no summary")
+	}
+	return results, *summary
+}
+
+func (h *Harness) Tested(arguments ipc.TestArguments, ids ...int64) (map[string]ipc.TestResultPayload, ipc.TestSummaryPayload) {
+	h.T.Helper()
+	events, err := h.Testing(context.Background(), arguments, ids...)
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	return h.Found(events)
+}
+
+// outcome returns what is known of the config of a host.
+func (h *Harness) Outcome(host string) store.Outcome {
+	for id, c := range h.Look().Configs {
+		if c.Name == host {
+			return h.Look().Outcomes[id]
+		}
+	}
+	h.T.Fatalf("no config is called %s", host)
+	return store.Outcome{}
+}
+
+func WithStandby(c *settings.Settings) { c.Rotation.Standby = true }
+
+// waitRotation waits for a rotation and returns how long it took.
+func (h *Harness) WaitRotation(limit time.Duration) time.Duration {
+	h.T.Helper()
+	begin := time.Now()
+	rotatedAt := func() (at time.Time) {
+		if last := h.State().LastRotation; last != nil {
+			at = last.At
+		}
+		return at
+	}
+	for before := rotatedAt(); rotatedAt().Equal(before); {
+		if time.Sleep(10 * time.Millisecond); time.Since(begin) > limit {
+			h.T.Fatalf("no rotation within %v: %+v", limit, h.Status())
+		}
+	}
+	return time.Since(begin)
+}
+
+// rescued is the front's hint that another server has answered where the active
+// one was silent.
+func (h *Harness) Rescued() {
+	h.Hints <- front.Signal{TargetID: h.Status().Session.ID, Kind: front.Rescued}
+}
+
+// add adds the provider's subscription and updates it.
+func (h *Harness) Add(r ipc.Request) ipc.SubscriptionAddPayload {
+	h.T.Helper()
+	r.Type, r.URL = ipc.KindSubscriptionAdd, ProviderAddress
+	payload, err := h.Do(r)
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	return payload.(ipc.SubscriptionAddPayload)
+}
+
+// update updates all subscriptions and returns what the first came to.
+func (h *Harness) Update() ipc.RefreshPayload {
+	h.T.Helper()
+	payload, err := h.Do(ipc.Request{Type: ipc.KindSubscriptionUpdate})
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	return payload.(ipc.SubscriptionUpdatePayload).Results[0]
+}
+
+// list returns the names of the configs with their ids: "a1 b2", retired ones in
+// brackets.
+func (h *Harness) List() string {
+	h.T.Helper()
+	all, err := h.Memory.Configs(context.Background())
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	var names []string
+	for _, c := range all {
+		name := fmt.Sprint(c.Name, c.ID)
+		if c.Retired() {
+			name = "(" + name + ")"
+		}
+		names = append(names, name)
+	}
+	return strings.Join(names, " ")
+}
+
+func (h *Harness) WantList(want string) {
+	h.T.Helper()
+	if got := h.List(); got != want {
+		h.T.Errorf("the configs are %q, want %q", got, want)
+	}
+}
+
+func (h *Harness) Serve(names ...string) {
+	h.Offer(func(p *Provider) { p.Body, p.Err = Body(names...), nil })
+}

@@ -1,0 +1,78 @@
+package supervisor
+
+import (
+	"context"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/xrat-tray/xrat/daemon/rotation"
+	"github.com/xrat-tray/xrat/daemon/session"
+	"github.com/xrat-tray/xrat/daemon/settings"
+	"github.com/xrat-tray/xrat/daemon/store"
+	"github.com/xrat-tray/xrat/runtime/front"
+	"github.com/xrat-tray/xrat/runtime/probe"
+)
+
+// Store keeps what must outlive the process.
+type Store interface {
+	session.Store
+	LiveSessions(ctx context.Context) ([]store.Session, error)
+	Config(ctx context.Context, id int64) (store.Config, error)
+	Desired(ctx context.Context) (store.Desired, error)
+	SetDesired(ctx context.Context, d store.Desired) error
+}
+
+// Front is the pair of stable listeners that applications use.
+type Front interface {
+	session.Front
+	SetTarget(t *front.Target)
+	SetStandby(t *front.Target)
+	Signals() <-chan front.Signal
+	Addresses() (socks, http string)
+}
+
+// Catalog knows the configs. Workers call it.
+type Catalog interface {
+	// Candidates returns the configs that are selected, in the order in which to try them.
+	Candidates(ctx context.Context, selected rotation.Selection) ([]session.Candidate, error)
+	// Explore returns a config, none of exclude, that is worth a look; false: there is none.
+	Explore(ctx context.Context, exclude ...int64) (id int64, found bool, err error)
+	// Better reports whether the config challenger is clearly better than incumbent.
+	Better(ctx context.Context, challenger, incumbent int64) bool
+	// Learn changes what is known of configs.
+	Learn(ctx context.Context, lessons ...rotation.Lesson)
+}
+
+// Deps is what a Supervisor works with. All fields are needed.
+type Deps struct {
+	Settings settings.Settings
+	Store    Store
+	Front    Front
+	Cores    session.Cores
+	Catalog  Catalog
+	// Remote is what other goroutines will have of the supervisor.
+	Remote *Remote
+	// Probe makes one measurement of the way out through a core. The URL number first, counted
+	// around, is asked first.
+	Probe func(ctx context.Context, core probe.Proxy, first int) probe.Result
+	// Online reports whether the machine has a route to the host, or to anywhere if that is a name.
+	// It sends nothing.
+	Online func(host string) bool
+	// Slept reports whether the machine slept between two readings of the clock; see rotation.Slept.
+	Slept func(before, now time.Time, tolerance time.Duration) bool
+	// Handshake asks a SOCKS inbound, and HTTPInbound an HTTP one, whether it answers.
+	Handshake   func(ctx context.Context, inbound probe.Proxy) error
+	HTTPInbound func(ctx context.Context, inbound probe.Proxy) error
+	// CheckFree returns who has an address that could not be listened on.
+	CheckFree func(address string) error
+	// Locate returns the path of the core's executable.
+	Locate func() (string, error)
+	// CapLog bounds the file that the cores write to; it is called now and then.
+	CapLog func()
+	// CoreDir is the working directory of cores, CoreLog the file they write to.
+	CoreDir, CoreLog string
+	// Warnings are shown in every status.
+	Warnings []string
+	Log      zerolog.Logger
+}

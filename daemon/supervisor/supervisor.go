@@ -1,0 +1,187 @@
+package supervisor
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/xrat-tray/xrat/daemon/rotation"
+	"github.com/xrat-tray/xrat/daemon/session"
+)
+
+const (
+	// shutdownTime bounds the clean shutdown, whatever hangs.
+	shutdownTime = 10 * time.Second
+	// recordTime bounds the wait for the records of a decision.
+	recordTime = 5 * time.Second
+)
+
+// Supervisor carries out what the user wants. Make one with New, call Restore and then Run, all from
+// one goroutine: every method runs in it. Others have its Remote.
+type Supervisor struct {
+	Deps
+	state
+	life    *session.Lifecycle
+	journal *session.Journal
+	checker checker
+	workers sync.WaitGroup
+	// base is the context of workers: it ends with the loop, not with the signal that asks for the
+	// end, since stopping is work too.
+	base   context.Context
+	cancel context.CancelFunc
+}
+
+// New returns a supervisor that has done nothing yet.
+func New(deps Deps) *Supervisor {
+	s := &Supervisor{Deps: deps, journal: session.NewJournal(deps.Store, deps.Log)}
+	s.base, s.cancel = context.WithCancel(context.Background())
+	s.life = &session.Lifecycle{Deps: session.Deps{
+		Settings: deps.Settings, Store: deps.Store, Front: deps.Front, Cores: deps.Cores, Journal: s.journal,
+		Probe: deps.Probe, Locate: deps.Locate, CheckFree: deps.CheckFree, Go: s.background,
+		CoreDir: deps.CoreDir, CoreLog: deps.CoreLog, Log: deps.Log,
+	}}
+	s.checker = checker{
+		settings: deps.Settings.Health, listeners: deps.Remote.listeners, probe: deps.Probe, online: deps.Online,
+		handshake: deps.Handshake, httpInbound: deps.HTTPInbound, capLog: deps.CapLog,
+	}
+	s.retired = make(map[int64]*retirement)
+	s.rotation.lastResult, s.rotation.candidateResult = "none", "none"
+	s.publish()
+	return s
+}
+
+// Run is the event loop. It returns when a shutdown, or the end of ctx, has been carried out: the
+// front is closed, every core is stopped, every record is written, every goroutine is gone.
+func (s *Supervisor) Run(ctx context.Context) {
+	var writer sync.WaitGroup
+	writer.Go(func() { s.journal.Run(context.Background()) })
+	s.loop(ctx)
+	close(s.Remote.ended)
+	s.cancel()
+	s.awaitWorkers()
+	flush, cancel := context.WithTimeout(context.Background(), shutdownTime/2)
+	defer cancel()
+	err := s.journal.Flush(flush)
+	s.journal.Close()
+	if err != nil {
+		// A store that hangs must not keep the process; the writer is left to it.
+		s.Log.Warn().Err(err).Msg("the last records could not be written in time")
+	} else {
+		writer.Wait()
+	}
+	s.Remote.hub.close()
+}
+
+// loop takes one event after the other until the shutdown has been carried out.
+func (s *Supervisor) loop(ctx context.Context) {
+	stop := ctx.Done()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var overdue <-chan time.Time
+	for !s.ended {
+		if s.stopping && overdue == nil {
+			overdue = time.After(shutdownTime)
+		}
+		s.reconcile()
+		s.publish()
+		s.arm(timer)
+		select {
+		case <-stop:
+			stop = nil
+			s.tearDown(opShutdown, nil)
+		case <-overdue:
+			s.Log.Error().Msg("the shutdown takes too long and is cut short")
+			s.ended = true
+		case happens := <-s.Remote.events:
+			happens(s)
+		case signal := <-s.Front.Signals():
+			s.hint(signal)
+		case <-timer.C:
+			s.tick(time.Now())
+		}
+	}
+}
+
+// awaitWorkers waits for every worker, whose reports come to nothing now.
+func (s *Supervisor) awaitWorkers() {
+	gone := make(chan struct{})
+	go func() {
+		s.workers.Wait()
+		close(gone)
+	}()
+	select {
+	case <-gone:
+	case <-time.After(shutdownTime / 2):
+		s.Log.Warn().Msg("a worker did not end in time")
+	}
+}
+
+// work runs do in a worker; the loop then applies what it returns. do must not name the supervisor:
+// it gets values.
+func work[T any](s *Supervisor, do func(ctx context.Context) T, apply func(s *Supervisor, result T)) {
+	base, remote := s.base, s.Remote
+	s.workers.Go(func() {
+		result := do(base)
+		remote.tell(func(s *Supervisor) { apply(s, result) })
+	})
+}
+
+// background runs do in a worker that has nothing to report.
+func (s *Supervisor) background(do func(ctx context.Context)) {
+	base := s.base
+	s.workers.Go(func() { do(base) })
+}
+
+// learn changes what is known of configs, in a worker.
+func (s *Supervisor) learn(lessons ...rotation.Lesson) {
+	catalog := s.Catalog
+	s.background(func(ctx context.Context) { catalog.Learn(ctx, lessons...) })
+}
+
+// arm sets the one timer to the next thing that is due.
+func (s *Supervisor) arm(timer *time.Timer) {
+	var next time.Time
+	for _, t := range []time.Time{s.health.dueAt, s.rotation.timerAt, s.retry.at, s.standby.dueAt} {
+		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	if next.IsZero() {
+		timer.Stop()
+		return
+	}
+	timer.Reset(max(time.Until(next), 0))
+}
+
+// tick does what is due.
+func (s *Supervisor) tick(now time.Time) {
+	due := func(t *time.Time) bool {
+		if t.IsZero() || now.Before(*t) {
+			return false
+		}
+		*t = time.Time{}
+		return true
+	}
+	if due(&s.health.dueAt) {
+		s.startCheck(now)
+	}
+	if due(&s.rotation.timerAt) {
+		s.timerRotation(now)
+	}
+	// For these, reconcile sees that nothing is planned any more.
+	due(&s.retry.at)
+	due(&s.standby.dueAt)
+}
+
+// reconcile starts what must happen for the desired state to become true. It runs after every event,
+// so that no path has to remember to.
+func (s *Supervisor) reconcile() {
+	s.lookForStandby(time.Now())
+	if s.stopping || s.op != nil || !s.desired.Connected || !s.retry.at.IsZero() {
+		return
+	}
+	if s.active != nil && s.frontOpen {
+		return
+	}
+	s.startRecovery()
+}
