@@ -1,11 +1,11 @@
 package rotation
 
 import (
-	"strconv"
+	"fmt"
 	"time"
 )
 
-// assessment is a candidate and what to think of it now.
+// assessment is what to think of a candidate now.
 type assessment struct {
 	*Candidate
 	class    Class
@@ -24,7 +24,7 @@ const (
 	standingCooling
 )
 
-// failing tells whether the candidate is known to be failing.
+// failing reports whether the candidate is known to be failing.
 func (a *assessment) failing() bool { return a.standing >= standingRecovering }
 
 const (
@@ -75,52 +75,39 @@ func assess(now time.Time, c *Candidate) assessment {
 // why says in a clause what the class rests on.
 func (a *assessment) why(now time.Time) string {
 	h := &a.History
-	text := make([]byte, 0, 64)
-	if a.Pinned {
-		text = append(text, "pinned, "...)
-	}
+	var text string
 	switch {
 	case !h.tried():
-		return string(append(text, "never tried"...))
+		text = "never tried"
 	case h.Consecutive > 0:
-		text = append(text, "failed "...)
-		text = appendTimes(text, h.Consecutive)
+		text = "failed " + times(h.Consecutive)
 	case h.cooling(now):
-		text = append(text, "died "...)
-		text = appendTimes(text, h.Flaps)
-		text = append(text, " after a short time"...)
+		text = "died " + times(h.Flaps) + " after a short time"
 	default:
-		text = appendAnswered(text, h)
+		text = "answered " + share(h.Successes, h.Successes+h.Failures)
+		if h.Latency > 0 {
+			text += fmt.Sprintf(", %d ms", h.Latency.Milliseconds())
+		}
+	}
+	if a.Pinned {
+		text = "pinned, " + text
 	}
 	if h.cooling(now) {
-		text = append(text, ", waits until "...)
-		text = h.CooldownUntil.In(now.Location()).AppendFormat(text, "15:04")
-	}
-	return string(text)
-}
-
-func appendAnswered(text []byte, h *History) []byte {
-	text = append(text, "answered "...)
-	if checks := h.Successes + h.Failures; checks == 1 {
-		text = append(text, "its only check"...)
-	} else {
-		text = strconv.AppendInt(text, int64(100*h.Successes/checks), 10)
-		text = append(text, " % of "...)
-		text = strconv.AppendInt(text, int64(checks), 10)
-		text = append(text, " checks"...)
-	}
-	if h.Latency > 0 {
-		text = append(text, ", "...)
-		text = strconv.AppendInt(text, h.Latency.Milliseconds(), 10)
-		text = append(text, " ms"...)
+		text += ", waits until " + h.CooldownUntil.In(now.Location()).Format("15:04")
 	}
 	return text
 }
 
-func appendTimes(text []byte, n int) []byte {
-	if n == 1 {
-		return append(text, "once"...)
+func share(answered, checks int) string {
+	if checks == 1 {
+		return "its only check"
 	}
-	text = strconv.AppendInt(text, int64(n), 10)
-	return append(text, " times"...)
+	return fmt.Sprintf("%d %% of %d checks", 100*answered/checks, checks)
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
 }

@@ -4,26 +4,26 @@ package rotation
 type Candidate struct {
 	ConfigID int64
 	History  History
-	// Pinned: the user prefers it. It comes before others whenever it is not
-	// known to be failing.
+	// Pinned: the user prefers it. It comes before others unless it is known to
+	// be failing.
 	Pinned bool
-	// Excluded: never chosen automatically, also if it is pinned.
+	// Excluded: never chosen automatically, even if it is pinned.
 	Excluded bool
 }
 
-// Preference says what a rotation is after.
+// Preference is what a rotation is after.
 type Preference int
 
 const (
-	// PreferNext spreads use: the one that served least recently comes first.
-	// It is what a user who asks for another server, and a timer, mean.
+	// PreferNext spreads use: the one that served least recently comes first. That
+	// is what a user who asks for another server wants, and the timer.
 	PreferNext Preference = iota
-	// PreferBest wants the one most likely to work at once and well.
+	// PreferBest takes the one most likely to work at once and well.
 	PreferBest
 )
 
-// Class is what kind of candidate a choice is. PreferBest takes the classes in
-// the order of the constants.
+// Class is what kind of candidate a choice is. PreferBest takes the classes in the
+// order of the constants.
 type Class string
 
 const (
@@ -33,21 +33,21 @@ const (
 	ClassProven Class = "proven"
 	// ClassUnknown: never checked.
 	ClassUnknown Class = "unknown"
-	// ClassRecovering: it failed when last checked and has waited for it, or it
+	// ClassRecovering: it failed when last checked and its cooldown is over, or it
 	// fails more often than not.
 	ClassRecovering Class = "recovering"
-	// ClassCooling: it is to be left alone for now. It is tried only when all
-	// others have failed.
+	// ClassCooling: it is left alone for now, and tried only when all others have
+	// failed.
 	ClassCooling Class = "cooling"
 )
 
-// Choice is a candidate in its place.
+// Choice is a candidate in the order of Rank.
 type Choice struct {
 	ConfigID int64
 	Class    Class
-	// Score is from 0 to 1; the higher one of two in the same class is better.
+	// Score is from 0 to 1. Of two in the same class, the higher is better.
 	Score float64
-	// Why is a clause for people; it names no server and no secret. Only the first
-	// hundred have one.
+	// Why is a clause for people. It names no server and no secret. Only the first
+	// hundred choices have one.
 	Why string
 }

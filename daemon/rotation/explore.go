@@ -5,19 +5,19 @@ import (
 	"time"
 )
 
-// freshFor is how long the result of a check needs no other.
+// freshFor is how long a check need not be repeated.
 const freshFor = 10 * time.Minute
 
-// Explore returns whom to check next in the background, to learn of the unknown
-// and to keep up what is known, and false when there is nobody whom a check is
-// worth. Excluded ones, those in exclude and those in a cooldown are left alone,
-// and whoever was checked a short time ago.
+// Explore returns the config to check next in the background, to learn about
+// unknown ones and to keep what is known up to date, and false if no check is
+// worth its cost. Excluded candidates, those in exclude, those in a cooldown and
+// those checked a short time ago are left alone.
 //
-// The seed, which must be another one each time, draws whether it is the turn of
-// those that worked (three times of six), of those never tried (two) or of those
-// that failed (one): of two of these the one not seen for longest, and of those
-// never tried any. So nobody is forgotten, and ten thousand dead servers do not
-// keep anyone from looking after the good ones.
+// The seed, which must be a new one each time, draws whose turn it is: that of
+// candidates that worked (three times in six), that were never tried (two) or that
+// failed (one). Among those that worked or failed it is the one not checked for
+// longest, and among the untried any. So none is forgotten, and ten thousand dead
+// servers do not keep the good ones from being looked after.
 func Explore(now time.Time, seed uint64, candidates []Candidate, exclude ...int64) (int64, bool) {
 	var good, untried, failing oldest
 	for i := range candidates {
@@ -33,7 +33,7 @@ func Explore(now time.Time, seed uint64, candidates []Candidate, exclude ...int6
 			untried.add(c.ConfigID, float64(scramble(seed, c.ConfigID)))
 		case age >= 0 && age < freshFor:
 		case a.failing():
-			// A dead one is worth looking at ever more rarely, but not never.
+			// A dead one is worth a check ever more rarely, but not never.
 			failing.add(c.ConfigID, float64(age)/float64(1+c.History.Consecutive))
 		default:
 			good.add(c.ConfigID, float64(age))
@@ -54,7 +54,7 @@ func Explore(now time.Time, seed uint64, candidates []Candidate, exclude ...int6
 	return urn[scramble(seed, 0)%uint64(len(urn))].id, true
 }
 
-// oldest keeps the candidate of the greatest age.
+// oldest keeps the candidate of the greatest age among those added.
 type oldest struct {
 	id    int64
 	age   float64

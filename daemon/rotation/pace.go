@@ -7,27 +7,27 @@ const (
 	// many there may be in any minute.
 	freeRotations = 3
 	// firstSpacing is how long to wait after these; it doubles up to maxSpacing.
-	// That is short: with servers that are blocked after some minutes each, every
+	// That is short, since where each server is blocked after some minutes, every
 	// minute of waiting is a minute without a network.
 	firstSpacing = 10 * time.Second
 	maxSpacing   = time.Minute
 	// forgiveRotation is how long it must be quiet for one rotation to be
-	// forgotten. It is longer than maxSpacing, or waiting would be quiet enough.
+	// forgotten. It is longer than maxSpacing: merely having waited is not quiet.
 	forgiveRotation = 2 * time.Minute
-	// maxBurst bounds what there is to forget; by then the spacing is the longest.
+	// maxBurst bounds what there is to forget. The spacing is the longest by then.
 	maxBurst = freeRotations + 3
 )
 
-// Pace holds back automatic rotations that come in bursts, as they do when it is
-// the network that comes and goes: at most three a minute, and if they go on,
-// ever more rarely. The zero value is a quiet past. Rotations that the user asks
-// for are neither held back nor counted.
+// Pace limits automatic rotations that come in bursts, as they do when it is the
+// network that comes and goes: at most three a minute, and ever fewer if they go
+// on. The zero value is a quiet past. Rotations that the user asks for are neither
+// limited nor counted.
 type Pace struct {
 	last  [freeRotations]time.Time // the last rotations, the latest first
-	burst int                      // how many came close to each other
+	burst int                      // how many came close together
 }
 
-// Allow tells whether an automatic rotation may take place now, and if not, when.
+// Allow reports whether an automatic rotation may take place now, and if not, when.
 func (p Pace) Allow(now time.Time) (time.Time, bool) {
 	next := now
 	if n := p.burst - freeRotations; n >= 0 {
@@ -36,7 +36,7 @@ func (p Pace) Allow(now time.Time) (time.Time, bool) {
 	if third := p.last[freeRotations-1]; !third.IsZero() {
 		next = later(next, third.Add(time.Minute))
 	}
-	if !next.After(now) || next.Sub(now) > maxSpacing { // the latter: the clock was set back
+	if clockSetBack := next.Sub(now) > maxSpacing; clockSetBack || !next.After(now) {
 		return now, true
 	}
 	return next, false

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Rank returns the order in which to try the candidates, without the excluded
-// ones and those in exclude. It depends on nothing but its arguments, and not on
-// the order of the candidates. The seed shuffles those of which nothing is known,
-// so that many users of one list do not all begin with its first server; with
-// seed 0 they stay in the order of their ids.
+// Rank returns the order in which to try the candidates, without the excluded ones
+// and those in exclude. It depends on nothing but its arguments, and not on the
+// order of the candidates. The seed shuffles those never tried, so that many users
+// of one list do not all begin with its first server; with seed 0 they stay in the
+// order of their ids.
 //
-// PreferBest: by class, and within a class by score; in a cooldown, whoever has
-// to wait the shortest comes first.
+// PreferBest: by class, and within a class by score; among those in a cooldown, the
+// one whose cooldown ends first.
 //
 // PreferNext: the pinned ones, then the others, and in either group the one that
 // served least recently first, whatever its score. Those never tried take turns
@@ -20,9 +20,8 @@ import (
 // succeeds. Those known to be failing come last, as in PreferBest.
 func Rank(now time.Time, preference Preference, seed uint64, candidates []Candidate, exclude ...int64) []Choice {
 	excluded := slices.Sorted(slices.Values(exclude))
-	choices := make([]Choice, 0, len(candidates))
-	places := make([]*place, 0, len(candidates))
 	all := make([]place, len(candidates))
+	places := make([]*place, 0, len(candidates))
 	for i := range candidates {
 		c := &candidates[i]
 		if _, found := slices.BinarySearch(excluded, c.ConfigID); found || c.Excluded {
@@ -30,38 +29,37 @@ func Rank(now time.Time, preference Preference, seed uint64, candidates []Candid
 		}
 		a := assess(now, c)
 		all[i] = placeOf(&a, preference, seed)
-		all[i].index, all[i].origin = len(choices), i
 		places = append(places, &all[i])
-		choices = append(choices, Choice{ConfigID: c.ConfigID, Class: a.class, Score: a.score})
 	}
 	slices.SortFunc(places, (*place).compare)
 	if preference == PreferNext {
 		places = takingTurns(places)
 	}
-	ranked := make([]Choice, len(places))
+	choices := make([]Choice, len(places))
 	for i, p := range places {
-		ranked[i] = choices[p.index]
+		choices[i] = Choice{ConfigID: p.id, Class: p.class, Score: p.score}
 		if i < explained {
-			a := assess(now, &candidates[p.origin])
-			ranked[i].Why = a.why(now)
+			a := assess(now, p.candidate)
+			choices[i].Why = a.why(now)
 		}
 	}
-	return ranked
+	return choices
 }
 
-// explained is how many of the first choices say why. Texts for ten thousand would
-// take longer than the decision.
+// explained is how many of the first choices say why. Texts for ten thousand take
+// longer than the decision.
 const explained = 100
 
-// place is what decides where a choice comes: plain numbers, the lower ones first,
-// since there may be ten thousand of them to sort.
+// place is a candidate and what decides where it comes: plain numbers, the lower
+// ones first, since there may be ten thousand of them to sort.
 type place struct {
-	major   uint64 // the group in the upper bits, below them the score or a time
-	minor   uint64
-	id      int64
-	index   int // of the choice
-	origin  int // of the candidate
-	untried bool
+	major uint64 // the group in the upper bits, below them the score or a time
+	minor uint64
+	id    int64
+
+	candidate *Candidate
+	class     Class
+	score     float64
 }
 
 // groupShift leaves as many bits as the nanoseconds of a time need without the
@@ -92,7 +90,7 @@ func (p *place) compare(q *place) int {
 
 func placeOf(a *assessment, preference Preference, seed uint64) place {
 	h := &a.History
-	p := place{id: a.ConfigID, untried: !h.tried()}
+	p := place{id: a.ConfigID, candidate: a.Candidate, class: a.class, score: a.score}
 	spread := preference == PreferNext && !a.failing()
 	group := 2 * uint64(a.standing)
 	if spread {
@@ -109,7 +107,7 @@ func placeOf(a *assessment, preference Preference, seed uint64) place {
 	default:
 		p.major = uint64((1 - a.score) * (1 << (groupShift - 1)))
 	}
-	if p.untried && seed != 0 {
+	if !h.tried() && seed != 0 {
 		p.minor = scramble(seed, a.ConfigID)
 	}
 	p.major |= group << groupShift
@@ -124,8 +122,8 @@ func ticks(t time.Time) uint64 {
 	return uint64(max(0, t.UnixNano())) >> 4
 }
 
-// takingTurns lets those never tried and the others alternate, within the pinned
-// ones and within the others, in front of those that are failing.
+// takingTurns alternates between those never tried and the others, first among the
+// pinned and then among the rest. Those that are failing stay behind.
 func takingTurns(sorted []*place) []*place {
 	result := make([]*place, 0, len(sorted))
 	for group := range 2 {
@@ -135,11 +133,11 @@ func takingTurns(sorted []*place) []*place {
 		}
 		var turns [2][]*place
 		for _, p := range sorted[:end] {
-			if p.untried {
-				turns[0] = append(turns[0], p)
-			} else {
-				turns[1] = append(turns[1], p)
+			turn := &turns[0]
+			if p.candidate.History.tried() {
+				turn = &turns[1]
 			}
+			*turn = append(*turn, p)
 		}
 		for i := range end {
 			for _, turn := range turns {
