@@ -54,9 +54,9 @@ func TestBetter(t *testing.T) {
 	}
 }
 
-// However long one goes from each to a better one, one never comes back. (It
-// would be an endless row of rotations.)
-func TestBetterHasNoRings(t *testing.T) {
+// Going from each to a better one never leads back, which would mean rotating for
+// ever.
+func TestBetterHasNoCycles(t *testing.T) {
 	edges := 0
 	for seed := range uint64(20) {
 		random := rand.New(rand.NewPCG(seed, 3))
@@ -82,7 +82,7 @@ func TestBetterHasNoRings(t *testing.T) {
 				if Better(now, candidates[j], candidates[i]) {
 					edges++
 					if state[j] == open {
-						t.Fatalf("seed %d: a ring through %+v and %+v", seed, candidates[i], candidates[j])
+						t.Fatalf("seed %d: a cycle through %+v and %+v", seed, candidates[i], candidates[j])
 					}
 					if state[j] == unseen {
 						visit(j)

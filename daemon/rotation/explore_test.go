@@ -55,7 +55,7 @@ func TestExplore(t *testing.T) {
 }
 
 // Whatever the order of the candidates, the same seed draws the same one.
-func TestExploreProperties(t *testing.T) {
+func TestExploreDependsOnTheSeedOnly(t *testing.T) {
 	for seed := range uint64(200) {
 		candidates := many(30, seed)
 		want, found := Explore(now, seed, candidates, 3, 4)
@@ -71,9 +71,9 @@ func TestExploreProperties(t *testing.T) {
 	}
 }
 
-// Everybody is looked at in time, the good ones most often, also beside
+// Each candidate is checked in time, and the good ones most often, even among
 // hundreds of dead ones.
-func TestExploreIsFair(t *testing.T) {
+func TestExploreForgetsNone(t *testing.T) {
 	const n, good = 300, 10
 	candidates := make([]Candidate, n)
 	for i := range candidates {

@@ -24,8 +24,8 @@ func TestCooldownGrows(t *testing.T) {
 	}
 }
 
-// A server that fails again soon after it has worked waits longer each time, is
-// not let out of it by one success, and is forgiven in time.
+// A server that fails again soon after it has worked waits longer each time, is not
+// released by one success, and is forgiven in time.
 func TestFlapperWaitsLonger(t *testing.T) {
 	for name, test := range map[string]struct {
 		fail func(History, time.Time) History
@@ -60,8 +60,8 @@ func TestFlapperWaitsLonger(t *testing.T) {
 	}
 }
 
-// What counts is how a server did lately.
-func TestReliabilityFollows(t *testing.T) {
+// What counts is how a server has done lately.
+func TestRecentChecksCountMost(t *testing.T) {
 	at := now
 	reliability := func(h History) float64 {
 		a := assess(at, &Candidate{History: h})
@@ -113,7 +113,7 @@ func TestLatencyIsSmoothed(t *testing.T) {
 }
 
 // Records of older versions lack the newer fields.
-func TestOldRecords(t *testing.T) {
+func TestOldRecordsKeepTheirMeaning(t *testing.T) {
 	good := Candidate{ConfigID: 1, History: History{Successes: 5000, Failures: 50, LastSuccess: now, LastFailure: now.Add(-time.Hour), Latency: time.Second}}
 	bad := Candidate{ConfigID: 2, History: History{Successes: 50, Failures: 5000, LastSuccess: now, LastFailure: now.Add(-time.Hour), Latency: time.Second}}
 	if a := assess(now, &good); a.class != ClassProven || a.reliability < 0.9 || a.evidence > sampleHalfLife {
@@ -128,7 +128,7 @@ func TestOldRecords(t *testing.T) {
 }
 
 // The clock may be set, back or forward, by years.
-func TestClockJumps(t *testing.T) {
+func TestHistorySurvivesClockJumps(t *testing.T) {
 	h := answered(20, time.Hour, time.Second).Failed(now, cooldownBase)
 	if !h.cooling(now.Add(-time.Second)) {
 		t.Error("a clock that was set back by a second ends a cooldown")

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Rotations that want to happen all the time: three at once, then ever more
-// rarely, at most three in any minute.
+// If there is always a reason to rotate: three at once, then ever more rarely, and at
+// most three in any minute.
 func TestPaceSlowsDown(t *testing.T) {
 	var p Pace
 	var at []time.Duration
@@ -73,7 +73,7 @@ func TestPaceForgives(t *testing.T) {
 }
 
 // A clock that was set back does not stop rotations for years.
-func TestPaceClockJumps(t *testing.T) {
+func TestPaceSurvivesClockJumps(t *testing.T) {
 	var p Pace
 	for range 10 {
 		p = p.Rotated(now)

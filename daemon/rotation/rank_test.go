@@ -7,61 +7,6 @@ import (
 	"time"
 )
 
-// many returns candidates with all kinds of pasts.
-func many(n int, seed uint64) []Candidate {
-	random := rand.New(rand.NewPCG(seed, 0))
-	candidates := make([]Candidate, n)
-	for i := range candidates {
-		var h History
-		at := now.Add(-48 * time.Hour)
-		for range random.IntN(12) {
-			at = at.Add(time.Duration(random.Int64N(int64(4 * time.Hour))))
-			switch latency := time.Duration(random.Int64N(int64(time.Second))); random.IntN(4) {
-			case 0:
-				h = h.Failed(at, 5*time.Minute)
-			case 1:
-				h = h.RotatedAway(at, time.Duration(random.Int64N(int64(2*time.Hour))), 5*time.Minute)
-			default:
-				h = h.Succeeded(at, latency)
-			}
-			if random.IntN(3) == 0 {
-				h = h.Used(at)
-			}
-		}
-		candidates[i] = Candidate{
-			ConfigID: int64(i + 1), History: h,
-			Pinned: random.IntN(20) == 0, Excluded: random.IntN(20) == 0,
-		}
-	}
-	random.Shuffle(n, func(i, j int) { candidates[i], candidates[j] = candidates[j], candidates[i] })
-	return candidates
-}
-
-func ids(choices []Choice) []int64 {
-	var ids []int64
-	for _, c := range choices {
-		ids = append(ids, c.ConfigID)
-	}
-	return ids
-}
-
-// answered is a history of n checks in a row, the last one some time ago.
-func answered(n int, ago, latency time.Duration) History {
-	var h History
-	for i := range n {
-		h = h.Succeeded(now.Add(-ago-time.Duration(n-1-i)*time.Minute), latency)
-	}
-	return h
-}
-
-func failedAgo(n int, ago time.Duration) History {
-	var h History
-	for i := range n {
-		h = h.Failed(now.Add(-ago-time.Duration(n-1-i)*time.Minute), cooldownBase)
-	}
-	return h
-}
-
 func TestRank(t *testing.T) {
 	flapper := answered(3, 2*time.Hour, 30*time.Millisecond).
 		RotatedAway(now.Add(-90*time.Minute), time.Minute, cooldownBase).Succeeded(now.Add(-time.Minute), 30*time.Millisecond)
@@ -114,7 +59,7 @@ func TestRank(t *testing.T) {
 }
 
 // Of two with the same past, the one whose failures are longer ago comes first.
-func TestRecentFailureWeighs(t *testing.T) {
+func TestRecentFailureWeighsMore(t *testing.T) {
 	with := func(failed time.Duration) History {
 		h := answered(20, 0, time.Second)
 		h.Bad, h.LastFailure = 1, now.Add(-failed)
@@ -153,8 +98,8 @@ func TestWhy(t *testing.T) {
 	}
 }
 
-// What holds for any past.
-func TestRankProperties(t *testing.T) {
+// Whatever the candidates' pasts.
+func TestRankIsCompleteAndOrdered(t *testing.T) {
 	for seed := range uint64(50) {
 		candidates := many(100, seed)
 		exclude := []int64{3, 50, 1000}
@@ -170,7 +115,7 @@ func TestRankProperties(t *testing.T) {
 				there[c.ConfigID] = true
 			}
 			if len(there) != len(want) {
-				t.Fatalf("seed %d: somebody is there twice", seed)
+				t.Fatalf("seed %d: a candidate is there twice", seed)
 			}
 			for _, c := range candidates {
 				if expected := !c.Excluded && !slices.Contains(exclude, c.ConfigID); there[c.ConfigID] != expected {
@@ -195,8 +140,8 @@ func TestRankProperties(t *testing.T) {
 	}
 }
 
-// Different users begin with different servers of one list, each of them with any.
-func TestSeedShuffles(t *testing.T) {
+// Different users of one list begin with different servers, and each server gets its share.
+func TestSeedShufflesTheUntried(t *testing.T) {
 	candidates := make([]Candidate, 10)
 	for i := range candidates {
 		candidates[i].ConfigID = int64(i)
@@ -215,8 +160,8 @@ func TestSeedShuffles(t *testing.T) {
 	}
 }
 
-// Rotating by hand again and again must reach every server, also while the
-// background keeps looking at them.
+// Rotating by hand again and again must reach every server, even while they are being
+// checked in the background.
 func TestNextReachesAll(t *testing.T) {
 	for _, exploring := range []bool{false, true} {
 		candidates := []Candidate{{ConfigID: 1}, {ConfigID: 2}, {ConfigID: 3}, {ConfigID: 4}}
@@ -243,7 +188,7 @@ func TestNextReachesAll(t *testing.T) {
 
 // In a long list of dead servers, one that is known to work comes among the
 // first two.
-func TestNextFindsKnownOnes(t *testing.T) {
+func TestNextFindsAKnownOneSoon(t *testing.T) {
 	candidates := make([]Candidate, 1000)
 	for i := range candidates {
 		candidates[i].ConfigID = int64(i)

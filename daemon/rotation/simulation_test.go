@@ -9,9 +9,8 @@ import (
 	"time"
 )
 
-// A world is a number of servers whose fate is drawn in advance, and a user of
-// them whose policy is to be judged. Time is virtual; everything follows from
-// the seed.
+// A world is a number of servers, whose fate is drawn in advance, and a user of them
+// whose policy is judged. Time is virtual; everything follows from the seed.
 type world struct {
 	random  *rand.Rand
 	servers []server
@@ -37,7 +36,7 @@ type world struct {
 	cooling   int // the most servers in a cooldown at any time
 }
 
-// policy says whom to try, in order.
+// policy returns which servers to try, in order.
 type policy func(*world) []int64
 
 // server alternates between up and down.
@@ -64,8 +63,6 @@ func (s *server) advance(now time.Time, random *rand.Rand) {
 		s.until = s.until.Add(max(d, time.Second))
 	}
 }
-
-const cooldownBase = 5 * time.Minute
 
 func newWorld(seed uint64, servers []server) *world {
 	w := &world{random: rand.New(rand.NewPCG(seed, 1)), servers: servers, now: now, active: -1}
@@ -140,7 +137,7 @@ func (w *world) rotate() {
 	}
 }
 
-// run lets a time pass in steps of a second.
+// run lets time pass in steps of a second.
 func (w *world) run(d time.Duration) {
 	failures := 0
 	for end := w.now.Add(d); w.now.Before(end); w.now = w.now.Add(time.Second) {
@@ -185,8 +182,7 @@ func (w *world) run(d time.Duration) {
 	}
 }
 
-// look checks the standby, which is the best but the active one, and somebody
-// else.
+// look checks the standby, which is the best server but the active one, and another.
 func (w *world) look() {
 	w.nextLook = w.now.Add(time.Minute)
 	candidates := w.candidates()
@@ -257,8 +253,8 @@ func (w *world) String() string {
 }
 
 // seeds returns the seeds of the worlds that a test lives in. Nothing in them is
-// concurrent, so the race detector, which makes them ten times slower, has seen
-// all there is after one: the second, for the first is kind to every policy.
+// concurrent, so one world is enough for the race detector, which makes them ten times
+// slower. It is the second: the first is kind to every policy.
 func seeds(n uint64) []uint64 {
 	if raceDetector {
 		return []uint64{1}
@@ -270,9 +266,9 @@ func seeds(n uint64) []uint64 {
 	return all
 }
 
-// The policy is compared with what is done elsewhere, in a list as they are:
-// most servers dead, many that come and go (and are fast), few good ones.
-func TestUptime(t *testing.T) {
+// The policy is compared with what others do, on a list as they are: most servers dead,
+// many that come and go (and are fast), few good ones.
+func TestBestBeatsOtherPolicies(t *testing.T) {
 	t.Parallel()
 	down := map[string]time.Duration{}
 	policies := map[string]policy{"best": best, "round robin": roundRobin, "fastest": fastest}
@@ -293,7 +289,7 @@ func TestUptime(t *testing.T) {
 
 // One server in ten works, the others come and go every five seconds, and look
 // better when they are there.
-func TestFlapping(t *testing.T) {
+func TestFlappingServersCauseFewRotations(t *testing.T) {
 	t.Parallel()
 	for _, seed := range seeds(10) {
 		w := live(seed, flapping(10), 6*time.Hour, best)
@@ -317,7 +313,7 @@ func TestFlapping(t *testing.T) {
 
 // Servers that are blocked after some minutes each must not make the policy wait
 // for long while there are others.
-func TestBlocked(t *testing.T) {
+func TestBlockedServersAreLeftInTime(t *testing.T) {
 	t.Parallel()
 	w := live(1, blocked(20), 12*time.Hour, best)
 	t.Log(w)
@@ -326,9 +322,9 @@ func TestBlocked(t *testing.T) {
 	}
 }
 
-// All servers are good and lose 5 % of the checks. That must not put them out of
-// use one after the other.
-func TestRandomLoss(t *testing.T) {
+// All servers are good and lose 5 % of the checks, which must not put them out of use
+// one after the other.
+func TestRandomLossIsForgiven(t *testing.T) {
 	t.Parallel()
 	rotations := 0
 	for _, seed := range seeds(3) {
@@ -397,7 +393,7 @@ func fastest(w *world) []int64 {
 	return ids
 }
 
-// scraped is a list as they are: most dead, some that come and go, few good.
+// scraped is a list as they are found: most dead, some that come and go, few good.
 func scraped(seed uint64) []server {
 	random := rand.New(rand.NewPCG(seed, 2))
 	var servers []server

@@ -5,8 +5,6 @@ import (
 	"time"
 )
 
-var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-
 func TestBackoff(t *testing.T) {
 	for attempt, want := range map[int]time.Duration{0: 1, 1: 1, 2: 2, 3: 4, 6: 32, 7: 60, 1000: 60} {
 		if got := Backoff(attempt, 0); got != want*time.Second {
