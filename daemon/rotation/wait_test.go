@@ -3,6 +3,7 @@ package rotation
 import (
 	"testing"
 	"time"
+	"unsafe"
 )
 
 func TestBackoff(t *testing.T) {
@@ -22,9 +23,26 @@ func TestSlept(t *testing.T) {
 	if Slept(start, later, time.Second) {
 		t.Error("an ordinary wait is taken for sleep")
 	}
+	for _, jump := range []time.Duration{8 * time.Hour, -8 * time.Hour} {
+		if !Slept(start, jumped(later, jump), time.Minute) {
+			t.Errorf("a jump of the wall clock by %v is not noticed", jump)
+		}
+	}
+	if Slept(start, jumped(later, 59*time.Second), time.Minute) {
+		t.Error("a jump within the tolerance is taken for sleep")
+	}
 	// Without a monotonic reading only the wall clocks are compared, and then
 	// there is nothing to tell them apart.
 	if Slept(start.Round(0), later.Round(0).Add(8*time.Hour), time.Second) {
 		t.Error("a jump without a monotonic clock")
 	}
+}
+
+// jumped returns t with the wall clock further on by d, and the monotonic one where it is. There is
+// no other way to get one: its second word is the monotonic reading.
+func jumped(t time.Time, d time.Duration) time.Time {
+	t = t.Add(d)
+	monotonic := unsafe.Add(unsafe.Pointer(&t), unsafe.Sizeof(uint64(0)))
+	*(*int64)(monotonic) -= int64(d)
+	return t
 }
