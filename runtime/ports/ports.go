@@ -1,5 +1,4 @@
-// Package ports answers two questions about local addresses: is one free, and
-// if it is not, who has it.
+// Package ports reports whether a local address is free, and who has it if not.
 //
 // It keeps nothing bound: a port that is free now may be taken a moment later.
 package ports
@@ -16,19 +15,19 @@ import (
 	"github.com/shirou/gopsutil/v4/process"
 )
 
-// lookup bounds how long the system may take to say who holds a port. On
-// Windows and macOS gopsutil asks by slow means.
-const lookup = 3 * time.Second
+// lookupTime bounds the search for the holder of a port. On Windows and macOS
+// gopsutil has slow means only.
+const lookupTime = 3 * time.Second
 
-// Holder names the process that listens on address (host:port, TCP), where the
-// system tells: a process of another user mostly stays unnamed. name may be
-// empty when only the pid is known.
-func Holder(address string) (name string, pid int, ok bool) {
+// holder returns the process that listens on address (host:port, TCP), if the
+// system tells: mostly it does not for a process of another user. name is empty when
+// only the pid is known.
+func holder(address string) (name string, pid int, ok bool) {
 	host, port, err := split(address)
 	if err != nil {
 		return "", 0, false
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), lookup)
+	ctx, cancel := context.WithTimeout(context.Background(), lookupTime)
 	defer cancel()
 	connections, err := gopsutilnet.ConnectionsWithContext(ctx, "tcp")
 	if err != nil {
@@ -46,15 +45,16 @@ func Holder(address string) (name string, pid int, ok bool) {
 	return "", 0, false
 }
 
-// CheckFree reports whether address (host:port, TCP) could be listened on now,
-// by binding it exclusively for a moment. A port of 0 is always free. The error
-// names the holder where the system tells.
+// CheckFree returns nil if address (host:port, TCP) could be listened on now. To find
+// out it binds it exclusively for a moment. Port 0 is always free. The error, which is
+// fit to show, names the process that has the address if the system tells; finding
+// that process may take three seconds.
 func CheckFree(address string) error {
 	listener, err := net.Listen("tcp", address) // Go sets no SO_REUSEPORT: exclusive
 	if err == nil {
 		return listener.Close()
 	}
-	name, pid, ok := Holder(address)
+	name, pid, ok := holder(address)
 	switch {
 	case ok && name != "":
 		return fmt.Errorf("%s is in use by %s (pid %d): stop that program or choose another port", address, name, pid)
@@ -74,8 +74,8 @@ func split(address string) (net.IP, int, error) {
 	return resolved.IP, resolved.Port, nil
 }
 
-// overlap reports whether listeners on a and b exclude one another. A nil
-// address is the unspecified one.
+// overlap reports whether listeners on a and b exclude each other. A nil address is
+// the unspecified one.
 func overlap(a, b net.IP) bool {
 	return a == nil || b == nil || a.IsUnspecified() || b.IsUnspecified() || a.Equal(b)
 }

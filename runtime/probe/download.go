@@ -13,13 +13,12 @@ import (
 type Download struct {
 	OK    bool
 	Bytes int64
-	// Took is the time from the answer's head to the last byte.
-	Took  time.Duration
-	Class string // one of the Class constants
-	Err   error  // nil when OK; its text holds no secret and may be shown
+	Took  time.Duration // from the answer's head to the last byte
+	Class string        // one of the Class constants
+	Err   error         // nil when OK; its text holds no secret and may be shown
 }
 
-// Rate is the speed in bytes a second.
+// Rate returns the speed in bytes a second; 0 if nothing was measured.
 func (d Download) Rate() int64 {
 	if d.Took <= 0 {
 		return 0
@@ -27,10 +26,10 @@ func (d Download) Rate() int64 {
 	return int64(float64(d.Bytes) / d.Took.Seconds())
 }
 
-// Fetch downloads target through p for at most the given time, and at most that
-// many bytes, to see how fast it is. Coming to either limit is a success, as
-// long as any byte of a body with status 200 has come; wait bounds the time until
-// the answer's head.
+// Fetch downloads the URL target through p to see how fast that is: at most that many
+// bytes, for at most limit after the answer's head, which it waits for at most wait.
+// Reaching either limit is a success, as long as any byte of a body with status 200
+// has come.
 func Fetch(ctx context.Context, p Proxy, target string, most int64, wait, limit time.Duration) Download {
 	whole, end := context.WithCancelCause(ctx)
 	defer end(nil)
@@ -70,12 +69,12 @@ func Fetch(ctx context.Context, p Proxy, target string, most int64, wait, limit 
 	case ctx.Err() != nil:
 		return Download{Class: ClassCanceled, Err: fmt.Errorf("asking %s: %w", host, context.Canceled)}
 	case d.OK:
-		return d // at the end of the time or of the connection, too: what came counts
+		return d // even if the time is over or the connection has ended: what came counts
 	case err == nil:
 		return Download{Class: ClassBody, Err: fmt.Errorf("%s sent nothing", host)}
 	}
 	return late
 }
 
-// errLate ends what takes too long.
+// errLate is the cause of ending what takes too long.
 var errLate = errors.New("too late")

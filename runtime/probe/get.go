@@ -30,27 +30,27 @@ const (
 	ClassInternal = "internal" // nothing was measured: an unusable URL, no URL at all
 )
 
-// maxBody bounds what is read of an answer, in bytes. Probe targets answer with
-// nothing or with a few bytes; a portal's page need not be read to its end.
+// maxBody bounds what is read of an answer, in bytes. Probe URLs answer with nothing
+// or with a few bytes; a portal's page need not be read to its end.
 const maxBody = 64 << 10
 
 // Result is the outcome of Get.
 type Result struct {
 	OK      bool
-	URL     string        // the target that gave this result
+	URL     string        // the one that gave this result
 	Latency time.Duration // of the attempt that gave this result, to the end of the answer
 	Class   string        // one of the Class constants
 	Err     error         // nil when OK; its text holds no secret and may be shown
 }
 
-// Get asks the URLs through p and reports the first that proves the way out
-// alive. The next URL is tried after stagger, or at once when one fails, so one
-// blocked target costs no more than stagger. When none proves it, the result is
-// the first URL's. timeout bounds the whole call.
+// Get asks the URLs through p and returns the first answer that proves that there is
+// a way out. The next URL is asked after stagger, or at once when one fails, so that a
+// blocked one costs no more than stagger. If none proves it, the result is that of the
+// first URL. timeout bounds the whole call.
 //
-// Alive is status 204, or status 200 unless the URL's last path element says
-// that its answer has to be 204 (generate_204, gen_204). Redirects are not
-// followed: a captive portal or an error page is not a way out.
+// The proof is status 204, or status 200 unless the URL's last path element says that
+// it has to be 204 (generate_204, gen_204). Redirects are not followed: a captive
+// portal or an error page is no way out.
 func Get(ctx context.Context, p Proxy, urls []string, timeout, stagger time.Duration) Result {
 	if len(urls) == 0 {
 		return Result{Class: ClassInternal, Err: errors.New("no probe URL: set health.urls in the settings")}
@@ -64,7 +64,7 @@ func Get(ctx context.Context, p Proxy, urls []string, timeout, stagger time.Dura
 		index  int
 		result Result
 	}
-	results := make(chan numbered, len(urls)) // roomy: an attempt never blocks on it
+	results := make(chan numbered, len(urls)) // an attempt never blocks on it
 	started, finished := 0, 0
 	start := func() {
 		index, target := started, urls[started]
@@ -131,7 +131,7 @@ func ask(ctx context.Context, client *http.Client, target string) (class string,
 		return ClassInternal, errors.New("the probe URL is not usable: it has to be like https://host/path")
 	}
 	host := request.URL.Host
-	// Some targets answer differently to clients they do not know.
+	// Some servers answer differently to clients they do not know.
 	request.Header.Set("User-Agent", "Mozilla/5.0")
 	response, err := client.Do(request)
 	if err != nil {
@@ -157,8 +157,8 @@ func wants204(u *url.URL) bool {
 	return last == "generate_204" || last == "gen_204"
 }
 
-// classify names the class of a transport error and makes its text fit to show:
-// the URL, which may hold a user and a password, is not repeated.
+// classify returns the class of a transport error, and the error with a text that is
+// fit to show: without the URL, which may hold a user and a password.
 func classify(ctx context.Context, host string, err error) (string, error) {
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
@@ -184,7 +184,7 @@ func classify(ctx context.Context, host string, err error) (string, error) {
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, errRefused):
 		return ClassRefused, fmt.Errorf("asking %s: %w", host, err)
 	default:
-		// What is left are ends of the connection: EOF, reset, broken pipe, an
+		// What is left is the end of the connection (EOF, reset, broken pipe) or an
 		// answer that is not HTTP.
 		return ClassClosed, fmt.Errorf("asking %s: %w", host, err)
 	}

@@ -135,8 +135,8 @@ func TestHandshake(t *testing.T) {
 	}
 }
 
-// TestEndOfContext covers a server that accepts and stays silent.
-func TestEndOfContext(t *testing.T) {
+// The server accepts and stays silent.
+func TestHandshakesEndWithTheirContext(t *testing.T) {
 	accepted := make(chan struct{}, 2)
 	silent := serve(t, func(c net.Conn) {
 		accepted <- struct{}{}
@@ -204,7 +204,7 @@ func TestHTTPInbound(t *testing.T) {
 	}
 }
 
-func TestGetJudges(t *testing.T) {
+func TestGetAcceptsOnlyAWayOut(t *testing.T) {
 	mux := http.NewServeMux()
 	status := func(code int, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
@@ -287,9 +287,8 @@ func TestGetJudges(t *testing.T) {
 	}
 }
 
-// TestGetTimes covers silence: the deadline, the caller's end, and the second
-// URL that takes over.
-func TestGetTimes(t *testing.T) {
+// Silence lasts until the deadline, the caller's end, or the answer of the second URL.
+func TestGetDoesNotWaitForSilence(t *testing.T) {
 	reached := make(chan struct{}, 10)
 	silent := "http://" + serve(t, func(c net.Conn) {
 		reached <- struct{}{}

@@ -1,6 +1,6 @@
-// Package route tells whether this machine has a way to send anything anywhere,
-// as the kernel's routing table says. It sends nothing and resolves nothing, and
-// does not tell whether anybody answers: that is for probes.
+// Package route reports whether this machine could send anything anywhere, by the
+// kernel's routing table. It sends nothing and resolves nothing. Whether anybody
+// answers is for probes to find out.
 package route
 
 import (
@@ -8,13 +8,13 @@ import (
 	"net/netip"
 )
 
-// somewhere are well-known public addresses. Nothing is sent to them: they only
-// stand for "beyond the local network".
+// somewhere are well-known public addresses that stand for "beyond the local
+// network". Nothing is sent to them.
 var somewhere = []string{"1.1.1.1", "2606:4700:4700::1111"}
 
-// Exists tells whether there is a route to the host, an IP address. A name cannot
-// be resolved without a network, so for one the question is whether there is a
-// route to anywhere.
+// Exists reports whether there is a route to the host, if that is an IP address, or
+// else to anywhere beyond the local network. A name is not looked up, since that
+// takes a network. localhost always has a route.
 func Exists(host string) bool {
 	if _, err := netip.ParseAddr(host); err == nil {
 		if reaches(host) {
@@ -31,8 +31,7 @@ func Exists(host string) bool {
 	return false
 }
 
-// reaches connects a UDP socket, for which the kernel looks up a route and sends
-// nothing.
+// reaches connects a UDP socket: the kernel looks up a route, and sends nothing.
 func reaches(address string) bool {
 	conn, err := net.Dial("udp", net.JoinHostPort(address, "9"))
 	if err != nil {
