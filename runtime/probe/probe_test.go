@@ -289,26 +289,28 @@ func TestGetAcceptsOnlyAWayOut(t *testing.T) {
 
 // Silence lasts until the deadline, the caller's end, or the answer of the second URL.
 func TestGetDoesNotWaitForSilence(t *testing.T) {
-	reached := make(chan struct{}, 10)
-	silent := "http://" + serve(t, func(c net.Conn) {
-		reached <- struct{}{}
-		io.Copy(io.Discard, c)
-	}) + "/"
+	// silent returns the URL of a server that calls asked when it has a connection.
+	silent := func(asked func()) string {
+		return "http://" + serve(t, func(c net.Conn) {
+			asked()
+			io.Copy(io.Discard, c)
+		}) + "/"
+	}
+	ignored := silent(func() {})
 	alive := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }))
 	defer alive.Close()
 	failing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }))
 	defer failing.Close()
 	proxy := Proxy{Address: socks(t, "", "")}
 
-	if got := Get(t.Context(), proxy, []string{silent}, 50*time.Millisecond, long); got.Class != ClassTimeout {
+	if got := Get(t.Context(), proxy, []string{ignored}, 50*time.Millisecond, long); got.Class != ClassTimeout {
 		t.Errorf("silence: %q (%v)", got.Class, got.Err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	go func() { <-reached; <-reached; cancel() }() // the attempt above, then this one
-	if got := Get(ctx, proxy, []string{silent}, long, long); got.Class != ClassCanceled {
+	if got := Get(ctx, proxy, []string{silent(cancel)}, long, long); got.Class != ClassCanceled {
 		t.Errorf("canceled: %q (%v)", got.Class, got.Err)
 	}
-	if got := Get(t.Context(), proxy, []string{silent, alive.URL}, long, time.Millisecond); !got.OK || got.URL != alive.URL {
+	if got := Get(t.Context(), proxy, []string{ignored, alive.URL}, long, time.Millisecond); !got.OK || got.URL != alive.URL {
 		t.Errorf("second URL after the stagger: %q for %s (%v)", got.Class, got.URL, got.Err)
 	}
 	begin := time.Now()
@@ -318,7 +320,8 @@ func TestGetDoesNotWaitForSilence(t *testing.T) {
 	if passed := time.Since(begin); passed >= long/2 {
 		t.Errorf("the second URL waited for the stagger: %v", passed)
 	}
-	if got := Get(t.Context(), proxy, []string{failing.URL, silent}, 300*time.Millisecond, long); got.Class != ClassStatus {
+	ctx, cancel = context.WithCancel(t.Context())
+	if got := Get(ctx, proxy, []string{failing.URL, silent(cancel)}, long, long); got.Class != ClassStatus {
 		t.Errorf("none alive: %q, want the first URL's", got.Class)
 	}
 }
