@@ -12,64 +12,88 @@ import (
 	"github.com/xrat-tray/xrat/runtime/probe"
 )
 
-// An examination, in numbers.
-func TestExamination(t *testing.T) {
-	type script struct {
-		active, control []time.Duration // of each measurement in turn; negative: fails after that; 0: silent; the last repeats
+// The rules of an examination are tested where they are, in daemon/liveness.
+func TestExamine(t *testing.T) {
+	var running atomic.Int64
+	// answering returns a measurement with this result after a time, unless it is called off.
+	answering := func(after time.Duration, r probe.Result) func(context.Context, int) probe.Result {
+		r.Latency = after
+		return func(ctx context.Context, _ int) probe.Result {
+			running.Add(1)
+			defer running.Add(-1)
+			select {
+			case <-time.After(after):
+				return r
+			case <-ctx.Done():
+				time.Sleep(time.Millisecond) // for its connections to close
+				return probe.Result{Class: probe.ClassCanceled}
+			}
+		}
 	}
-	const ms = time.Millisecond
+	ok := probe.Result{OK: true, Class: probe.ClassOK}
+	refused := probe.Result{Class: probe.ClassRefused, Err: errors.New("refused")}
+	canceled := probe.Result{Class: probe.ClassCanceled, Err: context.Canceled}
+	silent := answering(time.Hour, ok)
+
+	type found struct {
+		alive    bool
+		rounds   int
+		cause    string
+		latency  time.Duration // of the success
+		control  bool
+		measured int
+		doubtful int
+		took     time.Duration
+	}
 	for name, test := range map[string]struct {
-		script
-		urgent      bool
-		usual       time.Duration
-		alive       bool
-		least, most time.Duration
-		rounds      int
+		measure, control func(context.Context, int) probe.Result
+		callOff          time.Duration
+		want             found
 	}{
-		"well":                            {script{[]time.Duration{50 * ms}, nil}, false, 50 * ms, true, 50 * ms, 50 * ms, 0},
-		"slow, and well":                  {script{[]time.Duration{2 * time.Second}, []time.Duration{50 * ms}}, false, 500 * ms, true, 2 * time.Second, 2 * time.Second, 0},
-		"one failure":                     {script{[]time.Duration{-1 * ms, 50 * ms}, nil}, false, 50 * ms, true, 51 * ms, 60 * ms, 1},
-		"one of a pair":                   {script{[]time.Duration{-1 * ms, -1 * ms, 50 * ms}, nil}, false, 50 * ms, true, 51 * ms, 60 * ms, 1},
-		"silent, nothing to compare":      {script{[]time.Duration{0}, nil}, false, 50 * ms, false, 3 * time.Second, 3500 * ms, 3},
-		"silent, the control works":       {script{[]time.Duration{0}, []time.Duration{60 * ms}}, false, 50 * ms, false, 1400 * ms, 1500 * ms, 3},
-		"silent, urgent":                  {script{[]time.Duration{0}, []time.Duration{60 * ms}}, true, 50 * ms, false, 1300 * ms, 1450 * ms, 3},
-		"silent, the control is slow too": {script{[]time.Duration{0}, []time.Duration{500 * ms}}, true, 50 * ms, false, 2800 * ms, 3 * time.Second, 3},
-		"silent, the control is silent":   {script{[]time.Duration{0}, []time.Duration{0}}, true, 50 * ms, false, 3 * time.Second, 3500 * ms, 3},
-		"refusing":                        {script{[]time.Duration{-1 * ms}, []time.Duration{50 * ms}}, false, 50 * ms, false, 200 * ms, 450 * ms, 3},
+		"alive": {
+			measure: answering(50*time.Millisecond, ok),
+			want:    found{alive: true, latency: 50 * time.Millisecond, measured: 1, took: 50 * time.Millisecond},
+		},
+		"alive, with probes under way": {
+			measure: answering(300*time.Millisecond, ok),
+			want:    found{alive: true, latency: 300 * time.Millisecond, measured: 1, doubtful: 1, took: 301 * time.Millisecond},
+		},
+		"dead at once": {
+			measure: answering(time.Millisecond, refused),
+			want:    found{rounds: 3, cause: probe.ClassRefused, measured: 5, doubtful: 1, took: 202 * time.Millisecond},
+		},
+		"dead in silence": {
+			measure: silent, control: answering(60*time.Millisecond, ok),
+			want: found{rounds: 3, cause: probe.ClassTimeout, control: true, measured: 7, doubtful: 1, took: 1451 * time.Millisecond},
+		},
+		"called off": {
+			measure: silent, callOff: 300 * time.Millisecond,
+			want: found{alive: true, doubtful: 1, took: 301 * time.Millisecond},
+		},
+		"canceled probes say nothing": {
+			measure: answering(time.Millisecond, canceled), callOff: 100 * time.Millisecond,
+			want: found{alive: true, took: 100 * time.Millisecond},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				player := func(times []time.Duration) func(context.Context, int) probe.Result {
-					var n atomic.Int64
-					return func(ctx context.Context, _ int) probe.Result {
-						d := times[min(int(n.Add(1))-1, len(times)-1)]
-						wait := d.Abs()
-						if d == 0 {
-							wait = time.Hour
-						}
-						select {
-						case <-time.After(wait):
-						case <-ctx.Done():
-							return probe.Result{Class: "canceled"}
-						}
-						if d < 0 {
-							return probe.Result{Class: "refused", Err: errors.New("refused")}
-						}
-						return probe.Result{OK: true, Class: "ok", Latency: d}
-					}
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if test.callOff > 0 {
+					time.AfterFunc(test.callOff, cancel)
 				}
-				doubts := 0
-				e := liveness.Examination{
-					Threshold: 2, Timeout: 3 * time.Second, Usual: test.usual, Urgent: test.urgent, Control: test.control != nil,
+				var got found
+				began := time.Now()
+				e := liveness.Examination{Threshold: 2, Timeout: 3 * time.Second, Usual: 50 * time.Millisecond, Control: test.control != nil}
+				f := examine(ctx, e, test.measure, test.control, func() { got.doubtful++ })
+				got.took = time.Since(began)
+				got.alive, got.rounds, got.cause, got.control = f.Alive, f.FailedRounds, f.Cause.Class, f.ControlOK
+				got.latency, got.measured = f.Success.Latency, len(f.Measured)
+				if got != test.want {
+					t.Errorf("found %+v,\n want %+v", got, test.want)
 				}
-				begin := time.Now()
-				f := examine(t.Context(), e, player(test.active), player(test.control), func() { doubts++ })
-				took := time.Since(begin)
-				if f.Alive != test.alive || took < test.least || took > test.most || f.FailedRounds != test.rounds {
-					t.Errorf("alive %v after %v, %d rounds failed; want %v after %v to %v, %d rounds", f.Alive, took, f.FailedRounds, test.alive, test.least, test.most, test.rounds)
-				}
-				if want := !f.Alive || f.FailedRounds > 0 || test.urgent; doubts > 1 || want && doubts != 1 {
-					t.Errorf("doubt began %d times", doubts)
+				if n := running.Load(); n != 0 {
+					t.Errorf("%d probes are left behind", n)
 				}
 			})
 		})

@@ -696,6 +696,7 @@ func TestConfigsAreListedImportedAndRemoved(t *testing.T) {
 		if _, err := h.Do(ipc.Request{Type: ipc.KindConfigRemove, IDs: []int64{2}}); err != nil {
 			t.Error(err)
 		}
+		synctest.Wait() // for what connecting has shown to be recorded
 		list, err := h.Do(ipc.Request{Type: ipc.KindConfigList})
 		configs := list.(ipc.ConfigListPayload).Configs
 		if err != nil || len(configs) != 2 || !configs[0].Active || configs[0].Successes == 0 {
