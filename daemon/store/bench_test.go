@@ -33,7 +33,7 @@ func BenchmarkImport10000(b *testing.B) {
 		b.StopTimer()
 		s := mustOpen(b, b.TempDir(), quiet())
 		b.StartTimer()
-		if added, _, err := s.AddConfigs(context.Background(), configs); err != nil || len(added) != len(configs) {
+		if added, _, err := addConfigs(context.Background(), s, configs); err != nil || len(added) != len(configs) {
 			b.Fatal(len(added), err)
 		}
 		b.StopTimer()
@@ -47,7 +47,7 @@ func BenchmarkImport10000(b *testing.B) {
 func bench10000(b *testing.B) (*Store, string) {
 	dir := b.TempDir()
 	s := mustOpen(b, dir, quiet())
-	if _, _, err := s.AddConfigs(context.Background(), testConfigs(0, 10_000)); err != nil {
+	if _, _, err := addConfigs(context.Background(), s, testConfigs(0, 10_000)); err != nil {
 		b.Fatal(err)
 	}
 	return s, dir

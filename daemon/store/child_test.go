@@ -61,7 +61,7 @@ func childWrite(dir string) {
 		case op < 4:
 			e := event{Op: "add", Value: n}
 			say(e)
-			added, _, err := s.AddConfigs(ctx, []Config{testConfig(int(n))})
+			added, _, err := addConfigs(ctx, s, []Config{testConfig(int(n))})
 			check(err)
 			e.Ack, e.ID = true, added[0].ID
 			say(e)
@@ -131,7 +131,7 @@ func childDump(dir string) {
 	d.Desired, err = s.Desired(ctx)
 	check(err)
 	// It must be writable, too.
-	_, _, err = s.AddConfigs(ctx, []Config{testConfig(99_999_999)})
+	_, _, err = addConfigs(ctx, s, []Config{testConfig(99_999_999)})
 	check(err)
 	d.Recovery = s.Recovery()
 	check(s.Close())

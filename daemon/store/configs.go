@@ -16,11 +16,6 @@ const (
 	batchRecords = 2000
 )
 
-// AddConfigs is MergeConfigs that leaves those configs alone that are there already.
-func (s *Store) AddConfigs(ctx context.Context, configs []Config) (added, existing []Config, err error) {
-	return s.MergeConfigs(ctx, configs, func(*Config, Config) {})
-}
-
 // MergeConfigs stores those configs whose identity is not known yet, and gives
 // them ids; an ID in the argument is ignored. It returns them in the given order, and
 // for each of the others the stored config with its identity, after merge, which is
@@ -147,28 +142,10 @@ func (s *Store) Config(ctx context.Context, id int64) (config Config, err error)
 	return config, nil
 }
 
-// UpdateConfig stores what edit makes of the config, and returns it. It returns
-// ErrNotFound if there is none. Edit must not call the store, and may be called
-// twice; it cannot change the id, nor the identity.
-func (s *Store) UpdateConfig(ctx context.Context, id int64, edit func(*Config)) (config Config, err error) {
-	err = s.update(ctx, func(c *change) error {
-		stored, err := getConfig(c, id)
-		if err != nil {
-			return err
-		}
-		c.dirty = true
-		config, err = c.editConfig(stored, edit)
-		return err
-	})
-	if err != nil {
-		return Config{}, fmt.Errorf("updating config %d: %w", id, err)
-	}
-	return config, nil
-}
-
-// UpdateConfigs is UpdateConfig for many; those that do not exist are left out. It
-// returns the others in the given order. A long list is changed in several steps;
-// if one fails, updated has what was done before.
+// UpdateConfigs stores what edit makes of the configs, and returns them in the order of ids;
+// those that do not exist are left out. Edit must not call the store, and may be called twice;
+// it cannot change the id, nor the identity. A long list is changed in several steps; if one
+// fails, updated has what was done before.
 func (s *Store) UpdateConfigs(ctx context.Context, ids []int64, edit func(*Config)) (updated []Config, err error) {
 	for len(ids) > 0 {
 		var some []Config

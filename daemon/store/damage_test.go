@@ -36,7 +36,7 @@ func makeFixture(t *testing.T, killed bool) string {
 		}
 	}
 	for n := 0; n < fixtureExported; n += 10 {
-		_, _, err := s.AddConfigs(ctx, testConfigs(n, n+10))
+		_, _, err := addConfigs(ctx, s, testConfigs(n, n+10))
 		step(err)
 		_, err = s.CreateSession(ctx, Session{Status: StatusRunning, Nonce: fmt.Sprint(n)})
 		step(err)
@@ -44,7 +44,7 @@ func makeFixture(t *testing.T, killed bool) string {
 		step(s.closeIdle(ctx))
 	}
 	step(s.export(ctx))
-	_, _, err := s.AddConfigs(ctx, testConfigs(fixtureExported, fixtureExported+fixtureNewer))
+	_, _, err := addConfigs(ctx, s, testConfigs(fixtureExported, fixtureExported+fixtureNewer))
 	step(err)
 	if !killed {
 		step(s.Close())

@@ -23,7 +23,7 @@ const memTableSize = 8 << 20
 func badgerOptions(dir string, log zerolog.Logger) badger.Options {
 	return badger.DefaultOptions(dir).
 		WithLogger(badgerLog{log}).
-		WithExternalMagic(SchemaVersion).
+		WithExternalMagic(schemaVersion).
 		WithSyncWrites(true).
 		WithMemTableSize(memTableSize).
 		WithNumMemtables(2).
@@ -61,7 +61,7 @@ func (s *Store) reopen(ctx context.Context) error {
 	closed, ready, stale := s.closed, s.db != nil && !s.suspect, s.db != nil
 	s.mu.Unlock()
 	if closed {
-		return ErrClosed
+		return errClosed
 	}
 	if ready {
 		return nil
@@ -107,7 +107,7 @@ func (s *Store) openDatabase() error {
 		}
 	}
 	db, err := s.openBadger(dir)
-	if _, late := errors.AsType[*TimeoutError](err); late {
+	if _, late := errors.AsType[*timeoutError](err); late {
 		// The watch for crashes goes on, but this is no sign of damage.
 		s.opened()
 		s.mu.Lock()
@@ -173,7 +173,7 @@ func (s *Store) prepare(dir string, size uint64, suspect bool) (changed bool, er
 		return false, err
 	}
 	// From here on the MANIFEST changes.
-	if err := s.head.change(func(h *head) { h.Schema, h.Manifest = SchemaVersion, "" }); err != nil {
+	if err := s.head.change(func(h *head) { h.Schema, h.Manifest = schemaVersion, "" }); err != nil {
 		s.endCrashWatch()
 		return false, err
 	}
@@ -235,18 +235,18 @@ func (s *Store) closeDatabase(final bool) error {
 	return err
 }
 
-// checkSpace returns a *SpaceError unless there is room for extra bytes and
+// checkSpace returns a *spaceError unless there is room for extra bytes and
 // what Badger may need at any time to write its logs and to merge its tables.
 // It writes through mapped files, where a full disk is not an error but the
 // end of the process; so changes stop long before.
 func (s *Store) checkSpace(extra uint64) error {
 	const reserve = 1 << 20
-	free, err := s.o.FreeSpace(s.dir)
+	free, err := s.o.freeSpace(s.dir)
 	if err != nil {
 		return err
 	}
 	if need := reserve + extra; free < need {
-		return &SpaceError{Path: s.dir, Free: free, Need: need}
+		return &spaceError{Path: s.dir, Free: free, Need: need}
 	}
 	return nil
 }

@@ -9,60 +9,60 @@ import (
 var (
 	// ErrNotFound: there is no record with that id.
 	ErrNotFound = errors.New("not found")
-	// ErrClosed: the store has been closed.
-	ErrClosed = errors.New("the store is closed")
-	// ErrNoSpace is wrapped by every *SpaceError.
-	ErrNoSpace = errors.New("not enough disk space")
+	// errClosed: the store has been closed.
+	errClosed = errors.New("the store is closed")
+	// errNoSpace is wrapped by every *spaceError.
+	errNoSpace = errors.New("not enough disk space")
 )
 
-// SpaceError: a change was refused because the file system is nearly full.
+// spaceError: a change was refused because the file system is nearly full.
 // Nothing was written; the change can be tried again once space is free.
-type SpaceError struct {
+type spaceError struct {
 	Path       string
 	Free, Need uint64 // bytes
 }
 
-func (e *SpaceError) Error() string {
+func (e *spaceError) Error() string {
 	return fmt.Sprintf("not enough disk space at %s: %d KiB free, %d KiB needed; free some space and try again",
 		e.Path, e.Free>>10, (e.Need+1023)>>10)
 }
 
-// Unwrap makes errors.Is(err, ErrNoSpace) true.
-func (e *SpaceError) Unwrap() error { return ErrNoSpace }
+// Unwrap makes errors.Is(err, errNoSpace) true.
+func (e *spaceError) Unwrap() error { return errNoSpace }
 
-// LockedError: another process uses the store.
-type LockedError struct {
+// lockedError: another process uses the store.
+type lockedError struct {
 	Path string // the lock file
 	PID  int    // the holder, 0 when it is not known
 }
 
-func (e *LockedError) Error() string {
+func (e *lockedError) Error() string {
 	if e.PID == 0 {
 		return fmt.Sprintf("the store is in use by another process (lock %s); stop it first", e.Path)
 	}
 	return fmt.Sprintf("the store is in use by process %d (lock %s); stop it first", e.PID, e.Path)
 }
 
-// NewerError: the data was written by a newer xrat. It is left untouched.
-type NewerError struct {
+// newerError: the data was written by a newer xrat. It is left untouched.
+type newerError struct {
 	Path           string
 	Found, Support int // schema versions
 }
 
-func (e *NewerError) Error() string {
+func (e *newerError) Error() string {
 	return fmt.Sprintf("%s was written by a newer version of xrat (schema %d, this one knows up to %d); "+
 		"update xrat, or move the folder away to start afresh", e.Path, e.Found, e.Support)
 }
 
-// TimeoutError: Badger takes very long to open the database and is still at it.
+// timeoutError: Badger takes very long to open the database and is still at it.
 // Nothing is known to be wrong with the data; later calls wait for the same
 // opening.
-type TimeoutError struct {
+type timeoutError struct {
 	Path  string // the database
 	After time.Duration
 }
 
-func (e *TimeoutError) Error() string {
+func (e *timeoutError) Error() string {
 	return fmt.Sprintf("the database %s has not opened within %v, the disk may be slow or failing; try again later, "+
 		"and if that does not help stop xrat and move that folder away, to have it restored from the export", e.Path, e.After)
 }

@@ -160,7 +160,7 @@ func replaceFile(path string, write func(io.Writer) error) (err error) {
 }
 
 // readExport reads an export in full. It returns nil without an error when
-// there is none, a *NewerError when it is of a newer version, and another error
+// there is none, a *newerError when it is of a newer version, and another error
 // when it is not whole.
 func readExport(path string) (*snapshot, error) {
 	text, err := os.ReadFile(path)
@@ -175,8 +175,8 @@ func readExport(path string) (*snapshot, error) {
 	if json.Unmarshal(text, &e) != nil || e.Format != exportFormat {
 		return nil, fmt.Errorf("%s is damaged: it is not an export", path)
 	}
-	if e.Meta.Schema > SchemaVersion {
-		return nil, &NewerError{Path: path, Found: e.Meta.Schema, Support: SchemaVersion}
+	if e.Meta.Schema > schemaVersion {
+		return nil, &newerError{Path: path, Found: e.Meta.Schema, Support: schemaVersion}
 	}
 	body := text[:bytes.LastIndexByte(bytes.TrimSuffix(text, []byte("\n")), '\n')+1]
 	if sum := sha256.Sum256(body); hex.EncodeToString(sum[:]) != e.SHA256 {

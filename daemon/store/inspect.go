@@ -44,8 +44,8 @@ func (s *Store) checkSchema(dir string) error {
 		}
 		found = int(binary.BigEndian.Uint16(magic[4:]))
 	}
-	if found > SchemaVersion {
-		return &NewerError{Path: s.dir, Found: found, Support: SchemaVersion}
+	if found > schemaVersion {
+		return &newerError{Path: s.dir, Found: found, Support: schemaVersion}
 	}
 	return nil
 }
@@ -83,7 +83,7 @@ func (s *Store) preflight(dir string) (changed bool, err error) {
 	defer f.Close()
 	var manifest badger.Manifest
 	err = protect(func() (err error) {
-		manifest, _, err = badger.ReplayManifestFile(f, SchemaVersion, badgerOptions(dir, s.log))
+		manifest, _, err = badger.ReplayManifestFile(f, schemaVersion, badgerOptions(dir, s.log))
 		return err
 	})
 	if err != nil {
@@ -181,7 +181,7 @@ func readMeta(r reader) (m meta, err error) {
 
 // initialise writes the first meta record.
 func (s *Store) initialise(db *badger.DB) (meta, error) {
-	m := meta{Schema: SchemaVersion, Seq: 1}
+	m := meta{Schema: schemaVersion, Seq: 1}
 	value, err := encode(m)
 	if err != nil {
 		return meta{}, err

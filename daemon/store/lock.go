@@ -22,7 +22,7 @@ func acquireLock(path string) (*flock.Flock, error) {
 		// Where locks are mandatory, the holder's pid cannot be read.
 		text, _ := os.ReadFile(path)
 		pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
-		return nil, &LockedError{Path: path, PID: pid}
+		return nil, &lockedError{Path: path, PID: pid}
 	}
 	// The pid is for people; where locks are mandatory it cannot be written.
 	_ = os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600)

@@ -17,7 +17,7 @@ func TestOlderHead(t *testing.T) {
 			s := mustOpen(t, dir, quiet())
 			add := func(from, to int) {
 				t.Helper()
-				if _, _, err := s.AddConfigs(ctx, testConfigs(from, to)); err != nil {
+				if _, _, err := addConfigs(ctx, s, testConfigs(from, to)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -72,10 +72,10 @@ func TestManifestChangedWhileIdle(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, _, err := s.AddConfigs(ctx, testConfigs(0, 3))
+	_, _, err := addConfigs(ctx, s, testConfigs(0, 3))
 	step(err)
 	step(s.closeIdle(ctx)) // these are in a table
-	_, _, err = s.AddConfigs(ctx, testConfigs(3, 4))
+	_, _, err = addConfigs(ctx, s, testConfigs(3, 4))
 	step(err)
 	step(s.export(ctx))
 	database := filepath.Join(dir, databaseName)

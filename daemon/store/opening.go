@@ -36,7 +36,7 @@ func (s *Store) startOpening(dir string) {
 }
 
 // awaitOpening returns the result of the opening in progress, or a
-// *TimeoutError after which that is still in progress. The caller holds the
+// *timeoutError after which that is still in progress. The caller holds the
 // gate.
 func (s *Store) awaitOpening() (*badger.DB, error) {
 	o := s.opening
@@ -47,7 +47,7 @@ func (s *Store) awaitOpening() (*badger.DB, error) {
 		s.opening = nil
 		return o.db, o.err
 	case <-timer.C:
-		return nil, &TimeoutError{Path: o.dir, After: s.o.openTimeout}
+		return nil, &timeoutError{Path: o.dir, After: s.o.openTimeout}
 	}
 }
 
@@ -59,7 +59,7 @@ func (s *Store) openBadger(dir string) (*badger.DB, error) {
 		s.startOpening(dir)
 	}
 	db, err := s.awaitOpening()
-	if _, late := errors.AsType[*TimeoutError](err); err == nil || late {
+	if _, late := errors.AsType[*timeoutError](err); err == nil || late {
 		return db, err
 	}
 	s.log.Debug().Err(err).Msg("opening the database failed, trying once more")
@@ -70,7 +70,7 @@ func (s *Store) openBadger(dir string) (*badger.DB, error) {
 // discardOpening waits for an opening in progress and closes what it gives.
 func (s *Store) discardOpening() error {
 	db, err := s.awaitOpening()
-	if _, late := errors.AsType[*TimeoutError](err); late {
+	if _, late := errors.AsType[*timeoutError](err); late {
 		return err
 	}
 	if err == nil {

@@ -66,8 +66,8 @@ func (d *slowDisk) options() Options {
 
 func wantTimeout(t *testing.T, err error) {
 	t.Helper()
-	if _, ok := errors.AsType[*TimeoutError](err); !ok {
-		t.Errorf("error %v, want a TimeoutError", err)
+	if _, ok := errors.AsType[*timeoutError](err); !ok {
+		t.Errorf("error %v, want a timeoutError", err)
 	}
 }
 
@@ -84,7 +84,7 @@ func testSlowReopen(t *testing.T, damaged bool) {
 	o := disk.options()
 	o.openTimeout = openTimeout
 	s := mustOpen(t, filepath.Join(t.TempDir(), "store"), o)
-	if _, _, err := s.AddConfigs(ctx, testConfigs(0, 3)); err != nil {
+	if _, _, err := addConfigs(ctx, s, testConfigs(0, 3)); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.closeIdle(ctx); err != nil {
@@ -138,8 +138,8 @@ func TestSlowOpen(t *testing.T) {
 		_, err := Open(ctx, dir, disk.options())
 		wantTimeout(t, err)
 		_, err = Open(ctx, dir, quiet())
-		if _, ok := errors.AsType[*LockedError](err); !ok {
-			t.Fatalf("error %v, want a LockedError", err)
+		if _, ok := errors.AsType[*lockedError](err); !ok {
+			t.Fatalf("error %v, want a lockedError", err)
 		}
 		if n := disk.set(false); n != 1 {
 			t.Errorf("%d openings", n)

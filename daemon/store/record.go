@@ -12,8 +12,8 @@ import (
 // lenient keeps one name in a strange encoding from failing a whole import.
 var lenient = jsontext.AllowInvalidUTF8(true)
 
-// SchemaVersion is the version of the records this package reads and writes.
-const SchemaVersion = 1
+// schemaVersion is the version of the records this package reads and writes.
+const schemaVersion = 1
 
 // maxRecord bounds one record in bytes. It keeps every value out of Badger's
 // value log, which then never needs garbage collection.

@@ -39,7 +39,7 @@ func (s *Store) restore(damage *damageError) (err error) {
 	}()
 	s.log.Error().Str("reason", damage.reason).Msg("the database is damaged, restoring it")
 	exported, err := readExport(filepath.Join(s.dir, exportName))
-	if _, newer := errors.AsType[*NewerError](err); newer {
+	if _, newer := errors.AsType[*newerError](err); newer {
 		return err
 	}
 	if err != nil {
@@ -78,7 +78,7 @@ func (s *Store) restore(damage *damageError) (err error) {
 		return err
 	}
 	if err := s.head.change(func(h *head) {
-		*h = head{Schema: SchemaVersion, Seq: snap.meta.Seq, Digest: snap.meta.Digest}
+		*h = head{Schema: schemaVersion, Seq: snap.meta.Seq, Digest: snap.meta.Digest}
 	}); err != nil {
 		return err
 	}
@@ -199,7 +199,7 @@ func merge(exported, readable *snapshot) *snapshot {
 
 // complete derives the index and the meta record from the records.
 func (s *snapshot) complete() {
-	s.meta.Schema, s.meta.Sessions, s.meta.Digest = SchemaVersion, 0, 0
+	s.meta.Schema, s.meta.Sessions, s.meta.Digest = schemaVersion, 0, 0
 	kept := s.records[:0:0]
 	seen := make(map[string]bool)
 	for _, r := range s.records {

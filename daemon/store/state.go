@@ -156,7 +156,7 @@ func (s *Store) putOutcomes(outcomes map[int64]Outcome) error {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
-		return ErrClosed
+		return errClosed
 	}
 	maps.Copy(s.outcomes, outcomes)
 	arm := len(outcomes) > 0 && s.due.outcomes.IsZero()

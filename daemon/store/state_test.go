@@ -11,7 +11,7 @@ func TestUpdateManyOutcomes(t *testing.T) {
 	ctx, dir := context.Background(), t.TempDir()
 	s := mustOpen(t, dir, quiet())
 	const n = 10_000
-	if _, _, err := s.AddConfigs(ctx, testConfigs(0, n)); err != nil {
+	if _, _, err := addConfigs(ctx, s, testConfigs(0, n)); err != nil {
 		t.Fatal(err)
 	}
 	var ids []int64
@@ -44,7 +44,7 @@ func TestUpdateManyOutcomes(t *testing.T) {
 func TestOutcomesAreUpdatedWhileSaved(t *testing.T) {
 	ctx := context.Background()
 	s := mustOpen(t, t.TempDir(), quiet())
-	if _, _, err := s.AddConfigs(ctx, testConfigs(0, 3)); err != nil {
+	if _, _, err := addConfigs(ctx, s, testConfigs(0, 3)); err != nil {
 		t.Fatal(err)
 	}
 	saving, stop := context.WithCancel(ctx)

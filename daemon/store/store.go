@@ -44,11 +44,9 @@ type Options struct {
 	// store uses that facility to recognise crashes inside Badger, and sets
 	// this file again when it closes the database.
 	CrashOutput *os.File
-	// FreeSpace overrides how the free space below a path is read, in bytes.
-	// It is for tests; nil asks the operating system.
-	FreeSpace func(path string) (uint64, error)
 
 	// For the tests of this package.
+	freeSpace   func(path string) (uint64, error) // in bytes, below path
 	openBadger  func(badger.Options) (*badger.DB, error)
 	openTimeout time.Duration
 }
@@ -92,17 +90,17 @@ type Store struct {
 // deadlines of the keeper; zero: nothing to do.
 type deadlines struct{ export, outcomes, idle time.Time }
 
-// Open locks the store in dir, which is made if it does not exist, and checks
-// it, repairing what it must. It returns a *LockedError, at once, when another
-// process has it and a *NewerError when a newer xrat has written it. A lack
-// of disk space is no error: reads are then served from the export and changes
-// are refused with a *SpaceError until there is space.
+// Open locks the store in dir, which is made if it does not exist, checks it and
+// repairs what it must; Recovery tells what. It fails, at once, while another process
+// has the store, and when a newer xrat has written it. A lack of disk space is no error:
+// reads are then served from the export, and changes fail until there is space.
+// All errors are for people: they say what to do.
 func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	if o.IdleClose <= 0 {
 		o.IdleClose = defaultIdleClose
 	}
-	if o.FreeSpace == nil {
-		o.FreeSpace = freeSpace
+	if o.freeSpace == nil {
+		o.freeSpace = freeSpace
 	}
 	if o.openBadger == nil {
 		o.openBadger = badger.Open
@@ -169,7 +167,7 @@ func open(ctx context.Context, dir string, o Options) (_ *Store, err error) {
 	switch {
 	case err == nil:
 		s.release()
-	case errors.Is(err, ErrNoSpace):
+	case errors.Is(err, errNoSpace):
 		s.log.Warn().Err(err).Msg("the disk is full: the store is read only until there is space")
 	default:
 		return nil, err
@@ -182,7 +180,7 @@ func open(ctx context.Context, dir string, o Options) (_ *Store, err error) {
 }
 
 // Close finishes what is pending, closes the database and gives up the lock.
-// Calls in progress are waited for; later ones get ErrClosed.
+// Calls in progress are waited for; later ones get errClosed.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -266,7 +264,7 @@ func (s *Store) tryAcquire() (*badger.DB, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return nil, ErrClosed
+		return nil, errClosed
 	}
 	if s.db == nil || s.suspect {
 		return nil, nil

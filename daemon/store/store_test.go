@@ -2,8 +2,10 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
+	"sync"
 	"testing"
 	"time"
 
@@ -49,56 +51,135 @@ func testConfigs(from, to int) (configs []Config) {
 	return configs
 }
 
-func TestRoundTrip(t *testing.T) {
+// addConfigs leaves alone what is there already.
+func addConfigs(ctx context.Context, s *Store, configs []Config) (added, existing []Config, err error) {
+	return s.MergeConfigs(ctx, configs, func(*Config, Config) {})
+}
+
+// TestRecordsOutliveTheProcess: what the contract wants of a store holds after opening it again,
+// too.
+func TestRecordsOutliveTheProcess(t *testing.T) {
 	ctx := context.Background()
 	dir := t.TempDir()
 	s := mustOpen(t, dir, quiet())
-
-	added, existing, err := s.AddConfigs(ctx, testConfigs(0, 3))
-	if err != nil || len(added) != 3 || len(existing) != 0 {
-		t.Fatalf("added %v, existing %v, %v", added, existing, err)
+	step := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
+
+	configs, _, err := addConfigs(ctx, s, testConfigs(0, 3))
+	step(err)
+	updated, err := s.UpdateConfigs(ctx, []int64{1}, func(c *Config) { c.Pinned, c.Tags = true, []string{"home"} })
+	step(err)
+	configs[0] = updated[0]
+	subscription, err := s.AddSubscription(ctx, testSubscription())
+	step(err)
+	_, err = s.AddSubscription(ctx, Subscription{Name: "removed"})
+	step(err)
+	_, err = s.RemoveSubscription(ctx, 2)
+	step(err)
+	_, err = s.CreateSession(ctx, Session{Status: StatusStandby})
+	step(err)
+	step(s.RemoveSession(ctx, 1))
 	session, err := s.CreateSession(ctx, Session{
 		ConfigID: 2, Status: StatusRunning, Nonce: "n", PID: 42, PIDStart: 1 << 60,
 		Inbounds:  []Inbound{{Protocol: "socks", Address: "127.0.0.1:1", User: "u", Password: "hidden"}},
-		StartedAt: time.Unix(1_700_000_001, 5).UTC(),
+		StartedAt: time.Unix(1_700_000_001, 5).UTC(), Rotation: &Report{ReasonCode: "x"},
 	})
+	step(err)
+	desired := Desired{Connected: true, ConfigID: 2, RotationOff: true}
+	step(s.SetDesired(ctx, desired))
+	outcome := Outcome{ConfigID: 2, Successes: 3, LastSuccess: time.Unix(1_700_000_002, 0).UTC(), LatencyMS: 12}
+	step(s.UpdateOutcomes(ctx, []int64{2}, func(o *Outcome) { *o = outcome }))
+	step(s.Close())
+
+	s = mustOpen(t, dir, quiet())
+	if got, err := s.Configs(ctx); err != nil || !reflect.DeepEqual(got, configs) {
+		t.Errorf("configs %v, want %v (%v)", got, configs, err)
+	}
+	if got, err := s.Subscriptions(ctx); err != nil || !reflect.DeepEqual(got, []Subscription{subscription}) {
+		t.Errorf("subscriptions %+v, want %+v (%v)", got, subscription, err)
+	}
+	if got, err := s.Sessions(ctx, 0); err != nil || !reflect.DeepEqual(got, []Session{session}) {
+		t.Errorf("sessions %+v, want %+v (%v)", got, session, err)
+	}
+	if got, err := s.Desired(ctx); err != nil || got != desired {
+		t.Errorf("desired %v, %v", got, err)
+	}
+	if got, err := s.Outcomes(ctx); err != nil || !reflect.DeepEqual(got, map[int64]Outcome{2: outcome}) {
+		t.Errorf("outcomes %v, %v", got, err)
+	}
+	if next, err := s.AddSubscription(ctx, testSubscription()); err != nil || next.ID != 3 {
+		t.Errorf("the id of a removed subscription was used again: %+v, %v", next, err)
+	}
+	if r := s.Recovery(); r != nil {
+		t.Errorf("a repair: %+v", r)
+	}
+}
+
+// TestConcurrentUse has readers and writers while the database is closed and
+// opened all the time.
+func TestConcurrentUse(t *testing.T) {
+	ctx := context.Background()
+	o := quiet()
+	o.IdleClose = time.Microsecond
+	s := mustOpen(t, t.TempDir(), o)
+	session, err := s.CreateSession(ctx, Session{Status: StatusRunning})
 	if err != nil {
 		t.Fatal(err)
 	}
-	desired := Desired{Connected: true, ConfigID: 2, RotationOff: true}
-	if err := s.SetDesired(ctx, desired); err != nil {
-		t.Fatal(err)
+	const workers, rounds = 8, 25
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for n := range rounds {
+				if _, err := s.UpdateSession(ctx, session.ID, func(s *Session) { s.Connections++ }); err != nil {
+					t.Error(err)
+				}
+				if err := s.UpdateOutcomes(ctx, []int64{int64(w + 1)}, func(o *Outcome) { o.Successes = n }); err != nil {
+					t.Error(err)
+				}
+				if _, _, err := addConfigs(ctx, s, []Config{testConfig(n)}); err != nil {
+					t.Error(err)
+				}
+				if _, err := s.Configs(ctx); err != nil {
+					t.Error(err)
+				}
+			}
+		})
 	}
-	outcome := Outcome{ConfigID: 2, Successes: 3, LastSuccess: time.Unix(1_700_000_002, 0).UTC(), LatencyMS: 12}
-	if err := s.UpdateOutcomes(ctx, []int64{outcome.ConfigID}, func(o *Outcome) { *o = outcome }); err != nil {
-		t.Fatal(err)
+	wg.Wait()
+	sessions, err := s.Sessions(ctx, 1)
+	if err != nil || sessions[0].Connections != workers*rounds {
+		t.Errorf("%+v %v", sessions, err)
 	}
-	check := func(s *Store) {
-		t.Helper()
-		configs, err := s.Configs(ctx)
-		if err != nil || !reflect.DeepEqual(configs, added) {
-			t.Errorf("configs %v, want %v (%v)", configs, added, err)
-		}
-		if c, err := s.Config(ctx, 3); err != nil || !reflect.DeepEqual(c, added[2]) || c.Link != testConfig(2).Link {
-			t.Errorf("config 3: %v, %v", c, err)
-		}
-		if got, err := s.Sessions(ctx, 0); err != nil || !reflect.DeepEqual(got, []Session{session}) {
-			t.Errorf("sessions %+v, want %+v (%v)", got, session, err)
-		}
-		if got, err := s.Desired(ctx); err != nil || got != desired {
-			t.Errorf("desired %v, %v", got, err)
-		}
-		if got, err := s.Outcomes(ctx); err != nil || !reflect.DeepEqual(got, map[int64]Outcome{2: outcome}) {
-			t.Errorf("outcomes %v, %v", got, err)
-		}
-		if r := s.Recovery(); r != nil {
-			t.Errorf("a repair: %+v", r)
-		}
+	if configs, err := s.Configs(ctx); err != nil || len(configs) != rounds {
+		t.Error(len(configs), err)
 	}
-	check(s)
+	if r := s.Recovery(); r != nil {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestContextAndClose(t *testing.T) {
+	s := mustOpen(t, t.TempDir(), quiet())
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := s.Configs(ended); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if err := s.SetDesired(ended, Desired{}); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
 	if err := s.Close(); err != nil {
-		t.Fatal(err)
+		t.Error(err)
 	}
-	check(mustOpen(t, dir, quiet()))
+	if err := s.Close(); err != nil {
+		t.Error("closing twice:", err)
+	}
+	if _, err := s.Configs(context.Background()); !errors.Is(err, errClosed) {
+		t.Error(err)
+	}
 }

@@ -46,13 +46,13 @@ func childFill(dir string) {
 	n := 0
 	fill := func() error {
 		for ; n < 100_000; n++ {
-			if _, _, err := s.AddConfigs(ctx, testConfigs(n*10, n*10+10)); err != nil {
+			if _, _, err := addConfigs(ctx, s, testConfigs(n*10, n*10+10)); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	if err := fill(); !errors.Is(err, ErrNoSpace) {
+	if err := fill(); !errors.Is(err, errNoSpace) {
 		check(fmt.Errorf("no end: %w", err))
 	}
 	first := n
@@ -65,7 +65,7 @@ func childFill(dir string) {
 	}
 	f.Close()
 	for range 20 {
-		if err := s.SetDesired(ctx, Desired{}); !errors.Is(err, ErrNoSpace) {
+		if err := s.SetDesired(ctx, Desired{}); !errors.Is(err, errNoSpace) {
 			check(fmt.Errorf("on a full disk: %w", err))
 		}
 		configs, err := s.Configs(ctx)
@@ -81,7 +81,7 @@ func childFill(dir string) {
 	}
 	s, err = Open(ctx, dir, o)
 	check(err)
-	if _, err := s.Configs(ctx); err != nil && !errors.Is(err, ErrNoSpace) {
+	if _, err := s.Configs(ctx); err != nil && !errors.Is(err, errNoSpace) {
 		check(err)
 	}
 	check(os.Remove(junk))

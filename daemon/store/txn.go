@@ -67,7 +67,7 @@ func (s *Store) view(ctx context.Context, fn func(reader) error) error {
 		s.suspected(err)
 		err = s.tryView(ctx, fn)
 	}
-	if errors.Is(err, ErrNoSpace) {
+	if errors.Is(err, errNoSpace) {
 		var snap *snapshot
 		if snap, err = s.readOnly(err); err == nil {
 			err = fn(snap)
