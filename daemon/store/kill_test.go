@@ -143,7 +143,7 @@ func TestKill(t *testing.T) {
 	// Twenty seconds, or as long as a busy machine takes for the least that shows
 	// anything.
 	enough := func() bool { return kills >= 20 && m.acks >= 100 }
-	for kills < 100 && (time.Since(start) < 20*time.Second || !enough() && time.Since(start) < 2*time.Minute) {
+	for kills < 100 && time.Since(start) < 20*time.Second || !enough() && time.Since(start) < 2*time.Minute {
 		last, err := killOne(dir, m, int64(kills+1)*1_000_000)
 		if err != nil {
 			t.Fatalf("after %d kills: %v", kills, err)
@@ -229,26 +229,44 @@ func copyTree(t testing.TB, from, to string) {
 	}
 }
 
+// output keeps what a child says.
+type output struct {
+	text  bytes.Buffer
+	begun chan struct{} // closed at the first word
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	if o.text.Len() == 0 {
+		close(o.begun)
+	}
+	return o.text.Write(p)
+}
+
+// killOne kills a child a while after its start, when it may still be opening the
+// store, or a while after its first word.
 func killOne(dir string, m *model, base int64) (last event, err error) {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childEnv+"=write", childEnv+"_DIR="+dir, childEnv+"_BASE="+fmt.Sprint(base))
+	out := output{begun: make(chan struct{})}
 	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := os.Create(filepath.Join(filepath.Dir(dir), "events"))
-	if err != nil {
-		return last, err
-	}
-	defer out.Close()
-	cmd.Stdout = out
+	cmd.Stdout, cmd.Stderr = &out, &stderr
 	if err := cmd.Start(); err != nil {
 		return last, err
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
+	early := func(err error) error { return fmt.Errorf("the child ended by itself: %v\n%s", err, stderr.Bytes()) }
+	if rand.IntN(2) == 0 {
+		select {
+		case <-out.begun:
+		case err := <-ended:
+			return last, early(err)
+		}
+	}
 	select {
-	case err := <-ended:
-		return last, fmt.Errorf("the child ended by itself: %v\n%s", err, stderr.Bytes())
 	case <-time.After(time.Duration(rand.IntN(200)) * time.Millisecond):
+	case err := <-ended:
+		return last, early(err)
 	}
 	if err := cmd.Process.Kill(); err != nil {
 		return last, err
@@ -257,11 +275,7 @@ func killOne(dir string, m *model, base int64) (last event, err error) {
 	if stderr.Len() > 0 {
 		return last, fmt.Errorf("the child said: %s", stderr.Bytes())
 	}
-	text, err := os.ReadFile(out.Name())
-	if err != nil {
-		return last, err
-	}
-	for line := range bytes.Lines(text) {
+	for line := range bytes.Lines(out.text.Bytes()) {
 		var e event
 		if err := json.Unmarshal(line, &e); err != nil {
 			return last, fmt.Errorf("a line of the child: %q", line)
