@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+
+	"github.com/rs/zerolog"
 )
 
 // Badger may end the process: by a panic in one of its goroutines, by a fault
@@ -25,11 +27,18 @@ type crashRecord struct {
 	Crashes  int `json:"crashes"`  // crashes in Badger since the last clean close
 }
 
-// checkCrashes counts what the previous process has left and returns a damage
+// crashWatch counts the crashes of Badger from one process to the next.
+type crashWatch struct {
+	dir    string   // of the store
+	output *os.File // what the program itself has given to debug.SetCrashOutput
+	log    zerolog.Logger
+}
+
+// check counts what the previous process has left and returns a damage
 // error once it is too much.
-func (s *Store) checkCrashes() error {
-	r := s.readCrashes()
-	path := filepath.Join(s.dir, crashName)
+func (w crashWatch) check() error {
+	r := w.read()
+	path := filepath.Join(w.dir, crashName)
 	if text, err := os.ReadFile(path); err == nil {
 		if crashedInBadger(text) {
 			r.Crashes++
@@ -39,10 +48,10 @@ func (s *Store) checkCrashes() error {
 		}
 	}
 	if r.Crashes >= maxCrashes || r.Attempts >= maxAttempts {
-		s.clearCrashes()
+		w.clear()
 		return damagef("Badger crashed with it %d times and did not finish opening it %d times", r.Crashes, r.Attempts)
 	}
-	return s.writeCrashes(r)
+	return w.write(r)
 }
 
 // crashedInBadger looks at the stack of the goroutine that crashed, the first
@@ -56,15 +65,15 @@ func crashedInBadger(text []byte) bool {
 	return bytes.Contains(stack, []byte("github.com/dgraph-io/"))
 }
 
-// beginCrashWatch records that an opening is about to start and lets the
+// begin records that an opening is about to start and lets the
 // runtime write the stack of a crash to the crash file.
-func (s *Store) beginCrashWatch() error {
-	r := s.readCrashes()
+func (w crashWatch) begin() error {
+	r := w.read()
 	r.Attempts++
-	if err := s.writeCrashes(r); err != nil {
+	if err := w.write(r); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(filepath.Join(s.dir, crashName), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := os.OpenFile(filepath.Join(w.dir, crashName), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
@@ -76,38 +85,38 @@ func (s *Store) beginCrashWatch() error {
 }
 
 // opened records that the opening has ended well.
-func (s *Store) opened() {
-	r := s.readCrashes()
+func (w crashWatch) opened() {
+	r := w.read()
 	r.Attempts = 0
-	if err := s.writeCrashes(r); err != nil {
-		s.log.Warn().Err(err).Msg("recording that the database is open")
+	if err := w.write(r); err != nil {
+		w.log.Warn().Err(err).Msg("recording that the database is open")
 	}
 }
 
-// endCrashWatch is called when the database is closed or did not open.
-func (s *Store) endCrashWatch() {
-	if err := debug.SetCrashOutput(s.o.CrashOutput, debug.CrashOptions{}); err != nil {
-		s.log.Warn().Err(err).Msg("ending the watch for crashes")
+// end is called when the database is closed or did not open.
+func (w crashWatch) end() {
+	if err := debug.SetCrashOutput(w.output, debug.CrashOptions{}); err != nil {
+		w.log.Warn().Err(err).Msg("ending the watch for crashes")
 	}
-	_ = os.Remove(filepath.Join(s.dir, crashName))
-	s.opened()
+	_ = os.Remove(filepath.Join(w.dir, crashName))
+	w.opened()
 }
 
-// clearCrashes forgets all crashes, after a clean close.
-func (s *Store) clearCrashes() { _ = os.Remove(filepath.Join(s.dir, openingName)) }
+// clear forgets all crashes, after a clean close.
+func (w crashWatch) clear() { _ = os.Remove(filepath.Join(w.dir, openingName)) }
 
-func (s *Store) readCrashes() (r crashRecord) {
+func (w crashWatch) read() (r crashRecord) {
 	// A missing or unreadable file counts as no crash.
-	if text, err := os.ReadFile(filepath.Join(s.dir, openingName)); err == nil {
+	if text, err := os.ReadFile(filepath.Join(w.dir, openingName)); err == nil {
 		_ = json.Unmarshal(text, &r)
 	}
 	return r
 }
 
-// writeCrashes does not wait for the disk: a crash of the process leaves what
+// write does not wait for the disk: a crash of the process leaves what
 // was written, and one of the whole machine is not counted.
-func (s *Store) writeCrashes(r crashRecord) error {
-	path := filepath.Join(s.dir, openingName)
+func (w crashWatch) write(r crashRecord) error {
+	path := filepath.Join(w.dir, openingName)
 	if r == (crashRecord{}) {
 		_ = os.Remove(path)
 		return nil

@@ -274,21 +274,21 @@ func (s *snapshot) scan(prefix []byte, reverse bool, fn func(key, value []byte) 
 // database.
 // Without an export it returns cause rather than nothing, which would look like
 // an empty store.
-func (s *Store) readOnly(cause error) (*snapshot, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.fallback == nil {
-		snap, err := readExport(filepath.Join(s.dir, exportName))
+func (d *database) readOnly(cause error) (*snapshot, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.fallback == nil {
+		snap, err := readExport(filepath.Join(d.dir, exportName))
 		if err != nil {
 			return nil, err
 		}
-		if snap == nil && s.head.get().Seq > 0 {
+		if snap == nil && d.head.get().Seq > 0 {
 			return nil, cause
 		}
 		if snap == nil {
 			snap = &snapshot{}
 		}
-		s.fallback = snap
+		d.fallback = snap
 	}
-	return s.fallback, nil
+	return d.fallback, nil
 }

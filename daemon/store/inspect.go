@@ -27,8 +27,8 @@ const (
 
 // checkSchema refuses data of a newer version before anything is written. The
 // head file decides; without it, the version in the MANIFEST does.
-func (s *Store) checkSchema(dir string) error {
-	found := s.head.get().Schema
+func (d *database) checkSchema(dir string) error {
+	found := d.head.get().Schema
 	if found == 0 {
 		f, err := os.Open(filepath.Join(dir, badger.ManifestFilename))
 		if errors.Is(err, fs.ErrNotExist) {
@@ -45,7 +45,7 @@ func (s *Store) checkSchema(dir string) error {
 		found = int(binary.BigEndian.Uint16(magic[4:]))
 	}
 	if found > schemaVersion {
-		return &newerError{Path: s.dir, Found: found, Support: schemaVersion}
+		return &newerError{Path: d.dir, Found: found, Support: schemaVersion}
 	}
 	return nil
 }
@@ -54,14 +54,14 @@ func (s *Store) checkSchema(dir string) error {
 // crash the process, hide the damage or delete the tables that it misses.
 // changed: the MANIFEST is not the one of the last close, because of damage or
 // because the head file is older than it; only a full inspection can tell.
-func (s *Store) preflight(dir string) (changed bool, err error) {
-	h := s.head.get()
+func (d *database) preflight(dir string) (changed bool, err error) {
+	h := d.head.get()
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
 	if len(entries) == 0 {
-		_, err := os.Stat(filepath.Join(s.dir, exportName))
+		_, err := os.Stat(filepath.Join(d.dir, exportName))
 		if h.Seq > 0 || err == nil {
 			return false, damagef("it is missing")
 		}
@@ -83,7 +83,7 @@ func (s *Store) preflight(dir string) (changed bool, err error) {
 	defer f.Close()
 	var manifest badger.Manifest
 	err = protect(func() (err error) {
-		manifest, _, err = badger.ReplayManifestFile(f, schemaVersion, badgerOptions(dir, s.log))
+		manifest, _, err = badger.ReplayManifestFile(f, schemaVersion, badgerOptions(dir, d.log))
 		return err
 	})
 	if err != nil {
@@ -180,7 +180,7 @@ func readMeta(r reader) (m meta, err error) {
 }
 
 // initialise writes the first meta record.
-func (s *Store) initialise(db *badger.DB) (meta, error) {
+func (d *database) initialise(db *badger.DB) (meta, error) {
 	m := meta{Schema: schemaVersion, Seq: 1}
 	value, err := encode(m)
 	if err != nil {
@@ -191,13 +191,13 @@ func (s *Store) initialise(db *badger.DB) (meta, error) {
 	}); err != nil {
 		return meta{}, fmt.Errorf("writing the first record: %w", err)
 	}
-	return m, s.head.change(func(h *head) { h.Seq, h.Digest = m.Seq, m.Digest })
+	return m, d.head.change(func(h *head) { h.Seq, h.Digest = m.Seq, m.Digest })
 }
 
 // blame tells what a failed opening is due to: the surroundings, as far as
 // they can be seen by trying, otherwise damage.
-func (s *Store) blame(dir string, cause error) error {
-	probe := filepath.Join(s.dir, "probe")
+func (d *database) blame(dir string, cause error) error {
+	probe := filepath.Join(d.dir, "probe")
 	if err := os.WriteFile(probe, []byte("x"), 0o600); err != nil {
 		return err
 	}

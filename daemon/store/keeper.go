@@ -71,24 +71,6 @@ func (s *Store) report(ctx context.Context, task string, err error, again func()
 	again()
 }
 
-// closeIdle closes the database unless somebody uses it.
-func (s *Store) closeIdle(ctx context.Context) error {
-	select {
-	case s.gate <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	defer func() { <-s.gate }()
-	s.mu.Lock()
-	if s.db == nil || s.users > 0 {
-		s.due.idle = time.Time{} // the next release sets it
-		s.mu.Unlock()
-		return nil
-	}
-	s.mu.Unlock()
-	return s.closeDatabase(false)
-}
-
 func reached(deadline, now time.Time) bool { return !deadline.IsZero() && !deadline.After(now) }
 
 func earliest(times ...time.Time) (first time.Time) {

@@ -2,16 +2,26 @@ package store
 
 import (
 	"errors"
+	"path/filepath"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
+	"github.com/rs/zerolog"
 )
 
 // openTimeout is far above what an opening takes on a disk that is well.
 const openTimeout = 20 * time.Second
 
-// opening is one call of badger.Open, which cannot be interrupted: one that
-// takes too long goes on, and nothing else may touch its directory until then.
+// opener calls badger.Open, which cannot be interrupted: a call that takes too long goes on, and
+// nothing else may touch its directory until then. Its methods are called with the gate held.
+type opener struct {
+	badgerOpen func(badger.Options) (*badger.DB, error)
+	timeout    time.Duration
+	log        zerolog.Logger
+	pending    *opening // the one call in progress, nil if there is none
+}
+
+// opening is one call of badger.Open.
 type opening struct {
 	dir  string
 	done chan struct{} // closed at the end, with what follows set
@@ -19,83 +29,158 @@ type opening struct {
 	err  error
 }
 
-// startOpening starts the one opening in progress. The caller holds the gate.
-func (s *Store) startOpening(dir string) {
-	o := &opening{dir: dir, done: make(chan struct{})}
-	s.opening = o
+func (o *opener) start(dir string) {
+	p := &opening{dir: dir, done: make(chan struct{})}
+	o.pending = p
 	go func() {
-		defer close(o.done)
-		o.err = protect(func() (err error) {
-			o.db, err = s.o.openBadger(badgerOptions(dir, s.log))
+		defer close(p.done)
+		p.err = protect(func() (err error) {
+			p.db, err = o.badgerOpen(badgerOptions(dir, o.log))
 			return err
 		})
-		if o.err != nil {
-			o.db = nil // Badger returns half an object with some errors
+		if p.err != nil {
+			p.db = nil // Badger returns half an object with some errors
 		}
 	}()
 }
 
-// awaitOpening returns the result of the opening in progress, or a
-// *timeoutError after which that is still in progress. The caller holds the
-// gate.
-func (s *Store) awaitOpening() (*badger.DB, error) {
-	o := s.opening
-	timer := time.NewTimer(s.o.openTimeout)
+// await returns the result of the opening in progress, or a *timeoutError after which that is
+// still in progress.
+func (o *opener) await() (*badger.DB, error) {
+	p := o.pending
+	timer := time.NewTimer(o.timeout)
 	defer timer.Stop()
 	select {
-	case <-o.done:
-		s.opening = nil
-		return o.db, o.err
+	case <-p.done:
+		o.pending = nil
+		return p.db, p.err
 	case <-timer.C:
-		return nil, &timeoutError{Path: o.dir, After: s.o.openTimeout}
+		return nil, &timeoutError{Path: p.dir, After: o.timeout}
 	}
 }
 
-// openBadger opens the database in dir, at the second try if need be: Badger
-// sometimes fails once on what a killed process has left (badger#2207). An
-// opening of dir that is still in progress is waited for instead.
-func (s *Store) openBadger(dir string) (*badger.DB, error) {
-	if s.opening == nil {
-		s.startOpening(dir)
+// open opens the database in dir, at the second try if need be: Badger sometimes fails once on
+// what a killed process has left (badger#2207). If an opening of dir is still in progress, open
+// waits for that instead.
+func (o *opener) open(dir string) (*badger.DB, error) {
+	if o.pending == nil {
+		o.start(dir)
 	}
-	db, err := s.awaitOpening()
+	db, err := o.await()
 	if _, late := errors.AsType[*timeoutError](err); err == nil || late {
 		return db, err
 	}
-	s.log.Debug().Err(err).Msg("opening the database failed, trying once more")
-	s.startOpening(dir)
-	return s.awaitOpening()
+	o.log.Debug().Err(err).Msg("opening the database failed, trying once more")
+	o.start(dir)
+	return o.await()
 }
 
-// discardOpening waits for an opening in progress and closes what it gives.
-func (s *Store) discardOpening() error {
-	db, err := s.awaitOpening()
+// discard waits for the opening in progress and closes what it gives.
+func (o *opener) discard() error {
+	db, err := o.await()
 	if _, late := errors.AsType[*timeoutError](err); late {
 		return err
 	}
 	if err == nil {
 		err = protect(db.Close)
-		s.log.Debug().Err(err).Msg("closed a database that was opened too late")
+		o.log.Debug().Err(err).Msg("closed a database that was opened too late")
 	}
 	return nil
 }
 
-// unlock gives up the lock: at once, or when the opening in progress is over,
-// so that nobody else opens the same directory meanwhile.
-func (s *Store) unlock() error {
-	o := s.opening
-	if o == nil {
-		return s.lock.Unlock()
-	}
-	// Nobody waits for this: the program is about to end, and that gives up the
-	// lock as well.
-	go func() {
-		<-o.done
-		if o.db != nil {
-			_ = protect(o.db.Close)
+// openDatabase opens the database and, when it is suspect or its MANIFEST is
+// not the known one, verifies it.
+// The caller holds the gate.
+func (d *database) openDatabase() error {
+	dir := filepath.Join(d.dir, databaseName)
+	if d.opener.pending != nil && d.opener.pending.dir != dir {
+		if err := d.opener.discard(); err != nil {
+			return err
 		}
-		s.endCrashWatch()
-		_ = s.lock.Unlock()
-	}()
+	}
+	size, err := databaseSize(dir)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	suspect, known := d.suspect, d.meta
+	d.mu.Unlock()
+	changed := false
+	if d.opener.pending == nil {
+		if changed, err = d.prepare(dir, size, suspect); err != nil {
+			return err
+		}
+	}
+	db, err := d.opener.open(dir)
+	if _, late := errors.AsType[*timeoutError](err); late {
+		// The watch for crashes goes on, but this is no sign of damage.
+		d.crashes.opened()
+		d.mu.Lock()
+		d.suspect = true // so that changed need not be remembered
+		d.mu.Unlock()
+		return err
+	}
+	if err != nil {
+		d.crashes.end()
+		return d.blame(dir, err)
+	}
+	var m meta
+	err = protect(func() (err error) {
+		m, err = inspect(db, known, d.head.get(), suspect || changed)
+		return err
+	})
+	if errors.Is(err, errBlank) {
+		m, err = d.initialise(db)
+	}
+	if err != nil {
+		if damage, ok := errors.AsType[*damageError](err); ok {
+			// What can be read now may be newer than the export.
+			damage.readable = readable(db)
+		}
+		closeErr := protect(db.Close)
+		d.crashes.end()
+		return errors.Join(err, closeErr)
+	}
+	if err := tighten(dir); err != nil {
+		d.log.Warn().Err(err).Msg("restricting the permissions of the database")
+	}
+	d.crashes.opened()
+
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.db, d.meta, d.suspect, d.resident, d.fallback = db, m, false, size, nil
+	d.unmeasured = 0
+	if suspect && d.head.exported() != m.Seq {
+		d.due.export = time.Now().Add(exportDelay)
+	}
 	return nil
+}
+
+// prepare checks all that can be checked without Badger and begins the watch
+// for crashes; changed is that of preflight. The caller holds the gate.
+func (d *database) prepare(dir string, size uint64, suspect bool) (changed bool, err error) {
+	if err := d.checkSchema(dir); err != nil {
+		return false, err
+	}
+	if err := d.checkSpace(size); err != nil {
+		return false, err
+	}
+	if suspect {
+		if err := d.crashes.check(); err != nil {
+			return false, err
+		}
+	}
+	changed, err = d.preflight(dir)
+	if err != nil {
+		return false, err
+	}
+	if err := d.crashes.begin(); err != nil {
+		return false, err
+	}
+	// From here on the MANIFEST changes.
+	if err := d.head.change(func(h *head) { h.Schema, h.Manifest = schemaVersion, "" }); err != nil {
+		d.crashes.end()
+		return false, err
+	}
+	return changed, nil
 }

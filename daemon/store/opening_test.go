@@ -103,7 +103,7 @@ func testSlowReopen(t *testing.T, damaged bool) {
 	}
 	setTimeout := func(d time.Duration) {
 		s.gate <- struct{}{} // against the keeper
-		s.o.openTimeout = d
+		s.opener.timeout = d
 		<-s.gate
 	}
 	disk.set(true)
@@ -112,7 +112,7 @@ func testSlowReopen(t *testing.T, damaged bool) {
 		_, err := s.Configs(ctx)
 		wantTimeout(t, err)
 	}
-	if r := s.readCrashes(); r != (crashRecord{}) {
+	if r := s.crashes.read(); r != (crashRecord{}) {
 		t.Errorf("slowness counted as a crash: %+v", r)
 	}
 	if n := disk.set(false); n != 1 {

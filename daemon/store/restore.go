@@ -31,58 +31,58 @@ type Recovery struct {
 // restore moves the damaged database aside and makes one from the export and
 // from what could be read. The caller holds the gate and the database is
 // closed. Each step can be interrupted: the next Open starts over.
-func (s *Store) restore(damage *damageError) (err error) {
+func (d *database) restore(damage *damageError) (err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("repairing the store (%s): %w", damage.reason, err)
 		}
 	}()
-	s.log.Error().Str("reason", damage.reason).Msg("the database is damaged, restoring it")
-	exported, err := readExport(filepath.Join(s.dir, exportName))
+	d.log.Error().Str("reason", damage.reason).Msg("the database is damaged, restoring it")
+	exported, err := readExport(filepath.Join(d.dir, exportName))
 	if _, newer := errors.AsType[*newerError](err); newer {
 		return err
 	}
 	if err != nil {
-		s.log.Error().Err(err).Msg("the export cannot be used")
+		d.log.Error().Err(err).Msg("the export cannot be used")
 	}
 	snap := merge(exported, damage.readable)
 	r := Recovery{Time: time.Now(), Reason: damage.reason, Exported: snap.time}
-	if known := s.mustKnow().Seq; known > snap.meta.Seq {
+	if known := d.mustKnow().Seq; known > snap.meta.Seq {
 		r.Missing = known - snap.meta.Seq
 	}
 	// Above all that is known: an interruption after the last step but one
 	// leaves a database that is as good as any.
-	snap.meta.Seq = max(snap.meta.Seq, s.mustKnow().Seq) + 1
+	snap.meta.Seq = max(snap.meta.Seq, d.mustKnow().Seq) + 1
 
 	size := uint64(0)
 	for _, rec := range snap.records {
 		size += uint64(len(rec.key) + len(rec.value))
 	}
-	if err := s.checkSpace(3 * size); err != nil {
+	if err := d.checkSpace(3 * size); err != nil {
 		return err
 	}
-	build := filepath.Join(s.dir, buildName)
+	build := filepath.Join(d.dir, buildName)
 	if err := os.RemoveAll(build); err != nil {
 		return err
 	}
-	if err := buildDatabase(build, snap, s); err != nil {
+	if err := d.opener.build(build, snap); err != nil {
 		return err
 	}
-	if r.Damaged, err = s.putAside(); err != nil {
+	if r.Damaged, err = d.putAside(); err != nil {
 		return err
 	}
-	if err := os.Rename(build, filepath.Join(s.dir, databaseName)); err != nil {
+	if err := os.Rename(build, filepath.Join(d.dir, databaseName)); err != nil {
 		return err
 	}
-	if err := syncDir(s.dir); err != nil {
+	if err := syncDir(d.dir); err != nil {
 		return err
 	}
-	if err := s.head.change(func(h *head) {
+	if err := d.head.change(func(h *head) {
 		*h = head{Schema: schemaVersion, Seq: snap.meta.Seq, Digest: snap.meta.Digest}
 	}); err != nil {
 		return err
 	}
-	s.clearCrashes()
+	d.crashes.clear()
 	for _, rec := range snap.records {
 		switch rec.key[0] {
 		case prefixConfig:
@@ -91,21 +91,21 @@ func (s *Store) restore(damage *damageError) (err error) {
 			r.Sessions++
 		}
 	}
-	s.log.Warn().Int("configs", r.Configs).Int("sessions", r.Sessions).Uint64("missing_changes", r.Missing).
+	d.log.Warn().Int("configs", r.Configs).Int("sessions", r.Sessions).Uint64("missing_changes", r.Missing).
 		Str("damaged", r.Damaged).Msg("the database was restored")
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.recovery, s.meta, s.suspect = &r, snap.meta, true
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.recovery, d.meta, d.suspect = &r, snap.meta, true
 	return nil
 }
 
 // mustKnow returns the newest acknowledged change that is known of.
-func (s *Store) mustKnow() head {
-	h := s.head.get()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.meta.Seq > h.Seq {
-		h.Seq, h.Digest = s.meta.Seq, s.meta.Digest
+func (d *database) mustKnow() head {
+	h := d.head.get()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.meta.Seq > h.Seq {
+		h.Seq, h.Digest = d.meta.Seq, d.meta.Digest
 	}
 	return h
 }
@@ -236,9 +236,9 @@ func (s *snapshot) complete() {
 	}
 }
 
-// buildDatabase makes a database with the records of snap in a new directory.
-func buildDatabase(dir string, snap *snapshot, s *Store) (err error) {
-	db, err := s.openBadger(dir)
+// build makes a database with the records of snap in a new directory.
+func (o *opener) build(dir string, snap *snapshot) (err error) {
+	db, err := o.open(dir)
 	if err != nil {
 		return err
 	}
@@ -262,16 +262,16 @@ func buildDatabase(dir string, snap *snapshot, s *Store) (err error) {
 
 // putAside renames the database, if there is one, and removes the oldest of
 // those put aside earlier.
-func (s *Store) putAside() (string, error) {
-	from := filepath.Join(s.dir, databaseName)
+func (d *database) putAside() (string, error) {
+	from := filepath.Join(d.dir, databaseName)
 	if _, err := os.Lstat(from); errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
-	to := filepath.Join(s.dir, damagedName+time.Now().UTC().Format("20060102-150405.000000"))
+	to := filepath.Join(d.dir, damagedName+time.Now().UTC().Format("20060102-150405.000000"))
 	if err := os.Rename(from, to); err != nil {
 		return "", err
 	}
-	entries, err := os.ReadDir(s.dir) // in order of names, so of age
+	entries, err := os.ReadDir(d.dir) // in order of names, so of age
 	if err != nil {
 		return "", err
 	}
@@ -282,7 +282,7 @@ func (s *Store) putAside() (string, error) {
 		}
 	}
 	for len(old) > keepDamaged {
-		if err := os.RemoveAll(filepath.Join(s.dir, old[0])); err != nil {
+		if err := os.RemoveAll(filepath.Join(d.dir, old[0])); err != nil {
 			return "", err
 		}
 		old = old[1:]

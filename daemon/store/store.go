@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -51,44 +50,20 @@ type Options struct {
 	openTimeout time.Duration
 }
 
-// Store is an open store. All methods may be called from many goroutines.
-// They honour the end of their context while they wait and between the steps
-// of long work; a change that is being committed is always finished.
+// Store is an open store: the records on top of a database. All methods may be
+// called from many goroutines. They honour the end of their context while they
+// wait and between the steps of long work; a change that is being committed is
+// always finished.
 type Store struct {
-	dir  string
-	o    Options
-	log  zerolog.Logger
+	*database
 	lock *flock.Flock
-	head *headFile
 
-	opening *opening // in progress; who holds the gate has it
+	editor   chan struct{}     // held by the one UpdateOutcomes in progress
+	outcomes map[int64]Outcome // newer than what the database has; database.mu guards them
 
-	gate   chan struct{} // held to open, close or replace the database
-	writer chan struct{} // held by the one change in progress
-	editor chan struct{} // held by the one UpdateOutcomes in progress
-	vacant chan struct{} // gets a token when users falls to zero
-	kick   chan struct{} // tells the keeper that a deadline moved
-	stop   context.CancelFunc
-	done   chan struct{} // closed when the keeper has ended
-
-	mu       sync.Mutex
-	closed   bool
-	db       *badger.DB // nil while closed
-	suspect  bool       // the next opening verifies everything
-	users    int        // calls that use db
-	lastUse  time.Time
-	meta     meta // of the newest acknowledged change
-	due      deadlines
-	outcomes map[int64]Outcome // newer than what the database has
-	recovery *Recovery
-	fallback *snapshot // the export, while there is no space to open the database
-
-	resident   uint64 // estimated bytes of the open database, on the safe side
-	unmeasured uint64 // bytes of changes since the last measurement of it
+	stop context.CancelFunc
+	done chan struct{} // closed when the keeper has ended
 }
-
-// deadlines of the keeper; zero: nothing to do.
-type deadlines struct{ export, outcomes, idle time.Time }
 
 // Open locks the store in dir, which is made if it does not exist, checks it and
 // repairs what it must; Recovery tells what. It fails, at once, while another process
@@ -143,26 +118,22 @@ func open(ctx context.Context, dir string, o Options) (_ *Store, err error) {
 		return nil, err
 	}
 
-	s := &Store{
-		dir: dir, o: o, log: o.Log, lock: lock,
-		gate:     make(chan struct{}, 1),
-		writer:   make(chan struct{}, 1),
-		editor:   make(chan struct{}, 1),
-		vacant:   make(chan struct{}, 1),
-		kick:     make(chan struct{}, 1),
-		done:     make(chan struct{}),
-		suspect:  true,
-		outcomes: make(map[int64]Outcome),
-	}
-	unlock = s.unlock
-	if s.head, err = openHead(filepath.Join(dir, headName)); err != nil {
+	head, err := openHead(filepath.Join(dir, headName))
+	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			s.head.close()
+			head.close()
 		}
 	}()
+	s := &Store{
+		database: newDatabase(dir, o, head), lock: lock,
+		editor:   make(chan struct{}, 1),
+		outcomes: make(map[int64]Outcome),
+		done:     make(chan struct{}),
+	}
+	unlock = s.unlock
 	_, err = s.acquire(ctx)
 	switch {
 	case err == nil:
@@ -231,87 +202,22 @@ func (s *Store) Recovery() *Recovery {
 	return s.recovery
 }
 
-func (s *Store) seq() uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.meta.Seq
-}
-
-// acquire returns the open database, opening it if need be. Every success is
-// followed by one release.
-func (s *Store) acquire(ctx context.Context) (*badger.DB, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
+// unlock gives up the lock: at once, or when the opening in progress is over,
+// so that nobody else opens the same directory meanwhile.
+func (s *Store) unlock() error {
+	p := s.opener.pending
+	if p == nil {
+		return s.lock.Unlock()
 	}
-	for {
-		if db, err := s.tryAcquire(); db != nil || err != nil {
-			return db, err
+	// Nobody waits for this: the program is about to end, and that gives up the
+	// lock as well.
+	go func() {
+		<-p.done
+		if p.db != nil {
+			_ = protect(p.db.Close)
 		}
-		select {
-		case s.gate <- struct{}{}:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-		err := s.reopen(ctx)
-		<-s.gate
-		if err != nil {
-			return nil, err
-		}
-	}
-}
-
-func (s *Store) tryAcquire() (*badger.DB, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return nil, errClosed
-	}
-	if s.db == nil || s.suspect {
-		return nil, nil
-	}
-	s.users++
-	return s.db, nil
-}
-
-func (s *Store) release() {
-	s.mu.Lock()
-	s.users--
-	vacant := s.users == 0
-	s.lastUse = time.Now()
-	arm := vacant && s.due.idle.IsZero()
-	if arm {
-		s.due.idle = s.lastUse.Add(s.o.IdleClose)
-	}
-	s.mu.Unlock()
-	if vacant {
-		signal(s.vacant)
-	}
-	if arm {
-		signal(s.kick)
-	}
-}
-
-// waitVacant waits until no call uses the database. The caller holds the gate
-// and has made sure that no new call gets it.
-func (s *Store) waitVacant(ctx context.Context) error {
-	for {
-		s.mu.Lock()
-		users := s.users
-		s.mu.Unlock()
-		if users == 0 {
-			return nil
-		}
-		select {
-		case <-s.vacant:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
+		s.crashes.end()
+		_ = s.lock.Unlock()
+	}()
+	return nil
 }

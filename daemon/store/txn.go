@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -60,28 +59,28 @@ func (r txnReader) scan(prefix []byte, reverse bool, fn func(key, value []byte) 
 }
 
 // view lets fn read a consistent state.
-func (s *Store) view(ctx context.Context, fn func(reader) error) error {
-	err := s.tryView(ctx, fn)
+func (d *database) view(ctx context.Context, fn func(reader) error) error {
+	err := d.tryView(ctx, fn)
 	if _, ok := errors.AsType[*damageError](err); ok {
 		// The next opening verifies and repairs; then the answer is right.
-		s.suspected(err)
-		err = s.tryView(ctx, fn)
+		d.suspected(err)
+		err = d.tryView(ctx, fn)
 	}
 	if errors.Is(err, errNoSpace) {
 		var snap *snapshot
-		if snap, err = s.readOnly(err); err == nil {
+		if snap, err = d.readOnly(err); err == nil {
 			err = fn(snap)
 		}
 	}
 	return err
 }
 
-func (s *Store) tryView(ctx context.Context, fn func(reader) error) error {
-	db, err := s.acquire(ctx)
+func (d *database) tryView(ctx context.Context, fn func(reader) error) error {
+	db, err := d.acquire(ctx)
 	if err != nil {
 		return err
 	}
-	defer s.release()
+	defer d.release()
 	return protect(func() error {
 		txn := db.NewTransaction(false)
 		defer txn.Discard()
@@ -105,11 +104,11 @@ func (r interruptible) scan(prefix []byte, reverse bool, fn func(key, value []by
 	})
 }
 
-func (s *Store) suspected(err error) {
-	s.log.Error().Err(err).Msg("the database will be verified")
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.suspect = true
+func (d *database) suspected(err error) {
+	d.log.Error().Err(err).Msg("the database will be verified")
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.suspect = true
 }
 
 // change is a transaction in progress. It keeps the meta record in step.
@@ -149,20 +148,20 @@ func (c *change) remove(key []byte) (bool, error) {
 
 // update commits what fn does, or nothing if it returns an error. When update
 // returns nil, the change is on disk.
-func (s *Store) update(ctx context.Context, fn func(*change) error) error {
+func (d *database) update(ctx context.Context, fn func(*change) error) error {
 	select {
-	case s.writer <- struct{}{}:
+	case d.writer <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	defer func() { <-s.writer }()
-	err := s.tryUpdate(ctx, fn)
+	defer func() { <-d.writer }()
+	err := d.tryUpdate(ctx, fn)
 	if _, ok := errors.AsType[*damageError](err); ok {
-		s.suspected(err)
+		d.suspected(err)
 		if errors.Is(err, errCommit) {
 			return err // it may have been made: trying again could make it twice
 		}
-		err = s.tryUpdate(ctx, fn)
+		err = d.tryUpdate(ctx, fn)
 	}
 	return err
 }
@@ -170,15 +169,15 @@ func (s *Store) update(ctx context.Context, fn func(*change) error) error {
 // errCommit: it is not known whether the change was made.
 var errCommit = errors.New("committing a change")
 
-func (s *Store) tryUpdate(ctx context.Context, fn func(*change) error) error {
-	db, err := s.acquire(ctx)
+func (d *database) tryUpdate(ctx context.Context, fn func(*change) error) error {
+	db, err := d.acquire(ctx)
 	if err != nil {
 		return err
 	}
-	defer s.release()
-	s.mu.Lock()
-	before, resident := s.meta, s.resident
-	s.mu.Unlock()
+	defer d.release()
+	d.mu.Lock()
+	before, resident := d.meta, d.resident
+	d.mu.Unlock()
 
 	c := &change{meta: before}
 	err = protect(func() error {
@@ -199,7 +198,7 @@ func (s *Store) tryUpdate(ctx context.Context, fn func(*change) error) error {
 			return err
 		}
 		// Once for the log, once for the table it becomes.
-		if err := s.checkSpace(resident + 2*uint64(c.bytes)); err != nil {
+		if err := d.checkSpace(resident + 2*uint64(c.bytes)); err != nil {
 			return err
 		}
 		if err := c.txn.Commit(); err != nil {
@@ -210,39 +209,25 @@ func (s *Store) tryUpdate(ctx context.Context, fn func(*change) error) error {
 	if err != nil || c.bytes == 0 {
 		return err
 	}
-	if err := s.head.change(func(h *head) { h.Seq, h.Digest = c.meta.Seq, c.meta.Digest }); err != nil {
+	if err := d.head.change(func(h *head) { h.Seq, h.Digest = c.meta.Seq, c.meta.Digest }); err != nil {
 		// The change is made; only noticing its loss has become harder.
-		s.log.Warn().Err(err).Msg("recording a change")
+		d.log.Warn().Err(err).Msg("recording a change")
 	}
-	s.mu.Lock()
-	s.meta = c.meta
-	s.resident += 2 * uint64(c.bytes)
-	s.unmeasured += uint64(c.bytes)
-	measure := s.unmeasured > 2*memTableSize
-	arm := c.dirty && s.due.export.IsZero()
+	d.mu.Lock()
+	d.meta = c.meta
+	d.resident += 2 * uint64(c.bytes)
+	d.unmeasured += uint64(c.bytes)
+	measure := d.unmeasured > 2*memTableSize
+	arm := c.dirty && d.due.export.IsZero()
 	if arm {
-		s.due.export = time.Now().Add(exportDelay)
+		d.due.export = time.Now().Add(exportDelay)
 	}
-	s.mu.Unlock()
+	d.mu.Unlock()
 	if arm {
-		signal(s.kick)
+		signal(d.kick)
 	}
 	if measure {
-		s.measure()
+		d.measure()
 	}
 	return nil
-}
-
-// measure replaces the estimate of the size of the database, which only grows,
-// by the real one.
-func (s *Store) measure() {
-	size, err := databaseSize(filepath.Join(s.dir, databaseName))
-	if err != nil {
-		// Tables come and go meanwhile; the estimate is on the safe side.
-		s.log.Debug().Err(err).Msg("measuring the database")
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.resident, s.unmeasured = size, 0
 }
