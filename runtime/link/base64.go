@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// decodeBase64 decodes both alphabets, with or without padding, broken into lines or not.
+// decodeBase64 decodes either alphabet, with or without padding, in one line or several.
 func decodeBase64(s string) ([]byte, bool) {
 	s = strings.Map(func(r rune) rune {
 		switch r {

@@ -2,16 +2,16 @@ package link
 
 import "errors"
 
-// Error says why a link was rejected. Neither field contains a part of the link that could be a secret; names of
-// parameters and of known protocols, ciphers and transports are the only words that may come from the link.
+// Error says why a link was rejected. Neither field contains anything secret: the only words that may
+// come from the link are names of parameters and of known protocols, ciphers, plugins and transports.
 type Error struct {
 	Code    string // one of the Code constants
-	Message string // what is wrong, why, and the way out
+	Message string // what is wrong, why, and what to do about it; for users
 }
 
 func (e *Error) Error() string { return e.Message }
 
-// The codes of [Error], for programs.
+// The codes of an [Error], for programs. They are part of the wire protocol.
 const (
 	CodeEmpty                = "empty"
 	CodeTooLong              = "too_long"
@@ -30,7 +30,7 @@ const (
 	CodeBadHost              = "bad_host"
 	CodeBadPort              = "bad_port"
 	CodeBadUUID              = "bad_uuid"
-	CodeBadKey               = "bad_key" // REALITY, Shadowsocks 2022 or VLESS encryption
+	CodeBadKey               = "bad_key" // REALITY, Shadowsocks 2022, VLESS encryption or WireGuard
 	CodeMissingCredentials   = "missing_credentials"
 )
 
@@ -44,7 +44,7 @@ func unsupportedParameter(key, message string) *Error {
 	return reject(CodeUnsupportedParameter, "the parameter "+key+" "+message)
 }
 
-// Code returns the code of a rejection, or "" for any other error.
+// Code returns the code of the [*Error] in err, or "" if there is none.
 func Code(err error) string {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Code

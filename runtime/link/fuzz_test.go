@@ -15,7 +15,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(checkParse)
 }
 
-// FuzzVMess reaches behind the base64, which FuzzParse hardly gets through.
+// FuzzVMess fuzzes the JSON behind the base64, through which FuzzParse hardly gets.
 func FuzzVMess(f *testing.F) {
 	for _, s := range goodLinks {
 		if encoded, ok := strings.CutPrefix(s, "vmess://"); ok {
@@ -27,7 +27,8 @@ func FuzzVMess(f *testing.F) {
 	f.Fuzz(func(t *testing.T, object string) { checkParse(t, vmessJSON(object)) })
 }
 
-// FuzzHysteria2 and those below put the fuzzer's text where a parser of its own reads it.
+// FuzzHysteria2 and those below put the fuzzer's text where the parser of one protocol or transport
+// reads it.
 func FuzzHysteria2(f *testing.F) {
 	f.Add("user:pass", "443,5000-6000", "obfs=salamander&obfs-password=x&hop-interval=10-30&up=5&down=7mbps&pinSHA256="+hexSum)
 	f.Add("", "443", "mport=1-2&insecure=1&sni=example.org&alpn=h3")
@@ -71,6 +72,7 @@ func FuzzExtra(f *testing.F) {
 	})
 }
 
+// checkParse checks what holds for every text.
 func checkParse(t *testing.T, s string) {
 	l, err := Parse(s)
 	if err != nil {
@@ -86,29 +88,4 @@ func checkParse(t *testing.T, s string) {
 		t.Errorf("the name %q is not clean", l.Name)
 	}
 	checkRoundTrip(t, l)
-}
-
-func FuzzParseList(f *testing.F) {
-	f.Add("\uFEFF# comment\r\n\n// comment\n" + goodLinks[0] + "\r\nbroken\n" + goodLinks[len(goodLinks)-1])
-	f.Add(strings.TrimPrefix(vmessJSON("socks://192.0.2.1\r\ntrojan://x@example.org"), "vmess://"))
-	f.Fuzz(func(t *testing.T, text string) {
-		last := 0
-		for _, line := range ParseList(text) {
-			if line.Number <= last || (line.Err == nil) == (line.Link == Link{}) {
-				t.Errorf("line %d: %v, %v", line.Number, line.Link, line.Err)
-			}
-			last = line.Number
-		}
-	})
-}
-
-func BenchmarkParse(b *testing.B) {
-	b.RunParallel(func(pb *testing.PB) {
-		for i := 0; pb.Next(); i++ {
-			if _, err := Parse(goodLinks[i%len(goodLinks)]); err != nil {
-				b.Error(err)
-			}
-		}
-	})
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "links/s")
 }

@@ -10,12 +10,12 @@ type Hysteria2 struct {
 	Auth Secret // a password, or user:password for servers that tell users apart; may be empty
 }
 
-// QUIC is the transport of Hysteria 2: the protocol brings its own, and has no other.
+// QUIC is the transport of Hysteria 2, which has no other.
 type QUIC struct {
-	Salamander Secret // password of the obfuscation of that name; empty: none
+	Salamander Secret // password of the obfuscation of that name; empty: no obfuscation
 	Ports      string // the ports to hop between, like "443,5000-6000"; empty: Link.Port alone
-	HopSeconds string // how long to stay on one, like "30" or "5-30"; empty: the core's choice
-	Up, Down   uint32 // bandwidth in Mbit/s, for the congestion control of Hysteria; 0: not told
+	HopSeconds string // seconds to stay on one port, like "30" or "5-30"; empty: the core's choice
+	Up, Down   uint32 // bandwidth in Mbit/s, for Hysteria's congestion control; 0: unknown
 }
 
 func (Hysteria2) protocol() Protocol { return ProtocolHysteria2 }
@@ -29,13 +29,7 @@ func (t QUIC) params() params {
 	if t.Salamander != (Secret{}) {
 		p = append(p, param{"obfs", "salamander"}, param{"obfs-password", t.Salamander.Reveal()})
 	}
-	if t.Up != 0 {
-		p = append(p, param{"up", strconv.Itoa(int(t.Up))})
-	}
-	if t.Down != 0 {
-		p = append(p, param{"down", strconv.Itoa(int(t.Down))})
-	}
-	return p
+	return append(p, param{"up", decimal(t.Up)}, param{"down", decimal(t.Down)})
 }
 
 func (a Hysteria2) uri(l Link) string {
@@ -43,11 +37,12 @@ func (a Hysteria2) uri(l Link) string {
 	return printGeneric("hysteria2", user, l, l.streamParams())
 }
 
-// parseHysteria2 reads the URI scheme of Hysteria 2 (hysteria.network, "URI Scheme") with the parameters that clients have added to it.
+// parseHysteria2 reads the URI scheme of Hysteria 2 (hysteria.network, "URI Scheme") with the
+// parameters that clients have added to it.
 func parseHysteria2(body, name string) (Link, *Error) {
 	address, rest, _ := strings.Cut(body, "?")
 	address, ports := cutPorts(address)
-	g, err := split(address+"?"+rest, 443)
+	g, err := split(address+"?"+rest, 443, "")
 	if err != nil {
 		return Link{}, err
 	}
@@ -114,7 +109,8 @@ func parseQUIC(q *query, ports string) QUIC {
 	return t
 }
 
-// cutPorts makes an ordinary address of one with several ports (host:443,5000-6000), with the first as its port.
+// cutPorts turns an address with several ports (host:443,5000-6000) into one with the first of them,
+// and returns the list.
 func cutPorts(address string) (single, ports string) {
 	trimmed, path := address, ""
 	at := strings.LastIndexByte(address, '@')
@@ -147,7 +143,7 @@ func portList(s string) (string, bool) {
 	return s, true
 }
 
-// parseBandwidth reads a number of Mbit/s, which some write with the unit.
+// parseBandwidth reads a number of Mbit/s; some links write the unit behind it.
 func parseBandwidth(q *query, keys ...string) uint32 {
 	s := strings.ToLower(strings.ReplaceAll(q.get(keys...), " ", ""))
 	if s == "" {

@@ -1,14 +1,20 @@
-// Package link turns the share links that proxy users pass around into typed values and prints them back.
+// Package link turns the share links that proxy users pass around into typed values, and prints them.
 //
-// It owns the grammar of the links (VLESS, VMess, Trojan, Shadowsocks, SOCKS, HTTP, Hysteria 2, WireGuard), what is tolerated in messy ones, the
-// reasons for which a link is rejected, and the identity of a server. It is pure: no file, no network, no clock and no logger. How the core is configured from a link
-// belongs to runtime/xray, what is stored of it to daemon/store.
+// It owns the grammar of the links (VLESS, VMess, Trojan, Shadowsocks, SOCKS, HTTP, Hysteria 2,
+// WireGuard), what is tolerated in messy ones, the reasons why a link is rejected, and the identity of
+// a server. It is pure: no files, no network, no clock, no logger. Lists of links belong to
+// runtime/subscription, the configuration of the core to runtime/xray, what is stored to daemon/store.
 //
-// Two rules hold for every link. Nothing that changes the bytes on the wire is dropped in silence: it is a field of [Link] or the
-// reason of an [*Error]. And secrets stay inside: no error, no String and no fmt verb shows one.
+// Two rules hold for every link. Nothing that changes the bytes on the wire is dropped in silence: it
+// becomes a field of [Link] or the reason in an [*Error]. And secrets stay inside: no error, no String
+// and no fmt verb shows one.
 //
-// The URI form of VLESS, VMess and Trojan follows the proposal in XTLS/Xray-core discussion 716, VMess as base64 JSON
-// the format of v2rayN, Shadowsocks SIP002 and SIP022, Hysteria 2 its project's URI scheme, WireGuard the links of v2rayN.
+// Begin with link.go (the types) and parse.go (from a text to them); each protocol has a file of its
+// own, transport.go and security.go what most of them share.
+//
+// VLESS, VMess and Trojan URIs follow the proposal in XTLS/Xray-core discussion 716, VMess as base64
+// JSON the format of v2rayN, Shadowsocks SIP002 and SIP022, Hysteria 2 the URI scheme of its project,
+// WireGuard the links of v2rayN.
 package link
 
 import (
@@ -35,31 +41,34 @@ const (
 	ProtocolWireGuard   Protocol = "wireguard"
 )
 
-// Link is one proxy server as a share link describes it. Links are comparable: two that are == dial the same server in
-// the same way and have the same name.
+// Link is one proxy server as a share link describes it. Links are comparable: two that are == dial
+// the same server in the same way and have the same name.
 //
-// A Link contains secrets. They are held as [Secret], so that no way of printing a Link, alone or inside another value, shows them.
+// A Link contains secrets. They are held as [Secret], so that printing a Link in whatever way, alone or
+// inside another value, does not show them.
 type Link struct {
 	Protocol  Protocol
 	Name      string    // for display: valid UTF-8, no control or bidirectional characters; may be empty
 	Host      string    // lower-case host name or IP address, IPv6 without brackets
 	Port      uint16    // never 0
-	Account   Account   // what the server wants to know of its client; its type follows Protocol
+	Account   Account   // user, keys and the like; its type follows Protocol
 	Transport Transport // how the proxy protocol is carried
 	Secure    Security  // TLS, REALITY, or nil for none
 	Mux       uint16    // streams that share one connection (Mux.Cool); 0 is off
 }
 
-// Account is the part of a link that belongs to its proxy protocol: one of [VLESS], [VMess], [Trojan], [Shadowsocks], [SOCKS], [HTTP], [Hysteria2], [WireGuard].
+// Account is the part of a link that belongs to its proxy protocol: one of [VLESS], [VMess], [Trojan],
+// [Shadowsocks], [SOCKS], [HTTP], [Hysteria2], [WireGuard].
 type Account interface {
 	protocol() Protocol
-	// uri prints the link; the account knows the form that its protocol uses.
+	// uri prints the link in the form of its protocol.
 	uri(l Link) string
-	// wire returns the account without what is kept for printing only.
+	// wire returns the account without what does not change the bytes on the wire.
 	wire() Account
 }
 
-// Transport carries the proxy protocol: one of [Raw], [WebSocket], [GRPC], [HTTPUpgrade], [XHTTP], [KCP], [QUIC], [Datagrams].
+// Transport carries the proxy protocol: one of [Raw], [WebSocket], [GRPC], [HTTPUpgrade], [XHTTP],
+// [KCP], [QUIC], [Datagrams].
 type Transport interface {
 	// Network is the name of the transport in links and in the core's configuration.
 	Network() string
@@ -70,7 +79,7 @@ type Transport interface {
 type Security interface {
 	name() string
 	params() params
-	// wire returns the settings without what is kept for printing only.
+	// wire returns the settings without what does not change the bytes on the wire.
 	wire() Security
 }
 
@@ -91,7 +100,7 @@ func (l Link) Security() string {
 	return l.Secure.name()
 }
 
-// URI prints the link, secrets included. Parse(l.URI()) returns l for every l that came from Parse.
+// URI prints the link with its secrets. Parse(l.URI()) returns l for every l that came from Parse.
 func (l Link) URI() string {
 	if l.Account == nil {
 		return ""
@@ -99,8 +108,9 @@ func (l Link) URI() string {
 	return l.Account.uri(l)
 }
 
-// Identity returns a hash, in hexadecimal, of everything that changes what is sent to the server. Two links with the same
-// identity are the same server, whatever they are called. It stays the same from one version of xrat to the next.
+// Identity returns a hash, in hexadecimal, of everything that changes what is sent to the server: two
+// links with the same identity are the same server, whatever their names. Identities are stored, so
+// they never change from one version of xrat to the next.
 func (l Link) Identity() string {
 	l.Name = ""
 	if l.Account != nil {
@@ -122,7 +132,7 @@ func (l Link) String() string {
 	return string(l.Protocol) + " " + l.Name + " (" + address + ")"
 }
 
-// GoString is String: %#v must not show secrets either.
+// GoString returns String: %#v must not show secrets either.
 func (l Link) GoString() string { return l.String() }
 
 // Format writes String for every verb and flag.

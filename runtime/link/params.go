@@ -1,15 +1,17 @@
 package link
 
 import (
+	"strconv"
 	"strings"
 )
 
 type param struct{ key, value string }
 
-// params are the decoded query parameters of a link, in order. Keys are compared without regard to case.
+// params are the decoded query parameters of a link, in order. Keys are compared regardless of case.
 type params []param
 
-// parseParams splits a query as it occurs in the wild: unescaped characters, HTML's "&amp;", a second "?" and parts without "=" do no harm.
+// parseParams splits a query as it occurs in the wild: unescaped characters, HTML's "&amp;" and
+// parts without "=" do no harm.
 func parseParams(query string) params {
 	if query == "" {
 		return nil
@@ -28,6 +30,7 @@ func parseParams(query string) params {
 	return p
 }
 
+// encode prints the query with its "?", without the parameters that have no value.
 func (p params) encode() string {
 	var b strings.Builder
 	for _, kv := range p {
@@ -58,8 +61,8 @@ func (q *query) fail(err *Error) {
 	}
 }
 
-// get returns the value of a parameter that goes by any of keys. Empty values count as absent. Two different values are a
-// problem: whichever was picked, the other would be dropped in silence.
+// get returns the value of the parameter that has one of the names in keys. Empty values count as
+// absent. Two different values are a problem: one of them would have to be dropped in silence.
 func (q *query) get(keys ...string) string {
 	found := q.find(keys...)
 	if !plainText(found) {
@@ -95,8 +98,9 @@ func matches(key string, keys []string) bool {
 	return false
 }
 
-// word returns a parameter that is one word of a fixed vocabulary, in lower case. Advertisements that collectors glue to words
-// ("none=@channel") are cut off: no word of the vocabulary goes on with such a character.
+// word returns a parameter that is one word of a fixed vocabulary, in lower case. Collectors append
+// advertisements to such words ("none=@channel"); these are cut off at the first character that
+// occurs in no word.
 func (q *query) word(keys ...string) string { return word(q.get(keys...)) }
 
 func word(s string) string {
@@ -112,10 +116,31 @@ func word(s string) string {
 	return strings.ToLower(s[:end])
 }
 
+// number reads a parameter that is a number from low to high; 0 is what leaving it out means.
+func number(q *query, key string, low, high uint16, text string) uint16 {
+	if text == "" || text == "0" {
+		return 0
+	}
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || uint16(n) < low || uint16(n) > high {
+		q.fail(badParameter(key, "is not a number from "+strconv.Itoa(int(low))+" to "+strconv.Itoa(int(high))))
+		return 0
+	}
+	return uint16(n)
+}
+
+// decimal prints a number of which 0 is what leaving the parameter out means: that gives "".
+func decimal[T uint16 | uint32](n T) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.FormatUint(uint64(n), 10)
+}
+
 // flag reports whether a parameter says yes.
 func (q *query) flag(keys ...string) bool {
-	// Several spellings of the same question may disagree ("insecure=1&allowInsecure=0"): yes wins, and no conflict is
-	// reported because a flag never changes the wire.
+	// Several spellings may disagree ("insecure=1&allowInsecure=0"): yes wins, and no conflict is
+	// reported, because a flag never changes the wire.
 	for _, kv := range q.params {
 		if matches(kv.key, keys) {
 			switch word(kv.value) {

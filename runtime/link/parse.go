@@ -8,7 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// maxLength bounds a link without its name, in bytes. The longest parameters in use, post-quantum keys, take about 3 KiB.
+// maxLength bounds a link without its name, in bytes. The longest parameters in use, post-quantum
+// keys, take about 3 KiB.
 const maxLength = 64 << 10
 
 // Parse reads one share link. The error is always an *Error and contains nothing secret.
@@ -66,40 +67,52 @@ func isScheme(s string) bool {
 	return s != ""
 }
 
-// generic is a link of the form userinfo@host:port?query, split but not decoded.
+// generic is a link of the form user@host:port/path?query, taken apart but not decoded. Only the
+// query is decoded already.
 type generic struct {
 	user, host string
-	hasUser    bool
 	port       uint16
 	path       string
 	query      query
 }
 
-// split takes body apart. defaultPort stands in for a missing port; 0 makes a missing port an error.
-func split(body string, defaultPort uint16) (generic, *Error) {
+// split takes body apart. defaultPort stands in for a missing port; 0 makes a missing port an
+// error. needed names what must stand before the host, for a message; empty: nothing must.
+func split(body string, defaultPort uint16, needed string) (generic, *Error) {
 	var g generic
 	address, rawQuery, _ := strings.Cut(body, "?")
 	g.query.params = parseParams(strings.TrimPrefix(rawQuery, "?"))
 	if i := strings.LastIndexByte(address, '@'); i >= 0 {
-		g.user, g.hasUser, address = address[:i], true, address[i+1:]
+		g.user, address = address[:i], address[i+1:]
 	}
 	if i := strings.IndexByte(address, '/'); i >= 0 {
 		address, g.path = address[:i], address[i:]
 	}
 	var err *Error
 	g.host, g.port, err = parseAddress(address, defaultPort)
+	if err == nil && g.user == "" && needed != "" {
+		err = reject(CodeMissingCredentials, "the link has no "+needed+" before its host; ask for a complete link")
+	}
 	return g, err
 }
 
-// requireUser rejects a link without userinfo; what names what is missing.
-func (g *generic) requireUser(what string) *Error {
-	if g.user == "" {
-		return reject(CodeMissingCredentials, "the link has no "+what+" before its host; ask for a complete link")
+// link returns the link with what all protocols over a stream have in common: transport, security
+// and mux. defaultSecurity is what the protocol means by leaving the security out.
+func (g *generic) link(a Account, name, defaultSecurity string) (Link, *Error) {
+	l := Link{Protocol: a.protocol(), Name: cleanName(name), Host: g.host, Port: g.port, Account: a}
+	q := &g.query
+	l.Transport = parseTransport(q)
+	l.Secure = parseSecurity(q, defaultSecurity, l.Transport)
+	l.Mux = parseMux(q)
+	q.checkUnsupported()
+	if q.err != nil {
+		return Link{}, q.err
 	}
-	return nil
+	return l, nil
 }
 
-// credential checks a decoded part of the userinfo: it must fit into the core's configuration unchanged.
+// credential checks a decoded user ID or password, which must go into the core's configuration
+// unchanged.
 func credential(s string) (Secret, *Error) {
 	if !utf8.ValidString(s) || strings.ContainsRune(s, utf8.RuneError) {
 		return Secret{}, reject(CodeBadEncoding, "the credentials in the link are not valid UTF-8; ask for the link again")
@@ -157,8 +170,8 @@ func parseHost(s string) (string, *Error) {
 	return strings.ToLower(s), nil
 }
 
-// isDomain reports whether s can be looked up in the DNS. Underscores are in use though RFC 1123 does not allow them. A name whose
-// last label is a number is a misspelt IPv4 address.
+// isDomain reports whether s can be looked up in the DNS. Underscores are in use although RFC 1123
+// forbids them. A name whose last label is a number is a misspelt IPv4 address.
 func isDomain(s string) bool {
 	s = strings.TrimSuffix(s, ".")
 	if len(s) > 253 {
@@ -197,18 +210,6 @@ func printName(name string) string {
 	return "#" + escape(name, "@")
 }
 
-// parseStream reads what all protocols have in common: transport, security and mux.
-func (l *Link) parseStream(q *query, defaultSecurity string) *Error {
-	l.Transport = parseTransport(q)
-	l.Secure = parseSecurity(q, defaultSecurity, l.Transport)
-	l.Mux = parseMux(q)
-	q.checkUnsupported()
-	if q.err != nil {
-		return q.err
-	}
-	return nil
-}
-
 func parseMux(q *query) uint16 {
 	switch value := q.word("mux"); value {
 	case "", "0", "false", "none":
@@ -224,7 +225,7 @@ func parseMux(q *query) uint16 {
 	}
 }
 
-// streamParams is the inverse of parseStream.
+// streamParams prints what generic.link reads.
 func (l *Link) streamParams() params {
 	var p params
 	if l.Transport != nil {
@@ -235,8 +236,13 @@ func (l *Link) streamParams() params {
 	} else {
 		p = append(p, param{"security", "none"})
 	}
-	if l.Mux != 0 {
-		p = append(p, param{"mux", strconv.Itoa(int(l.Mux))})
+	return append(p, param{"mux", decimal(l.Mux)})
+}
+
+// streamParamsIfAny is streamParams for protocols whose links mostly have none.
+func (l *Link) streamParamsIfAny() params {
+	if l.Transport == (Raw{}) && l.Secure == nil && l.Mux == 0 {
+		return nil
 	}
-	return p
+	return l.streamParams()
 }

@@ -19,11 +19,7 @@ func (SOCKS) protocol() Protocol { return ProtocolSOCKS }
 func (a SOCKS) wire() Account    { return a }
 
 func (a SOCKS) uri(l Link) string {
-	var p params
-	if (l.Transport != Raw{}) || l.Secure != nil || l.Mux != 0 {
-		p = l.streamParams()
-	}
-	return printGeneric("socks", printUserPassword(a.User, a.Password), l, p)
+	return printGeneric("socks", printUserPassword(a.User, a.Password), l, l.streamParamsIfAny())
 }
 
 func (HTTP) protocol() Protocol { return ProtocolHTTP }
@@ -42,7 +38,7 @@ func (a HTTP) uri(l Link) string {
 }
 
 func parseSOCKS(body, name string) (Link, *Error) {
-	g, err := split(body, 1080)
+	g, err := split(body, 1080, "")
 	if err != nil {
 		return Link{}, err
 	}
@@ -50,12 +46,7 @@ func parseSOCKS(body, name string) (Link, *Error) {
 	if a.User, a.Password, err = parseUserPassword(g.user); err != nil {
 		return Link{}, err
 	}
-	l := Link{Protocol: ProtocolSOCKS, Name: cleanName(name), Host: g.host, Port: g.port}
-	if err := l.parseStream(&g.query, "none"); err != nil {
-		return Link{}, err
-	}
-	l.Account = a
-	return l, nil
+	return g.link(a, name, "none")
 }
 
 func parseHTTP(body, name string, secure bool) (Link, *Error) {
@@ -63,7 +54,7 @@ func parseHTTP(body, name string, secure bool) (Link, *Error) {
 	if secure {
 		port, security = 443, "tls"
 	}
-	g, err := split(body, port)
+	g, err := split(body, port, "")
 	if err != nil {
 		return Link{}, err
 	}
@@ -74,15 +65,10 @@ func parseHTTP(body, name string, secure bool) (Link, *Error) {
 	if a.User, a.Password, err = parseUserPassword(g.user); err != nil {
 		return Link{}, err
 	}
-	l := Link{Protocol: ProtocolHTTP, Name: cleanName(name), Host: g.host, Port: g.port}
-	if err := l.parseStream(&g.query, security); err != nil {
-		return Link{}, err
-	}
-	l.Account = a
-	return l, nil
+	return g.link(a, name, security)
 }
 
-// onlyStreamParams reports whether all parameters are such as parseStream reads.
+// onlyStreamParams reports whether generic.link understands all parameters.
 func onlyStreamParams(p params) bool {
 	for _, kv := range p {
 		if !matches(kv.key, []string{

@@ -2,15 +2,16 @@ package link
 
 import "strings"
 
-// plugins are the names that a message may repeat.
+// plugins are the names of plugins that a message may repeat.
 var plugins = map[string]bool{
 	"obfs-local": true, "simple-obfs": true, "obfs": true, "v2ray-plugin": true, "xray-plugin": true, "shadow-tls": true, "kcptun": true,
 	"gost-plugin": true, "cloak": true, "ck-client": true, "qtun": true, "restls": true, "kcptun-client": true, "gun": true,
 }
 
-// readPlugin replaces the parameter plugin of a Shadowsocks link (SIP003: name;key=value;flag) by the transport that means the
-// same to the core, if there is one: v2ray-plugin over WebSocket without its multiplexer is Shadowsocks over WebSocket.
-// The multiplexer works below Shadowsocks in the plugin and above it in the core.
+// readPlugin replaces the parameter plugin of a Shadowsocks link (SIP003: name;key=value;flag) by the
+// transport that means the same to the core, if there is one: v2ray-plugin over WebSocket without its
+// multiplexer is Shadowsocks over WebSocket. The plugin's multiplexer works below Shadowsocks, the
+// core's above it.
 func readPlugin(q *query) *Error {
 	text := q.get("plugin")
 	name, rest, _ := strings.Cut(text, ";")
@@ -61,7 +62,7 @@ func readPlugin(q *query) *Error {
 	return nil
 }
 
-// drop forgets parameters.
+// drop removes parameters.
 func (q *query) drop(keys ...string) {
 	kept := q.params[:0]
 	for _, kv := range q.params {

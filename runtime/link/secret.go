@@ -6,10 +6,10 @@ import (
 	"unique"
 )
 
-// Secret is a string that does not print: passwords, UUIDs, keys. Secrets are comparable with ==.
+// Secret is a string that does not print: a password, a UUID, a key. Secrets are comparable with ==.
 //
-// It holds a handle and not the string because fmt ignores the methods of a value that sits in an unexported field
-// of another one, and prints what it finds there: an address, in this case.
+// It holds a handle instead of the string because fmt cannot call the methods of a value in an
+// unexported field and prints its content instead: here only an address.
 type Secret struct {
 	handle unique.Handle[string] // the zero handle is the empty string
 }
@@ -24,7 +24,7 @@ func NewSecret(s string) Secret {
 	return Secret{unique.Make(s)}
 }
 
-// Reveal returns the string itself, for the configuration of the core and for printing a link on request.
+// Reveal returns the string itself, for the core's configuration and for links that the user asks for.
 func (s Secret) Reveal() string {
 	if s == (Secret{}) {
 		return ""
@@ -40,7 +40,7 @@ func (s Secret) String() string {
 	return redacted
 }
 
-// GoString is String.
+// GoString returns String.
 func (s Secret) GoString() string { return s.String() }
 
 // Format writes String for every verb and flag.

@@ -11,13 +11,13 @@ import (
 type TLS struct {
 	ServerName  string // SNI; empty: the host of the link
 	ALPN        string // protocols in the order offered, separated by commas; empty: the core's choice
-	Fingerprint string // whose ClientHello is imitated; empty: the core's default, Chrome
-	PinnedCerts string // SHA-256 of certificates, lower-case hexadecimal, separated by commas
+	Fingerprint string // the browser whose ClientHello is imitated; empty: the core's default, Chrome
+	PinnedCerts string // SHA-256 sums of certificates in lower-case hexadecimal, separated by commas
 	VerifyNames string // names that the certificate may have instead of ServerName, separated by commas
 	ECH         string // an ECHConfigList in base64
 
-	// AllowInsecure is kept for printing and changes nothing: the core has no such setting any more, certificates are
-	// always verified. A server that needs it does not work; the way out is PinnedCerts.
+	// AllowInsecure is kept for printing and changes nothing: the core no longer has such a setting
+	// and always verifies certificates. A server that needs it works with PinnedCerts only.
 	AllowInsecure bool
 }
 
@@ -45,7 +45,8 @@ func (s REALITY) wire() Security {
 	return s
 }
 
-// defaultFingerprint makes the core's default explicit: a link that names it and one that does not are the same on the wire.
+// defaultFingerprint makes the core's default explicit: a link that names it and one that does not
+// are the same on the wire.
 func defaultFingerprint(fp string) string {
 	if fp == "" {
 		return "chrome"
@@ -71,7 +72,7 @@ func (s REALITY) params() params {
 	}
 }
 
-// parseSecurity reads the transport security; fallback is what the protocol means by leaving it out.
+// parseSecurity reads the transport security; fallback is what leaving it out means.
 func parseSecurity(q *query, fallback string, t Transport) Security {
 	name := q.word("security")
 	if name == "" {
@@ -103,8 +104,8 @@ func parseTLS(q *query, t Transport) Security {
 		AllowInsecure: q.flag("allowInsecure", "insecure", "allow_insecure", "skip-cert-verify"),
 	}
 	if s.ServerName == "" {
-		// A link to an address of a content network often names the site only in the Host header. Other clients then
-		// use that as the server name, and the links are made for them.
+		// A link to an address of a CDN often names the site only in the Host header. Other clients
+		// then take the server name from there, and links are made for those clients.
 		s.ServerName = hostHeader(t)
 	}
 	if q.get("pinnedPeerCertificateChainSha256") != "" {
@@ -142,7 +143,7 @@ func parseREALITY(q *query, t Transport) Security {
 	if s.SpiderX = slashed(q.get("spx")); s.SpiderX == "/" {
 		s.SpiderX = "" // the core's default
 	} else if _, err := url.Parse(s.SpiderX); err != nil {
-		// The core does not survive this one.
+		// It would crash the core.
 		q.fail(badParameter("spx", "is not a valid path"))
 	}
 
@@ -156,7 +157,7 @@ func parseREALITY(q *query, t Transport) Security {
 	return s
 }
 
-// keyText cuts off what cannot belong to base64.
+// keyText cuts off everything from the first character that is not base64.
 func keyText(s string) string {
 	for i := range len(s) {
 		if !isAlnum(s[i]) && strings.IndexByte("+/-_=", s[i]) < 0 {
@@ -203,8 +204,8 @@ func parsePinnedCerts(q *query) string {
 	return pins
 }
 
-// parseECH accepts a list of ECH configurations. The core would also take the address of a DNS server to ask, but
-// a link must not be able to make the core talk to anyone but its server.
+// parseECH accepts a list of ECH configurations. The core would also take the address of a DNS server
+// to ask for one, but a link must not make the core talk to anyone but its server.
 func parseECH(q *query) string {
 	text := q.get("ech")
 	if text == "" {
@@ -228,7 +229,7 @@ func parseFingerprint(q *query) string {
 	return fp
 }
 
-// fingerprints are the names that the core knows (its package transport/internet/tls).
+// fingerprints are the names that the core knows, from its package transport/internet/tls.
 var fingerprints = func() map[string]bool {
 	known := make(map[string]bool)
 	for name := range strings.FieldsSeq(`

@@ -20,11 +20,7 @@ func (a Shadowsocks) uri(l Link) string {
 		// SIP002 wants base64 for the older methods and plain text for the newer ones.
 		user = base64.RawURLEncoding.EncodeToString([]byte(a.Method + ":" + a.Password.Reveal()))
 	}
-	var p params
-	if (l.Transport != Raw{}) || l.Secure != nil || l.Mux != 0 {
-		p = l.streamParams()
-	}
-	return printGeneric("ss", user, l, p)
+	return printGeneric("ss", user, l, l.streamParamsIfAny())
 }
 
 func parseShadowsocks(body, name string) (Link, *Error) {
@@ -39,10 +35,7 @@ func parseShadowsocks(body, name string) (Link, *Error) {
 		i := strings.LastIndexByte(string(raw), '@')
 		body = escape(string(raw[:i]), ":") + string(raw[i:]) + "?" + rest
 	}
-	g, err := split(body, 0)
-	if err == nil {
-		err = g.requireUser("method and password")
-	}
+	g, err := split(body, 0, "method and password")
 	if err != nil {
 		return Link{}, err
 	}
@@ -68,16 +61,11 @@ func parseShadowsocks(body, name string) (Link, *Error) {
 	if err := readPlugin(&g.query); err != nil {
 		return Link{}, err
 	}
-	l := Link{Protocol: ProtocolShadowsocks, Name: cleanName(name), Host: g.host, Port: g.port}
-	if err := l.parseStream(&g.query, "none"); err != nil {
-		return Link{}, err
-	}
-	l.Account = a
-	return l, nil
+	return g.link(a, name, "none")
 }
 
-// parseShadowsocksUser decodes method:password, in plain text or in base64. Some collectors wrap the base64 of the userinfo
-// once more, as the beginning of a link.
+// parseShadowsocksUser decodes method:password, in plain text or in base64. Some collectors encode it
+// a second time, with "ss://" in front.
 func parseShadowsocksUser(user string) (method, password string, err *Error) {
 	if m, p, ok := strings.Cut(user, ":"); ok {
 		return unescape(m), unescape(p), nil
@@ -123,7 +111,8 @@ func parseShadowsocksMethod(s string) (string, *Error) {
 	return "", reject(CodeUnsupportedCipher, "the Shadowsocks method is not known; it can be aes-128-gcm, aes-256-gcm, chacha20-ietf-poly1305, xchacha20-ietf-poly1305 or a 2022-blake3 one")
 }
 
-// parseShadowsocksKeys checks the keys of a 2022 method (SIP022) and returns them in padded base64 of the standard alphabet, as the core wants them.
+// parseShadowsocksKeys checks the keys of a 2022 method (SIP022) and returns them in padded standard
+// base64, as the core wants them.
 func parseShadowsocksKeys(method, password string) (string, *Error) {
 	size := 32
 	if method == "2022-blake3-aes-128-gcm" {

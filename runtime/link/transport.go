@@ -9,7 +9,7 @@ import (
 
 // Raw is a plain TCP connection ("tcp" in links, "raw" in newer ones).
 type Raw struct {
-	HTTPHeader bool   // dress the first bytes as an HTTP request (headerType=http)
+	HTTPHeader bool   // disguise the first bytes as an HTTP request (headerType=http)
 	Host       string // with HTTPHeader: Host headers, separated by commas
 	Path       string // with HTTPHeader: paths, separated by commas
 }
@@ -17,10 +17,10 @@ type Raw struct {
 // WebSocket carries the proxy protocol in WebSocket messages.
 type WebSocket struct {
 	Host string // Host header; empty: the server name
-	Path string // begins with "/"; a query parameter ed in it sets the length of early data
+	Path string // begins with "/"; a query parameter ed in it sets the length of early data, in bytes
 }
 
-// HTTPUpgrade is like WebSocket without its framing.
+// HTTPUpgrade is WebSocket without the framing.
 type HTTPUpgrade struct {
 	Host string
 	Path string // as in WebSocket
@@ -73,15 +73,11 @@ func (t GRPC) params() params {
 }
 
 func (t XHTTP) params() params {
-	p := params{{"type", "xhttp"}, {"host", t.Host}, {"path", t.Path}, {"mode", t.Mode}}
-	if t.Extra != "" {
-		p = append(p, param{"extra", t.Extra})
-	}
-	return p
+	return params{{"type", "xhttp"}, {"host", t.Host}, {"path", t.Path}, {"mode", t.Mode}, {"extra", t.Extra}}
 }
 
-// parseTransport reads the transport. Parameters that belong to another transport than the one named change nothing and
-// are noise.
+// parseTransport reads the transport. Parameters of transports other than the one named change
+// nothing and are ignored.
 func parseTransport(q *query) Transport {
 	switch name := q.word("type"); name {
 	case "", "tcp", "raw", "none":
@@ -109,7 +105,7 @@ func parseTransport(q *query) Transport {
 func parseRaw(q *query) Transport {
 	switch q.word("headerType") {
 	case "", "none", "auto", "tcp", "raw":
-		// "auto" is what exporters put there who confuse the field with the cipher.
+		// "auto" comes from exporters that confuse the field with the cipher.
 		return Raw{}
 	case "http":
 		return Raw{HTTPHeader: true, Host: q.get("host"), Path: slashed(q.get("path"))}
@@ -147,7 +143,8 @@ func parseXHTTP(q *query) Transport {
 	return t
 }
 
-// slashed returns path as the core sends it: beginning with "/". A path that begins with an escaped slash was escaped once too often.
+// slashed returns path as the core sends it: beginning with "/". A path that begins with an escaped
+// slash was escaped once too often.
 func slashed(path string) string {
 	if len(path) >= 3 && strings.EqualFold(path[:3], "%2f") {
 		path = unescape(path)
@@ -158,8 +155,8 @@ func slashed(path string) string {
 	return path
 }
 
-// parseEarlyDataPath reads the path of a transport that can send early data. The core takes the length of the data from
-// the query of the path; links say it there or in a parameter of their own.
+// parseEarlyDataPath reads the path of a transport that can send early data. The core takes the
+// length of that data from the query of the path; links have it there or in the parameter ed.
 func parseEarlyDataPath(q *query) string {
 	path := slashed(q.get("path"))
 	if header := q.get("eh"); header != "" && !strings.EqualFold(header, "Sec-WebSocket-Protocol") {
@@ -189,7 +186,7 @@ func parseEarlyDataPath(q *query) string {
 	return path + separator + "ed=" + strconv.FormatUint(n, 10)
 }
 
-// hostHeader returns the first host name that the transport presents to an HTTP server, or "" if that is not a name.
+// hostHeader returns the first value of the transport's Host header, or "" if that is not a name.
 func hostHeader(t Transport) string {
 	var host string
 	switch t := t.(type) {

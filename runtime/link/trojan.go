@@ -16,10 +16,7 @@ func (a Trojan) uri(l Link) string {
 
 func parseTrojan(body, name string) (Link, *Error) {
 	body, name = looseUser(body, name)
-	g, err := split(body, 443)
-	if err == nil {
-		err = g.requireUser("password")
-	}
+	g, err := split(body, 443, "password")
 	if err != nil {
 		return Link{}, err
 	}
@@ -31,19 +28,15 @@ func parseTrojan(body, name string) (Link, *Error) {
 	if flow := q.word("flow"); flow != "" && flow != "none" {
 		q.fail(reject(CodeUnsupportedFlow, "flow was removed from Trojan in the core; ask the provider for a link without it"))
 	}
-	// Trojan-Go and older clients say WebSocket in their own way.
+	// Trojan-Go and older clients have their own parameters for WebSocket.
 	if q.flag("ws") && q.get("type") == "" {
 		q.params = append(q.params, param{"type", "ws"}, param{"path", q.get("wspath")})
 	}
-	l := Link{Protocol: ProtocolTrojan, Name: cleanName(name), Host: g.host, Port: g.port}
-	if err := l.parseStream(q, "tls"); err != nil {
-		return Link{}, err
-	}
-	l.Account = a
-	return l, nil
+	return g.link(a, name, "tls")
 }
 
-// looseUser repairs a link whose password contains "?" or "#" unescaped, so that its host and port look like a part of the query or the name.
+// looseUser repairs a link whose password contains an unescaped "?" or "#", which makes its host and
+// port look like part of the query or of the name.
 func looseUser(body, name string) (string, string) {
 	if i := strings.IndexAny(body, "?@"); i >= 0 && body[i] == '@' {
 		return body, name

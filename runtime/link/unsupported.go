@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// unsupported are parameters that change the wire and that the core, or xrat, cannot follow, by their name in lower case. A
-// value of except means what leaving the parameter out means.
+// unsupported are the parameters that change the wire and that xrat or the core does not support, by
+// their lower-case names. The value in except means the same as leaving the parameter out.
 var unsupported = map[string]struct{ name, except, why string }{
 	"fragment":       {"fragment", "", "asks for split packets, which xrat does not support; remove it, the server works without"},
 	"fm":             {"fm", "", "asks for a mask of the core that xrat does not support; ask for a link without it"},
@@ -24,14 +24,15 @@ var unsupported = map[string]struct{ name, except, why string }{
 	"sockopt":        {"sockopt", "", "asks for settings of this machine's sockets, which a link must not; ask for a link without it"},
 }
 
-// checkUnsupported fails for parameters that would otherwise be dropped in silence; but are those that the caller has read.
-func (q *query) checkUnsupported(but ...string) {
+// checkUnsupported fails for parameters that would otherwise be dropped in silence. The caller
+// has dealt with those in read.
+func (q *query) checkUnsupported(read ...string) {
 	for _, kv := range q.params {
 		if len(kv.key) > 16 {
 			continue
 		}
 		u, known := unsupported[strings.ToLower(kv.key)]
-		if !known || slices.Contains(but, u.name) {
+		if !known || slices.Contains(read, u.name) {
 			continue
 		}
 		switch value := word(kv.value); {

@@ -24,10 +24,7 @@ func (a VLESS) uri(l Link) string {
 }
 
 func parseVLESS(body, name string) (Link, *Error) {
-	g, err := split(body, 0)
-	if err == nil {
-		err = g.requireUser("user ID")
-	}
+	g, err := split(body, 0, "user ID")
 	if err != nil {
 		return Link{}, err
 	}
@@ -47,18 +44,15 @@ func parseVLESS(body, name string) (Link, *Error) {
 	}
 	a.Encryption = parseEncryption(q)
 
-	l := Link{Protocol: ProtocolVLESS, Name: cleanName(name), Host: g.host, Port: g.port}
-	if err := l.parseStream(q, "none"); err != nil {
-		return Link{}, err
-	}
+	l, err := g.link(a, name, "none")
 	if a.Flow != "" && l.Mux != 0 {
 		return Link{}, unsupportedParameter("mux", "cannot be used together with flow; remove it")
 	}
-	l.Account = a
-	return l, nil
+	return l, err
 }
 
-// parseEncryption reads the parameter encryption: "none" or, since VLESS got one, a cipher with its settings and keys, separated by dots.
+// parseEncryption reads the parameter encryption: "none", or a cipher with its settings and keys,
+// separated by dots. See XTLS/Xray-core pull request 5067.
 func parseEncryption(q *query) Secret {
 	text := q.get("encryption")
 	if w := word(text); w == "" || w == "none" {
@@ -106,8 +100,9 @@ func checkEncryption(fields []string) *Error {
 	return nil
 }
 
-// parseUUID reads a user ID as the core does: a UUID with or without dashes, or a text of up to 30 bytes from which
-// one is derived (version 5 in the null namespace). The result is in the usual form.
+// parseUUID reads a user ID as the core does: a UUID with or without dashes, or a text of up to 30
+// bytes from which a UUID is derived (version 5, in the null namespace). The result has the usual
+// form.
 func parseUUID(s string) (Secret, *Error) {
 	s = strings.TrimSpace(s)
 	switch {

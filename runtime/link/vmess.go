@@ -2,6 +2,7 @@ package link
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"strconv"
@@ -13,8 +14,9 @@ type VMess struct {
 	UUID   Secret
 	Cipher string // "auto", "aes-128-gcm", "chacha20-poly1305", "none" or "zero"
 
-	// AlterID is kept for printing and changes nothing: the core speaks the AEAD form of VMess only, as for 0. Servers
-	// that are told another number accept it too, unless they are older than 2022.
+	// AlterID is kept for printing and changes nothing: the core always speaks the AEAD form of
+	// VMess, as for 0. Servers that are set to another number accept it too, unless they are older
+	// than 2022.
 	AlterID uint16
 }
 
@@ -25,7 +27,7 @@ func (a VMess) wire() Account {
 	return a
 }
 
-// vmessKeys translates our names of parameters to the keys that v2rayN's JSON uses. Others have the same name in both.
+// vmessKeys translates parameters of URIs into the keys of v2rayN's JSON, where they differ.
 var vmessKeys = map[string]string{"type": "net", "headerType": "type", "mode": "type", "security": "tls", "serviceName": "path", "authority": "host"}
 
 func (a VMess) uri(l Link) string {
@@ -78,7 +80,8 @@ func parseVMess(body, name string) (Link, *Error) {
 	return parseVMessObject(object, name)
 }
 
-// base64Text cuts off what collectors glue to the end of base64. Whether something is missing shows when the JSON inside is read.
+// base64Text cuts off what collectors append to base64. If it cuts off too much, the JSON inside
+// does not parse.
 func base64Text(s string) string {
 	for i := range len(s) {
 		if !isAlnum(s[i]) && strings.IndexByte("+/-_ \t\r\n", s[i]) < 0 {
@@ -88,7 +91,8 @@ func base64Text(s string) string {
 	return s
 }
 
-// scalar is a JSON value as text, for exporters that do not agree on types. Objects and arrays are kept as JSON.
+// scalar is a JSON value as text, because exporters do not agree on types. Objects and arrays are
+// kept as JSON.
 type scalar string
 
 func (s *scalar) UnmarshalJSON(raw []byte) error {
@@ -108,7 +112,8 @@ func (s *scalar) UnmarshalJSON(raw []byte) error {
 }
 
 func parseVMessObject(object map[string]scalar, name string) (Link, *Error) {
-	q := &query{params: make(params, 0, len(object)+4)}
+	g := generic{query: query{params: make(params, 0, len(object)+4)}}
+	q := &g.query
 	get := func(key string) string { return strings.TrimSpace(string(object[key])) }
 	for key, value := range object {
 		switch key {
@@ -122,34 +127,33 @@ func parseVMessObject(object map[string]scalar, name string) (Link, *Error) {
 	switch word(network) {
 	case "grpc", "gun":
 		q.params = append(q.params,
-			param{"serviceName", firstOf(get("serviceName"), get("path"))},
-			param{"authority", firstOf(get("authority"), get("host"))},
-			param{"mode", firstOf(get("mode"), get("type"))})
+			param{"serviceName", cmp.Or(get("serviceName"), get("path"))},
+			param{"authority", cmp.Or(get("authority"), get("host"))},
+			param{"mode", cmp.Or(get("mode"), get("type"))})
 	case "kcp", "mkcp":
-		q.params = append(q.params, param{"headerType", firstOf(get("type"), get("headerType"))}, param{"host", get("host")})
-		if path := get("path"); get("seed") == "" && path != "/" { // the path of exporters that give one to every transport
+		q.params = append(q.params, param{"headerType", cmp.Or(get("type"), get("headerType"))}, param{"host", get("host")})
+		// The path is the seed, but for exporters that give every transport the path "/".
+		if path := get("path"); get("seed") == "" && path != "/" {
 			q.params = append(q.params, param{"seed", path})
 		}
 	case "xhttp", "splithttp":
-		q.params = append(q.params, param{"host", get("host")}, param{"path", get("path")}, param{"mode", firstOf(get("mode"), xhttpMode(get("type")))})
+		q.params = append(q.params, param{"host", get("host")}, param{"path", get("path")}, param{"mode", cmp.Or(get("mode"), xhttpMode(get("type")))})
 	default:
-		q.params = append(q.params, param{"host", get("host")}, param{"path", get("path")}, param{"headerType", firstOf(get("type"), get("headerType"))})
+		q.params = append(q.params, param{"host", get("host")}, param{"path", get("path")}, param{"headerType", cmp.Or(get("type"), get("headerType"))})
 	}
 
-	host, err := parseHost(get("add"))
-	if err != nil {
+	var err *Error
+	if g.host, err = parseHost(get("add")); err != nil {
 		return Link{}, err
 	}
-	port, err := parsePort(get("port"))
-	if err != nil {
+	if g.port, err = parsePort(get("port")); err != nil {
 		return Link{}, err
 	}
-	l := Link{Protocol: ProtocolVMess, Name: cleanName(name), Host: host, Port: port}
 	var a VMess
 	if a.UUID, err = parseUUID(get("id")); err != nil {
 		return Link{}, err
 	}
-	a.Cipher = parseVMessCipher(q, firstOf(get("scy"), get("security")))
+	a.Cipher = parseVMessCipher(q, cmp.Or(get("scy"), get("security")))
 	if text := get("aid"); text != "" {
 		n, err := strconv.ParseUint(text, 10, 16)
 		if err != nil {
@@ -157,14 +161,11 @@ func parseVMessObject(object map[string]scalar, name string) (Link, *Error) {
 		}
 		a.AlterID = uint16(n)
 	}
-	if err := l.parseStream(q, "none"); err != nil {
-		return Link{}, err
-	}
-	l.Account = a
-	return l, nil
+	return g.link(a, name, "none")
 }
 
-// xhttpMode returns the mode that older exporters put into the field of the header type, which otherwise means nothing for xhttp.
+// xhttpMode returns the mode that older exporters write into the field of the header type, which
+// means nothing else for xhttp.
 func xhttpMode(headerType string) string {
 	switch headerType {
 	case "packet-up", "stream-up", "stream-one":
@@ -173,20 +174,8 @@ func xhttpMode(headerType string) string {
 	return ""
 }
 
-func firstOf(values ...string) string {
-	for _, v := range values {
-		if v != "" {
-			return v
-		}
-	}
-	return ""
-}
-
 func parseVMessURI(body, name string) (Link, *Error) {
-	g, err := split(body, 0)
-	if err == nil {
-		err = g.requireUser("user ID")
-	}
+	g, err := split(body, 0, "user ID")
 	if err != nil {
 		return Link{}, err
 	}
@@ -195,12 +184,7 @@ func parseVMessURI(body, name string) (Link, *Error) {
 		return Link{}, err
 	}
 	a.Cipher = parseVMessCipher(&g.query, g.query.get("encryption"))
-	l := Link{Protocol: ProtocolVMess, Name: cleanName(name), Host: g.host, Port: g.port}
-	if err := l.parseStream(&g.query, "none"); err != nil {
-		return Link{}, err
-	}
-	l.Account = a
-	return l, nil
+	return g.link(a, name, "none")
 }
 
 func parseVMessCipher(q *query, text string) string {

@@ -8,20 +8,20 @@ import (
 	"strings"
 )
 
-// WireGuard is an account of a WireGuard server: the client's key, the server's, and what the client is in the tunnel.
+// WireGuard is an account of a WireGuard server: the keys, and the client's place in the tunnel.
 type WireGuard struct {
-	PrivateKey   Secret // 32 bytes, standard base64
-	PublicKey    Secret // of the server, likewise
+	PrivateKey   Secret // the client's: 32 bytes, standard base64
+	PublicKey    Secret // the server's, likewise
 	PreSharedKey Secret // likewise, or empty
 	Addresses    string // of the client in the tunnel, separated by commas, without prefix lengths; empty: the core's choice
-	AllowedIPs   string // prefixes that the server may be sent, separated by commas; empty: all
+	AllowedIPs   string // destinations to send through the tunnel: prefixes separated by commas; empty: all
 	DNS          string // addresses of resolvers to ask through the tunnel, separated by commas; may be empty
 	Reserved     string // three numbers from 0 to 255, separated by commas, that some servers want in every packet; or empty
 	MTU          uint16 // 0: the core's choice
-	KeepAlive    uint16 // seconds between packets that keep the way open; 0: none
+	KeepAlive    uint16 // seconds between packets that keep NAT mappings alive; 0: none are sent
 }
 
-// Datagrams is the transport of WireGuard: its packets are UDP datagrams, without security of the transport.
+// Datagrams is the transport of WireGuard: its packets are UDP datagrams and need no further security.
 type Datagrams struct{}
 
 func (WireGuard) protocol() Protocol { return ProtocolWireGuard }
@@ -32,22 +32,17 @@ func (Datagrams) Network() string { return "udp" }
 func (Datagrams) params() params  { return nil }
 
 func (a WireGuard) uri(l Link) string {
-	p := params{
+	return printGeneric("wireguard", escape(a.PrivateKey.Reveal(), ""), l, params{
 		{"publickey", a.PublicKey.Reveal()}, {"presharedkey", a.PreSharedKey.Reveal()}, {"address", a.Addresses},
 		{"allowedips", a.AllowedIPs}, {"dns", a.DNS}, {"reserved", a.Reserved},
-	}
-	if a.MTU != 0 {
-		p = append(p, param{"mtu", strconv.Itoa(int(a.MTU))})
-	}
-	if a.KeepAlive != 0 {
-		p = append(p, param{"keepalive", strconv.Itoa(int(a.KeepAlive))})
-	}
-	return printGeneric("wireguard", escape(a.PrivateKey.Reveal(), ""), l, p)
+		{"mtu", decimal(a.MTU)}, {"keepalive", decimal(a.KeepAlive)},
+	})
 }
 
-// parseWireGuard reads the links of v2rayN and its relatives: the client's key before the host, the rest as parameters.
+// parseWireGuard reads the links of v2rayN and its relatives: the client's key before the host, the
+// rest as parameters.
 func parseWireGuard(body, name string) (Link, *Error) {
-	g, err := split(body, 51820)
+	g, err := split(body, 51820, "")
 	if err != nil {
 		return Link{}, err
 	}
@@ -82,7 +77,8 @@ func parseWireGuard(body, name string) (Link, *Error) {
 	return Link{Protocol: ProtocolWireGuard, Name: cleanName(name), Host: g.host, Port: g.port, Account: a, Transport: Datagrams{}}, nil
 }
 
-// wireGuardKey checks a key and returns it in standard base64. what names it for a message; "" makes it optional.
+// wireGuardKey checks a key and returns it in standard base64. what names the key for a message; ""
+// is the pre-shared key, which is optional.
 func wireGuardKey(q *query, what, text string) Secret {
 	if text == "" && what == "" {
 		return Secret{}
@@ -107,7 +103,8 @@ func wireGuardKey(q *query, what, text string) Secret {
 	return Secret{}
 }
 
-// addresses reads a list of IP addresses. Prefix lengths are dropped: the core takes single addresses only, and routes by the allowed prefixes.
+// addresses reads a list of IP addresses. Prefix lengths are dropped: the core takes single addresses
+// only, and routes by the allowed prefixes.
 func addresses(q *query, key, text string) string {
 	var list []string
 	for item := range strings.SplitSeq(text, ",") {
@@ -166,20 +163,7 @@ func reservedBytes(q *query, text string) string {
 		return ""
 	}
 	if raw[0]|raw[1]|raw[2] == 0 {
-		return "" // what WireGuard sends by itself
+		return "" // WireGuard sends zeros anyway
 	}
 	return strconv.Itoa(int(raw[0])) + "," + strconv.Itoa(int(raw[1])) + "," + strconv.Itoa(int(raw[2]))
-}
-
-// number reads a parameter that is a number from low to high; 0 is what leaving it out means.
-func number(q *query, key string, low, high uint16, text string) uint16 {
-	if text == "" || text == "0" {
-		return 0
-	}
-	n, err := strconv.ParseUint(text, 10, 16)
-	if err != nil || uint16(n) < low || uint16(n) > high {
-		q.fail(badParameter(key, "is not a number from "+strconv.Itoa(int(low))+" to "+strconv.Itoa(int(high))))
-		return 0
-	}
-	return uint16(n)
 }

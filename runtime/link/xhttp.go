@@ -2,15 +2,19 @@ package link
 
 import (
 	"encoding/json"
-	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// The settings of xhttp that a link may carry in its parameter extra, by the kind of their values. They are those of the core's SplitHTTPConfig without
-// what a server reads and without downloadSettings, which is a second server with settings of its own.
-var extraKinds = map[string]func(json.RawMessage) (any, bool){
+// kind checks a value of a setting and returns it in canonical form.
+type kind func(json.RawMessage) (any, bool)
+
+// extraKinds are the settings of xhttp that a link may carry in its parameter extra, with the kinds of
+// their values. They are those of SplitHTTPConfig in the core's infra/conf, without what only servers
+// read and without downloadSettings, which is a second server with settings of its own.
+var extraKinds = map[string]kind{
 	"headers":              headers,
 	"xPaddingBytes":        span,
 	"xPaddingObfsMode":     boolean,
@@ -35,7 +39,7 @@ var extraKinds = map[string]func(json.RawMessage) (any, bool){
 	"xmux":                 xmux,
 }
 
-var xmuxKinds = map[string]func(json.RawMessage) (any, bool){
+var xmuxKinds = map[string]kind{
 	"maxConcurrency":   span,
 	"maxConnections":   span,
 	"cMaxReuseTimes":   span,
@@ -44,7 +48,7 @@ var xmuxKinds = map[string]func(json.RawMessage) (any, bool){
 	"hKeepAlivePeriod": integer,
 }
 
-// retired are settings of older cores that the present one does not read: keeping to them is not possible, and servers do not need it.
+// retired are settings of older cores that this one no longer reads. Servers work without them.
 var retired = map[string]bool{"scMaxConcurrentPosts": true, "cMaxLifetimeMs": true, "keepAlivePeriod": true}
 
 // parseExtra checks extra and returns it in canonical form: known settings only, keys sorted, no spaces.
@@ -54,13 +58,13 @@ func parseExtra(extra, mode string) (string, *Error) {
 	}
 	object, ok := decodeObject(extra)
 	if !ok && strings.Contains(extra, "+") {
-		// Encoded as a form, where a space is a plus.
+		// Encoded as a form, in which a space is a plus.
 		object, ok = decodeObject(strings.ReplaceAll(extra, "+", " "))
 	}
 	if !ok {
 		return "", badParameter("extra", "is not a JSON object")
 	}
-	settings, err := checkObject(object, extraKinds, "extra")
+	settings, err := checkObject(object, extraKinds)
 	if err != nil || len(settings) == 0 {
 		return "", err
 	}
@@ -74,7 +78,7 @@ func parseExtra(extra, mode string) (string, *Error) {
 	return string(canonical), nil
 }
 
-// checkExtra finds combinations that the core refuses.
+// checkExtra rejects combinations that the core refuses.
 func checkExtra(settings map[string]any, mode string) *Error {
 	if padding, ok := settings["xPaddingBytes"]; ok {
 		if low, high := bounds(padding); low <= 0 || high <= 0 {
@@ -103,10 +107,12 @@ func decodeObject(s string) (map[string]json.RawMessage, bool) {
 	return object, err == nil
 }
 
-func checkObject(object map[string]json.RawMessage, kinds map[string]func(json.RawMessage) (any, bool), key string) (map[string]any, *Error) {
+// checkObject returns the settings of object, all of which must be in kinds.
+func checkObject(object map[string]json.RawMessage, kinds map[string]kind) (map[string]any, *Error) {
+	const key = "extra"
 	settings := make(map[string]any, len(object))
 	for name, raw := range object {
-		kind, known := kinds[name]
+		check, known := kinds[name]
 		switch {
 		case string(raw) == "null" || string(raw) == `""` || retired[name]:
 			continue
@@ -115,9 +121,9 @@ func checkObject(object map[string]json.RawMessage, kinds map[string]func(json.R
 		case !known:
 			return nil, unsupportedParameter(key, "has a setting that the core does not know; ask for a link without it")
 		}
-		value, ok := kind(raw)
+		value, ok := check(raw)
 		if !ok {
-			return nil, badParameter(key, fmt.Sprintf("has a wrong value for %s", name))
+			return nil, badParameter(key, "has a wrong value for "+name)
 		}
 		settings[name] = value
 	}
@@ -130,15 +136,10 @@ func text(raw json.RawMessage) (any, bool) {
 	return s, err == nil && plainText(s)
 }
 
-func oneOf(words ...string) func(json.RawMessage) (any, bool) {
+func oneOf(words ...string) kind {
 	return func(raw json.RawMessage) (any, bool) {
 		s, ok := text(raw)
-		for _, w := range words {
-			if ok && s == w {
-				return s, true
-			}
-		}
-		return nil, false
+		return s, ok && slices.Contains(words, s.(string))
 	}
 }
 
@@ -159,12 +160,13 @@ func integer(raw json.RawMessage) (any, bool) {
 
 var spanPattern = regexp.MustCompile(`^\d{1,9}(-\d{1,9})?$`)
 
-// span is a number, or two joined by a dash, that the core draws from at random.
+// span is a number, or a range of two joined by a dash from which the core draws at random.
 func span(raw json.RawMessage) (any, bool) {
 	s := strings.ReplaceAll(unquote(raw), " ", "")
 	return s, spanPattern.MatchString(s)
 }
 
+// bounds returns the ends of a span; 0, 0 if v is none.
 func bounds(v any) (low, high int) {
 	s, _ := v.(string)
 	from, to, two := strings.Cut(s, "-")
@@ -203,7 +205,7 @@ func xmux(raw json.RawMessage) (any, bool) {
 	if !ok {
 		return nil, false
 	}
-	settings, err := checkObject(object, xmuxKinds, "extra")
+	settings, err := checkObject(object, xmuxKinds)
 	return settings, err == nil
 }
 

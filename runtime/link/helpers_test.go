@@ -3,6 +3,7 @@ package link
 import (
 	"encoding/base64"
 	"strings"
+	"testing"
 )
 
 const (
@@ -13,7 +14,8 @@ const (
 
 var pqKey = strings.Repeat("A", 2602) + "A" // 1952 zero bytes
 
-// goodLinks are made up. They cover every protocol, transport, security and tolerated mess.
+// goodLinks are made up. They cover every protocol, transport and security, and whatever mess is
+// tolerated.
 var goodLinks = []string{
 	"vless://" + testUUID + "@example.org:443?type=tcp&security=none#plain",
 	"vless://" + testUUID + "@example.org:443?encryption=none&flow=xtls-rprx-vision&security=reality&sni=www.example.com&fp=chrome&pbk=" + testKey + "&sid=0123abcd&spx=%2Fa%3Fp%3D1&type=tcp#reality",
@@ -71,6 +73,22 @@ var goodLinks = []string{
 	"wg://example.org?privateKey=" + testKey + "&publicKey=" + hexSum + "&presharedkey=" + testKey + "&allowedips=10.0.0.0/8&keepalive=25",
 }
 
+// vmessJSON is a VMess link in the form of v2rayN.
 func vmessJSON(object string) string {
 	return "vmess://" + base64.StdEncoding.EncodeToString([]byte(object))
+}
+
+// checkRoundTrip fails the test if printing and parsing l does not give l. It shows no secrets, because
+// l may come from a corpus of real links.
+func checkRoundTrip(t *testing.T, l Link) {
+	t.Helper()
+	again, err := Parse(l.URI())
+	if err != nil {
+		t.Errorf("%v: parsing the printed link: %v", l, err)
+	} else if again != l {
+		t.Errorf("%v: printing and parsing gives another link (name %q, then %q; same account %v, transport %v, security %v)", l, l.Name, again.Name,
+			l.Account == again.Account, l.Transport == again.Transport, l.Secure == again.Secure)
+	} else if again.Identity() != l.Identity() {
+		t.Errorf("%v: the identity changes", l)
+	}
 }
