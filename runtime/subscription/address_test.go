@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestCheckAndLocal(t *testing.T) {
+func TestAddresses(t *testing.T) {
 	for address, want := range map[string]struct{ good, local bool }{
 		"https://provider.example/token":     {true, false},
 		" http://provider.example:8080/x ":   {true, false},
@@ -30,6 +30,22 @@ func TestCheckAndLocal(t *testing.T) {
 		}
 		if got := Local(address); got != want.local {
 			t.Errorf("Local(%q) = %v", address, got)
+		}
+	}
+}
+
+func TestRedact(t *testing.T) {
+	for address, want := range map[string]string{
+		"https://u:p@a.org:8443/x?y#z":  "https://a.org:8443/…",
+		"https://a.org":                 "https://a.org",
+		"http://a.org/":                 "http://a.org",
+		"file:///x":                     "the address",
+		"https://a.org\x1b[31m/x":       "the address",
+		"https://\u202ea.org/x":         "https://?a.org/…",
+		"vless://" + uuid + "@a.org:1/": "the address",
+	} {
+		if got := Redact(address); got != want {
+			t.Errorf("%q: %q, want %q", address, got, want)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package subscription
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/xrat-tray/xrat/runtime/link"
@@ -13,7 +14,7 @@ func clashURI(o *object) (*uri, *link.Error) {
 	if o.text("dialer-proxy") != "" {
 		return u, chained("dialer-proxy")
 	}
-	// What concerns this machine, or how Clash itself behaves.
+	// These concern this machine or the behaviour of Clash itself.
 	o.ignore("udp", "tfo", "fast-open", "mptcp", "ip-version", "xudp", "remote-dns-resolve", "dns", "test-url", "benchmark-url", "benchmark-timeout", "benchmark-disabled")
 
 	switch kind {
@@ -96,12 +97,13 @@ func (u *uri) clashTLS(o *object) *link.Error {
 			ech.ignore("config", "query-server-name")
 		}
 	}
-	// Without TLS they mean nothing.
+	// Without TLS these mean nothing.
 	o.ignore("servername", "sni", "alpn", "client-fingerprint", "skip-cert-verify")
 	return nil
 }
 
-// clashCertificates reads the pinned certificate, which Clash calls a fingerprint, and rejects those that xrat cannot provide.
+// clashCertificates reads the pinned certificate, which Clash calls a fingerprint, and rejects entries
+// with certificates of their own.
 func (u *uri) clashCertificates(o *object) *link.Error {
 	u.set("pcs", o.text("fingerprint"))
 	for _, field := range []string{"ca", "ca-str", "certificate"} {
@@ -122,7 +124,7 @@ func (u *uri) clashTransport(o *object) *link.Error {
 	case "httpupgrade":
 		t := o.object("http-upgrade-opts", "httpupgrade-opts", "ws-opts")
 		u.set("type", "httpupgrade")
-		u.set("host", firstOf(t.object("headers").header("Host"), t.text("host")))
+		u.set("host", cmp.Or(t.object("headers").header("Host"), t.text("host")))
 		u.set("path", t.text("path"))
 	case "grpc":
 		t := o.object("grpc-opts")
@@ -138,9 +140,9 @@ func (u *uri) clashTransport(o *object) *link.Error {
 	case "xhttp":
 		return u.clashXHTTP(o.object("xhttp-opts"))
 	default:
-		u.set("type", network) // link knows why not
+		u.set("type", network) // runtime/link says why not
 	}
-	// Settings of a transport that was not chosen change nothing.
+	// The settings of transports that were not chosen change nothing.
 	o.ignore("ws-opts", "ws-path", "ws-headers", "grpc-opts", "http-opts", "h2-opts", "xhttp-opts")
 	return nil
 }
@@ -154,14 +156,14 @@ func (u *uri) clashWebSocket(o *object) {
 		network = "httpupgrade"
 	}
 	u.set("type", network)
-	u.set("host", firstOf(headers.header("Host"), older.header("Host")))
-	u.set("path", firstOf(t.text("path"), o.text("ws-path")))
+	u.set("host", cmp.Or(headers.header("Host"), older.header("Host")))
+	u.set("path", cmp.Or(t.text("path"), o.text("ws-path")))
 	u.set("ed", t.text("max-early-data"))
 	u.set("eh", t.text("early-data-header-name"))
 	t.ignore("v2ray-http-upgrade-fast-open")
 }
 
-// clashXHTTP translates the names, which Clash writes with dashes.
+// clashXHTTP translates the names of settings, which Clash writes with dashes.
 func (u *uri) clashXHTTP(t *object) *link.Error {
 	if t == nil {
 		return u.xhttp(nil)
@@ -206,16 +208,17 @@ func (u *uri) clashShadowsocks(o *object) *link.Error {
 	return u.plugin(plugin)
 }
 
-// v2rayPlugin writes the options of the plugin as links have them, after its name (SIP003), with the defaults that Clash has.
+// v2rayPlugin returns the options of the plugin as they follow its name in links (SIP003), with the
+// defaults of Clash.
 func v2rayPlugin(options *object) string {
-	mode, mux := firstOf(options.text("mode"), "websocket"), "1"
+	mode, mux := cmp.Or(options.text("mode"), "websocket"), "1"
 	if options.flag("v2ray-http-upgrade") {
-		mode = "httpupgrade" // link knows why not
+		mode = "httpupgrade" // runtime/link says why not
 	}
 	if text := options.text("mux"); text == "false" || text == "0" {
 		mux = "0"
 	}
-	written := ";mode=" + mode + ";mux=" + mux + ";host=" + firstOf(options.text("host"), "bing.com") + ";path=" + firstOf(options.text("path"), "/")
+	written := ";mode=" + mode + ";mux=" + mux + ";host=" + cmp.Or(options.text("host"), "bing.com") + ";path=" + cmp.Or(options.text("path"), "/")
 	if options.flag("tls") {
 		written += ";tls"
 	}
@@ -226,7 +229,7 @@ func v2rayPlugin(options *object) string {
 func (u *uri) clashHysteria2(o *object) *link.Error {
 	u.scheme, u.user = "hysteria2", escape(o.text("password", "auth"))
 	if u.port == "" {
-		// With ports to hop between, a port of its own may be missing.
+		// With ports to hop between, the port may be missing: the first of them serves.
 		ports, _ := scalar(o.fields["ports"])
 		u.port = ports[:len(ports)-len(strings.TrimLeft(ports, "0123456789"))]
 	}
@@ -251,7 +254,7 @@ func (u *uri) clashWireGuard(o *object) *link.Error {
 		return err
 	}
 	if peer != o {
-		u.host, u.port = firstOf(peer.text("server"), u.host), firstOf(peer.text("port"), u.port)
+		u.host, u.port = cmp.Or(peer.text("server"), u.host), cmp.Or(peer.text("port"), u.port)
 	}
 	if options := o.take("amnezia-wg-option"); !isEmpty(options) {
 		return reject(link.CodeUnsupportedParameter, "the entry disguises WireGuard (amnezia-wg-option) in a way that the core does not have; ask the provider for one without")
@@ -261,18 +264,9 @@ func (u *uri) clashWireGuard(o *object) *link.Error {
 	u.set("mtu", o.text("mtu"))
 	u.set("publickey", peer.text("public-key"))
 	u.set("presharedkey", peer.text("pre-shared-key", "preshared-key"))
-	u.set("reserved", firstOf(peer.text("reserved"), o.text("reserved")))
+	u.set("reserved", cmp.Or(peer.text("reserved"), o.text("reserved")))
 	u.set("allowedips", peer.text("allowed-ips"))
 	u.set("keepalive", o.text("persistent-keepalive"))
 	o.ignore("workers", "refresh-server-ip-interval")
 	return nil
-}
-
-func firstOf(texts ...string) string {
-	for _, text := range texts {
-		if text != "" {
-			return text
-		}
-	}
-	return ""
 }

@@ -6,10 +6,12 @@ import (
 	"github.com/xrat-tray/xrat/runtime/link"
 )
 
-// converter writes one entry of a document as a link. Both nil: the entry is no server and nobody misses it (direct, block).
+// converter writes one entry of a document as a link. If both results are nil, the entry is no server
+// and nobody misses it (direct, block).
 type converter func(o *object) (*uri, *link.Error)
 
-// entry adds the server that fields describe.
+// entry adds the server that one entry of a document describes. A name that is not empty comes before
+// the name that convert finds.
 func (c *collector) entry(value any, name string, convert converter) {
 	position, ok := c.next()
 	if !ok {
@@ -51,7 +53,12 @@ func (c *collector) entry(value any, name string, convert converter) {
 	}
 }
 
-// chained rejects an entry that reaches its server through another one.
+// masked rejects an entry whose bytes go out in a disguise.
+func masked() *link.Error {
+	return reject(link.CodeUnsupportedParameter, "the entry asks for a mask of the core (finalmask) that xrat does not support; ask the provider for one without")
+}
+
+// chained rejects an entry that reaches its server through another server.
 func chained(field string) *link.Error {
 	return reject(CodeChained, "the entry goes through another server ("+field+"), which xrat does not support; ask the provider for one without")
 }

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -20,30 +19,30 @@ import (
 const (
 	defaultTimeout = 30 * time.Second
 	maxRedirects   = 5
-	maxHeader      = 64 << 10 // bytes
-	maxValidator   = 1 << 10  // bytes of an ETag or a date that is kept
-	chunk          = 256 << 10
+	maxHeader      = 64 << 10  // bytes
+	maxValidator   = 1 << 10   // bytes of an ETag or a date
+	chunk          = 256 << 10 // bytes by which the buffer of a body grows
 )
 
-// Fetcher fetches subscriptions. The zero value works; it may be used by several goroutines at once.
+// Fetcher fetches subscriptions. The zero value works; several goroutines may use one at once.
 type Fetcher struct {
 	UserAgent string        // providers choose the format of their answer by it; empty: "xrat"
 	Timeout   time.Duration // for everything, redirects and body included; 0: 30 s
 
-	// Resolver looks up the names of servers when there is no proxy; nil: the system's.
-	Resolver *net.Resolver
+	resolver *net.Resolver // of names, when there is no proxy; nil: the system's
 }
 
-// Request says what to fetch, and what is there already.
+// Request says what to fetch, and what is known already.
 //
-// The address may lead into a private network or to this machine only if it says so literally, as an IP address or as localhost: a name that
-// resolves to such an address is refused, and so is a redirect to one, except within that literal host and port.
-// Metadata services of clouds, link-local and other special addresses are refused always.
+// The address may lead into a private network or to this machine only if it says so literally, as an IP
+// address or as localhost. A name that resolves to such an address is refused, and so is a redirect to
+// one, unless it stays at the literal host and port of the address. Metadata services of clouds,
+// link-local and other special addresses are always refused.
 type Request struct {
-	URL          string // http or https, as the user has typed it; a secret, for it often has a token
+	URL          string // http or https, as the user has typed it; a secret, because it often has a token
 	ETag         string // of the last answer, or ""
 	LastModified string // of the last answer, or ""
-	Proxy        *Proxy // nil: directly. With a proxy nothing is ever fetched without it, nor are names looked up here.
+	Proxy        *Proxy // nil: directly. With a proxy nothing bypasses it, not even the look-up of names.
 }
 
 // Proxy is a SOCKS5 proxy.
@@ -55,7 +54,7 @@ type Proxy struct {
 // String shows where a request goes, without its secrets.
 func (r Request) String() string { return Redact(r.URL) }
 
-// GoString is String.
+// GoString returns String.
 func (r Request) GoString() string { return r.String() }
 
 // Format writes String for every verb and flag.
@@ -63,17 +62,17 @@ func (r Request) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, r.String
 
 // Response is the answer of a provider.
 type Response struct {
-	NotModified  bool   // the subscription is what it was when it had the ETag or LastModified of the request; there is no Body
+	NotModified  bool   // nothing has changed since the ETag or LastModified of the request; there is no Body
 	Body         []byte // at most MaxBody
 	ETag         string
 	LastModified string
 
-	Usage          *Usage        // nil: not told
-	UpdateInterval time.Duration // how often the provider wants to be asked, from an hour to 30 days; 0: not told
-	Title          string        // cleaned for display; "": not told
+	Usage          *Usage        // nil: unknown
+	UpdateInterval time.Duration // how often the provider wants to be asked, from an hour to 30 days; 0: unknown
+	Title          string        // cleaned for display; "": unknown
 }
 
-// Fetch fetches one subscription. The error is an *Error, which names the server and no more of the address.
+// Fetch fetches one subscription. The error is an *Error, which names of the address only the server.
 func (f Fetcher) Fetch(ctx context.Context, r Request) (Response, error) {
 	start, err := parseURL(r.URL)
 	if err != nil {
@@ -116,7 +115,8 @@ func (f Fetcher) userAgent() string {
 	return f.UserAgent
 }
 
-// transport serves one fetch. Connections are not kept, so every hop dials and is checked.
+// transport returns a transport for one fetch. Connections are not kept alive, so that every hop dials
+// and is checked.
 func (f Fetcher) transport(proxy *Proxy, g *guard) (*http.Transport, error) {
 	t := &http.Transport{
 		DisableKeepAlives:      true,
@@ -124,7 +124,7 @@ func (f Fetcher) transport(proxy *Proxy, g *guard) (*http.Transport, error) {
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		ForceAttemptHTTP2:      true,
 	}
-	dialer := &net.Dialer{Resolver: f.Resolver}
+	dialer := &net.Dialer{Resolver: f.resolver}
 	if proxy == nil {
 		t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 			d := *dialer
@@ -178,7 +178,8 @@ func bounded(s string) string {
 	return s
 }
 
-// readBody reads what the body is after decompression. It grows by chunks: doubling a slice up to 8 MiB takes several times as much.
+// readBody reads the decompressed body, in chunks: doubling a slice up to 8 MiB would take several times
+// as much memory.
 func readBody(response *http.Response) ([]byte, error) {
 	var chunks [][]byte
 	part := make([]byte, 0, chunk)
@@ -198,30 +199,6 @@ func readBody(response *http.Response) ([]byte, error) {
 	}
 }
 
-// Redact returns the part of an address that is no secret: "https://example.org/…".
-func Redact(address string) string {
-	u, err := url.Parse(strings.TrimSpace(address))
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return "the address"
-	}
-	redacted := u.Scheme + "://" + cleanHost(u.Host)
-	if u.Path != "" && u.Path != "/" || u.RawQuery != "" {
-		redacted += "/…"
-	}
-	return redacted
-}
-
-// cleanHost makes a host that came with a redirect fit for display.
-func cleanHost(host string) string {
-	clean := strings.Map(func(r rune) rune {
-		if r > ' ' && r < 0x7f {
-			return r
-		}
-		return '?'
-	}, host)
-	return clean[:min(len(clean), 260)]
-}
-
 func isHeaderValue(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' && s[i] != '\t' || s[i] == 0x7f {
@@ -229,24 +206,4 @@ func isHeaderValue(s string) bool {
 		}
 	}
 	return true
-}
-
-func parseURL(text string) (*url.URL, error) {
-	text = strings.TrimSpace(text)
-	u, err := url.Parse(text)
-	switch {
-	case err != nil:
-		return nil, fail(CodeBadURL, "the address of the subscription is not a valid web address; copy it again from the provider")
-	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, fail(CodeBadURL, "the address of the subscription does not begin with http:// or https://; nothing else is fetched")
-	case u.Hostname() == "":
-		return nil, fail(CodeBadURL, "the address of the subscription has no host; copy it again from the provider")
-	}
-	if port := u.Port(); port != "" {
-		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			return nil, fail(CodeBadURL, "the port in the address of the subscription is not a number from 1 to 65535")
-		}
-	}
-	u.Fragment, u.RawFragment = "", ""
-	return u, nil
 }

@@ -19,10 +19,10 @@ import (
 	"github.com/xrat-tray/xrat/runtime/link"
 )
 
-// token is the secret of the addresses in the tests.
+// token is the secret in the addresses of the tests.
 const token = "t0ken-of-the-user"
 
-// serve starts a provider and returns the address of a subscription of its.
+// serve starts a provider and returns the address of its subscription.
 func serve(t *testing.T, handler http.HandlerFunc) string {
 	t.Helper()
 	server := httptest.NewServer(handler)
@@ -30,7 +30,7 @@ func serve(t *testing.T, handler http.HandlerFunc) string {
 	return server.URL + "/sub/" + token + "?token=" + token
 }
 
-// fails fetches and checks the code of the error, and that it has no secret.
+// fails fetches, and checks the code of the error and that it shows no secret.
 func fails(t *testing.T, f Fetcher, r Request, code string) *Error {
 	t.Helper()
 	response, err := f.Fetch(t.Context(), r)
@@ -117,8 +117,8 @@ func TestFetchCanceled(t *testing.T) {
 	}
 }
 
-// Fault 27: huge, slow and endless answers.
-func TestFetchTooLarge(t *testing.T) {
+// An endless answer costs little memory and is given up.
+func TestFetchStopsAtTheLimit(t *testing.T) {
 	var sent atomic.Int64
 	address := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		block := bytes.Repeat([]byte("# no end\n"), 8<<10)
@@ -149,7 +149,7 @@ func TestFetchAllowedSize(t *testing.T) {
 	}
 }
 
-// Fault 28.
+// The limit is that of the decompressed body.
 func TestFetchGzip(t *testing.T) {
 	pack := func(size int) []byte {
 		var b bytes.Buffer
@@ -210,8 +210,8 @@ func TestFetchSlow(t *testing.T) {
 	}
 }
 
-// TestFetchCut: half a body is no body, or half the servers would be taken for all of them.
-func TestFetchCut(t *testing.T) {
+// Half a body is refused, or half of the servers would be taken for all of them.
+func TestFetchRefusesCutAnswers(t *testing.T) {
 	for name, headers := range map[string]string{"length": "Content-Length: 1000\r\n", "chunks": "Transfer-Encoding: chunked\r\n"} {
 		t.Run(name, func(t *testing.T) {
 			address := rawServer(t, "HTTP/1.1 200 OK\r\n"+headers+"\r\n14\r\n"+"trojan://x@a.org:443#\r\n")
@@ -253,8 +253,8 @@ func rawServer(t *testing.T, answer string) string {
 	return "http://" + listener.Addr().String() + "/" + token
 }
 
-// Fault 32: what a panel, a portal or a dead account answers is never taken for a subscription.
-func TestFetchedPages(t *testing.T) {
+// The answer of a panel, a portal or a dead account is never taken for a subscription.
+func TestPagesAreNoSubscription(t *testing.T) {
 	for _, page := range []string{"<!doctype html><title>login</title>", "", "[]", "{}", `{"status":"fail","message":"Token is error"}`, "proxies: []\n", "# empty\n"} {
 		response, err := Fetcher{}.Fetch(t.Context(), Request{URL: serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, page) })})
 		if err != nil {
@@ -281,8 +281,8 @@ func TestFetchCertificate(t *testing.T) {
 	}
 }
 
-// Fault 33: without its proxy nothing is fetched.
-func TestFetchThroughProxy(t *testing.T) {
+// A fetch through a proxy that does not work goes nowhere.
+func TestFetchThroughProxyNeverGoesDirectly(t *testing.T) {
 	var direct atomic.Int64
 	address := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Proxied") == "" {
@@ -303,7 +303,7 @@ func TestFetchThroughProxy(t *testing.T) {
 		t.Fatalf("%d requests went out directly", n)
 	}
 
-	// The name does not exist, so it was looked up by the proxy or nowhere.
+	// The name does not exist, so the look-up is the proxy's or fails.
 	socks := newSOCKS(t, "u", password, strings.TrimPrefix(strings.SplitN(address, "/sub", 2)[0], "http://"))
 	proxy.Address = socks.address
 	response, err := Fetcher{}.Fetch(t.Context(), Request{URL: "http://provider.invalid/" + token, Proxy: proxy})
@@ -314,20 +314,4 @@ func TestFetchThroughProxy(t *testing.T) {
 		t.Errorf("the proxy was asked for %q", got)
 	}
 	fails(t, Fetcher{}, Request{URL: "http://provider.invalid/" + token, Proxy: &Proxy{Address: socks.address, User: link.NewSecret("u"), Password: link.NewSecret("wrong")}}, CodeUnreachable)
-}
-
-func TestRedact(t *testing.T) {
-	for address, want := range map[string]string{
-		"https://u:p@a.org:8443/x?y#z":  "https://a.org:8443/…",
-		"https://a.org":                 "https://a.org",
-		"http://a.org/":                 "http://a.org",
-		"file:///x":                     "the address",
-		"https://a.org\x1b[31m/x":       "the address",
-		"https://\u202ea.org/x":         "https://?a.org/…",
-		"vless://" + uuid + "@a.org:1/": "the address",
-	} {
-		if got := Redact(address); got != want {
-			t.Errorf("%q: %q, want %q", address, got, want)
-		}
-	}
 }

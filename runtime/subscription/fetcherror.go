@@ -13,7 +13,7 @@ import (
 // The codes of an [Error] from Fetch, beside CodeTooLarge.
 const (
 	CodeBadURL         = "bad_url"
-	CodeBlockedAddress = "blocked_address" // a private, local or special address that was not asked for
+	CodeBlockedAddress = "blocked_address" // private, local or special, and not typed by the user
 	CodeBadRedirect    = "bad_redirect"    // too many, or to where subscriptions must not lead
 	CodeTimeout        = "timeout"
 	CodeCanceled       = "canceled"
@@ -23,8 +23,8 @@ const (
 	CodeBadAnswer      = "bad_answer" // not HTTP, cut off, or with broken compression
 )
 
-// explain says what went wrong while talking to the server of u. It never passes on a text of net/http, which quotes addresses in full, or of the
-// server's.
+// explain says what went wrong while talking to the server of u. It passes on no text from net/http,
+// which quotes addresses in full, and none from the server.
 func explain(ctx context.Context, u *url.URL, err error) error {
 	where := Redact(u.String())
 	if own, ok := errors.AsType[*Error](err); ok {

@@ -9,14 +9,14 @@ import (
 	"sync"
 )
 
-// guard decides which servers one fetch may talk to. See Request for the rules.
+// guard decides which servers one fetch may talk to; [Request] states the rules.
 type guard struct {
 	start *url.URL
-	local bool // start names an address of a private network or of this machine, literally
+	local bool // see typedLocal; of start
 
 	mu   sync.Mutex
 	at   *url.URL // the hop that is being fetched
-	left bool     // a redirect has led away from start's host and port
+	away bool     // a redirect has led away from start's host and port
 }
 
 func newGuard(start *url.URL) *guard {
@@ -29,9 +29,10 @@ func (g *guard) current() *url.URL {
 	return g.at
 }
 
-// checkRedirect judges the address of a redirect before anything is looked up or dialed. It is all there is if a proxy does the looking up.
+// checkRedirect judges the address of a redirect before anything is looked up or dialed. If a proxy
+// does the looking up, this is the only check.
 func (g *guard) checkRedirect(next *http.Request, via []*http.Request) error {
-	next.Header.Del("Referer") // the address before, with its token
+	next.Header.Del("Referer") // the previous address, with its token
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	from := Redact(via[len(via)-1].URL.String())
@@ -46,9 +47,9 @@ func (g *guard) checkRedirect(next *http.Request, via []*http.Request) error {
 	}
 	g.at = to
 	if !sameOrigin(g.start, to) {
-		g.left = true
+		g.away = true
 	}
-	if g.local && !g.left {
+	if g.local && !g.away {
 		return nil
 	}
 	if !publicName(to.Hostname()) {
@@ -57,7 +58,8 @@ func (g *guard) checkRedirect(next *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// checkDial judges the address that a name has been resolved to, the moment before it is dialed.
+// checkDial judges the address that a name has been resolved to, right before it is dialed. A name may
+// resolve to another one each time.
 func (g *guard) checkDial(address, resolved string) error {
 	ip, err := netip.ParseAddrPort(resolved)
 	if err != nil {
@@ -68,7 +70,7 @@ func (g *guard) checkDial(address, resolved string) error {
 	if isPublic(ip.Addr()) {
 		return nil
 	}
-	if g.local && !g.left && strings.EqualFold(address, hostPort(g.start)) && isLocal(ip.Addr()) {
+	if g.local && !g.away && strings.EqualFold(address, hostPort(g.start)) && isLocal(ip.Addr()) {
 		return nil
 	}
 	return fail(CodeBlockedAddress, Redact(g.at.String())+" leads to an address of a private network or of this machine; if that is what you want, write the address itself")
@@ -89,16 +91,8 @@ func sameOrigin(a, b *url.URL) bool {
 	return a.Scheme == b.Scheme && strings.EqualFold(hostPort(a), hostPort(b))
 }
 
-// typedLocal reports a host that says literally that it is in a private network or this machine.
-func typedLocal(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && !ip.Is4In6() && isLocal(ip)
-}
-
-// publicName reports a host that is not by its very name special. What it resolves to is another matter.
+// publicName reports whether nothing in the name of a host is special. It may still resolve to an
+// address that is.
 func publicName(host string) bool {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return isPublic(ip)
@@ -113,7 +107,8 @@ func publicName(host string) bool {
 	return last[0] < '0' || last[0] > '9'
 }
 
-// isLocal reports addresses that a user may have a server at: his machine, his network, his VPN.
+// isLocal reports whether a user may have a server of his own at ip: on his machine, in his network or
+// in his VPN.
 func isLocal(ip netip.Addr) bool {
 	ip = ip.Unmap()
 	if ip.Zone() != "" || metadata(ip) {
@@ -122,14 +117,15 @@ func isLocal(ip netip.Addr) bool {
 	return ip.IsLoopback() || ip.IsPrivate() || sharedSpace.Contains(ip)
 }
 
-// metadata reports the addresses of the metadata services of clouds that are not link-local.
+// metadata reports whether ip belongs to a metadata service of a cloud, of those that are not
+// link-local.
 func metadata(ip netip.Addr) bool {
 	return ip == netip.AddrFrom4([4]byte{100, 100, 100, 200}) || awsMetadata.Contains(ip)
 }
 
-// The special addresses, by the registries of IANA (RFC 6890). What is missing in the list of the blocked is covered by netip's
-// own questions, or is outside of global unicast. 198.18.0.0/15 is not among them: proxies that work with fake
-// addresses, like the one a user of xrat may be coming from, answer with it for every name.
+// The special addresses, from the registries of IANA (RFC 6890). What blocked lacks is covered by the
+// methods of netip.Addr, or is no global unicast address. 198.18.0.0/15 is left out on purpose: proxies
+// that work with fake addresses, which a user may run beside xrat, resolve every name to it.
 var (
 	sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
 	awsMetadata = netip.MustParsePrefix("fd00:ec2::/32")
@@ -148,7 +144,8 @@ func prefixes(texts ...string) []netip.Prefix {
 	return list
 }
 
-// isPublic reports addresses of the internet. For one that stands for an IPv4 address, that one counts.
+// isPublic reports whether ip is an address of the internet. For an IPv6 address that stands for an
+// IPv4 address, the latter counts.
 func isPublic(ip netip.Addr) bool {
 	ip = ip.Unmap()
 	if ip.Zone() != "" || !ip.IsGlobalUnicast() || ip.IsPrivate() {

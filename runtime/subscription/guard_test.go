@@ -18,7 +18,7 @@ import (
 	"github.com/xrat-tray/xrat/runtime/link"
 )
 
-// Where a redirect or a name must never lead to.
+// forbidden are addresses to which no redirect and no name may lead.
 var forbidden = []string{
 	"127.0.0.1", "127.8.9.1", "0.0.0.0", "0.1.2.3", "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "169.254.169.254", "169.254.0.1", "100.64.0.1",
 	"100.100.100.200", "192.0.0.192", "192.0.2.1", "198.51.100.1", "203.0.113.1", "224.0.0.1", "240.0.0.1", "255.255.255.255",
@@ -44,8 +44,8 @@ func TestIsPublic(t *testing.T) {
 	}
 }
 
-// TestTyped: what the user has typed literally may be his own network, but not the services of a cloud.
-func TestTyped(t *testing.T) {
+// What the user types literally may be in his own network, but not a metadata service of a cloud.
+func TestTypedAddresses(t *testing.T) {
 	for host, want := range map[string]bool{
 		"127.0.0.1": true, "::1": true, "192.168.1.1": true, "10.1.2.3": true, "fd12::1": true, "100.64.1.1": true, "localhost": true, "LOCALHOST": true,
 		"169.254.169.254": false, "fd00:ec2::254": false, "100.100.100.200": false, "::ffff:127.0.0.1": false, "0.0.0.0": false, "::": false, "fe80::1": false,
@@ -60,8 +60,7 @@ func TestTyped(t *testing.T) {
 	}
 }
 
-// Fault 31: redirects.
-func TestRedirectForbidden(t *testing.T) {
+func TestRedirectsNeverLeadInside(t *testing.T) {
 	var hits atomic.Int64
 	victim := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		hits.Add(1)
@@ -86,7 +85,7 @@ func TestRedirectForbidden(t *testing.T) {
 			w.WriteHeader(http.StatusFound)
 		})
 		fails(t, Fetcher{}, Request{URL: address}, code)
-		// Through a proxy, which is asked for the first server and no other.
+		// Likewise through a proxy, which is asked for the first server only.
 		socks := newSOCKS(t, "u", password, strings.Split(address, "/")[2])
 		fails(t, Fetcher{}, Request{URL: "http://provider.example.org/" + token, Proxy: &Proxy{Address: socks.address, User: link.NewSecret("u"), Password: link.NewSecret(password)}}, code)
 		if asked := socks.asked(); len(asked) != 1 || asked[0] != "provider.example.org:80" {
@@ -98,12 +97,12 @@ func TestRedirectForbidden(t *testing.T) {
 	}
 }
 
-func TestRedirects(t *testing.T) {
+func TestRedirectsAreFollowed(t *testing.T) {
 	var hops atomic.Int64
 	handler := func(last int64) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			if r.Header.Get("Referer") != "" {
-				t.Error("the address before is told")
+				t.Error("the request names the previous address")
 			}
 			if n := hops.Add(1); n <= last {
 				http.Redirect(w, r, fmt.Sprintf("/%d?token=%s", n, token), http.StatusMovedPermanently)
@@ -128,8 +127,8 @@ func TestRedirects(t *testing.T) {
 	})}, CodeBadAnswer)
 }
 
-// TestGuardLeft: once a redirect has led away, there is no way back into the network of the user.
-func TestGuardLeft(t *testing.T) {
+// Once a redirect has led away, no other may lead back into the user's network.
+func TestNoRedirectLeadsBackInside(t *testing.T) {
 	start := mustURL(t, "http://127.0.0.1:8080/sub")
 	g := newGuard(start)
 	via := []*http.Request{{URL: start}}
@@ -155,12 +154,12 @@ func TestGuardLeft(t *testing.T) {
 		t.Error("from https to http")
 	}
 	if hop("https://127.0.0.1:8080/sub") == nil || g.checkDial("127.0.0.1:8080", "127.0.0.1:8080") == nil {
-		t.Error("and back again")
+		t.Error("back to where the fetch began")
 	}
 }
 
-// Fault 31: names. A provider's name that resolves to this machine is refused at the moment of dialing, whatever it resolved to before.
-func TestRebinding(t *testing.T) {
+// A name that resolves to a forbidden address is refused when it is dialed, whatever it resolved to before.
+func TestNamesNeverResolveInside(t *testing.T) {
 	var hits atomic.Int64
 	victim := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { hits.Add(1) }))
 	t.Cleanup(victim.Close)
@@ -169,15 +168,15 @@ func TestRebinding(t *testing.T) {
 	for _, ip := range []string{"127.0.0.1", "169.254.169.254", "10.0.0.1", "::1", "fd00:ec2::254", "64:ff9b::7f00:1", "0.0.0.0", "::ffff:127.0.0.1"} {
 		var asked atomic.Int64
 		resolver := newDNS(t, func() netip.Addr { asked.Add(1); return netip.MustParseAddr(ip) })
-		fails(t, Fetcher{Resolver: resolver}, Request{URL: "http://provider.example.org:" + port + "/" + token}, CodeBlockedAddress)
+		fails(t, Fetcher{resolver: resolver}, Request{URL: "http://provider.example.org:" + port + "/" + token}, CodeBlockedAddress)
 		if asked.Load() == 0 {
 			t.Errorf("%s: nobody was asked", ip)
 		}
-		// And as the second hop.
+		// Likewise as the second hop.
 		address := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://rebind.example.org:"+port+"/"+token, http.StatusTemporaryRedirect)
 		})
-		fails(t, Fetcher{Resolver: resolver}, Request{URL: address}, CodeBlockedAddress)
+		fails(t, Fetcher{resolver: resolver}, Request{URL: address}, CodeBlockedAddress)
 	}
 	if n := hits.Load(); n != 0 {
 		t.Errorf("%d requests came through", n)
@@ -186,13 +185,14 @@ func TestRebinding(t *testing.T) {
 
 func TestUnknownName(t *testing.T) {
 	resolver := newDNS(t, func() netip.Addr { return netip.Addr{} })
-	e := fails(t, Fetcher{Resolver: resolver}, Request{URL: "http://provider.example.org/" + token}, CodeUnreachable)
+	e := fails(t, Fetcher{resolver: resolver}, Request{URL: "http://provider.example.org/" + token}, CodeUnreachable)
 	if !strings.Contains(e.Message, "no server with the name") {
 		t.Error(e)
 	}
 }
 
-// newDNS starts a DNS server on loopback. answer returns the address of every name; the zero one means that there is no such name.
+// newDNS starts a DNS server on loopback. answer returns the address of every name; the zero Addr means
+// that there is no such name.
 func newDNS(t *testing.T, answer func() netip.Addr) *net.Resolver {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")

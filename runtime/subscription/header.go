@@ -16,14 +16,15 @@ const (
 	maxInterval = 30 * 24 * time.Hour
 )
 
-// Usage is what an account at a provider has used, in bytes. 0 is also what is not told.
+// Usage is what an account at a provider has used, in bytes.
 type Usage struct {
-	Upload, Download uint64
-	Total            uint64    // that may be used; 0: unlimited, or not told
-	Expires          time.Time // zero: never, or not told
+	Upload, Download uint64    // 0: also unknown
+	Total            uint64    // the limit of both together; 0: none, or unknown
+	Expires          time.Time // zero: never, or unknown
 }
 
-// readHeader reads what providers tell in headers. Only these are looked at: none makes anything be fetched or opened.
+// readHeader reads the headers in which providers describe themselves, by a convention of Clash,
+// Shadowrocket and their panels. None of them causes anything to be fetched or opened.
 func (r *Response) readHeader(h http.Header) {
 	r.Usage = parseUsage(h.Get("Subscription-Userinfo"))
 	if hours, err := strconv.ParseFloat(strings.TrimSpace(h.Get("Profile-Update-Interval")), 64); err == nil && hours > 0 {
@@ -34,10 +35,10 @@ func (r *Response) readHeader(h http.Header) {
 	}
 }
 
-// parseUsage reads "upload=1; download=2; total=3; expire=1700000000". What is no number is not told.
+// parseUsage reads "upload=1; download=2; total=3; expire=1700000000". What is not a number is unknown.
 func parseUsage(text string) *Usage {
 	var u Usage
-	told := false
+	known := false
 	for field := range strings.SplitSeq(text, ";") {
 		key, value, _ := strings.Cut(field, "=")
 		n, err := strconv.ParseFloat(strings.TrimSpace(value), 64) // some write 1.5e+10
@@ -62,15 +63,15 @@ func parseUsage(text string) *Usage {
 		default:
 			continue
 		}
-		told = true
+		known = true
 	}
-	if !told {
+	if !known {
 		return nil
 	}
 	return &u
 }
 
-// parseTitle reads a title in plain text or, as panels send other scripts, in base64.
+// parseTitle reads a title in plain text, or in base64, as panels send anything but ASCII.
 func parseTitle(text string) string {
 	if len(text) > maxHeader {
 		return ""
@@ -89,7 +90,7 @@ func parseTitle(text string) string {
 	return cleanName(strings.ToValidUTF8(text, ""))
 }
 
-// fileTitle makes a title of the file name that a browser would save the answer as.
+// fileTitle makes a title of the file name under which a browser would save the answer.
 func fileTitle(disposition string) string {
 	_, parameters, err := mime.ParseMediaType(disposition)
 	if err != nil {

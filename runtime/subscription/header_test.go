@@ -56,7 +56,7 @@ func TestHeader(t *testing.T) {
 		{"Profile-Update-Interval", "-3", "", 0},
 		{"Profile-Update-Interval", "NaN", "", 0},
 		{"Profile-Update-Interval", "soon", "", 0},
-		// Fault 34: nothing that could be opened is even looked at.
+		// Headers with addresses that a client might open are not even read.
 		{"Profile-Web-Page-Url", "file:///etc/passwd", "", 0},
 		{"Support-Url", "javascript:alert(1)", "", 0},
 	}
@@ -67,4 +67,18 @@ func TestHeader(t *testing.T) {
 			t.Errorf("%s: %q: %q, %v", test.header, test.value, r.Title, r.UpdateInterval)
 		}
 	}
+}
+
+// Titles from headers are fit for display, and intervals in their range.
+func FuzzHeader(f *testing.F) {
+	f.Add("upload=1; download=2; total=3; expire=4", "base64:YQ==", `attachment; filename*=UTF-8''%41`, "12")
+	f.Add("total=1e300", "\x1b[31m", `inline; filename="../x"`, "1e-9")
+	f.Fuzz(func(t *testing.T, usage, title, disposition, interval string) {
+		var r Response
+		r.readHeader(http.Header{"Subscription-Userinfo": {usage}, "Profile-Title": {title}, "Content-Disposition": {disposition}, "Profile-Update-Interval": {interval}})
+		checkShown(t, r.Title)
+		if r.UpdateInterval != 0 && (r.UpdateInterval < minInterval || r.UpdateInterval > maxInterval) {
+			t.Error(r.UpdateInterval)
+		}
+	})
 }

@@ -15,11 +15,11 @@ import (
 	"github.com/xrat-tray/xrat/runtime/link"
 )
 
-// canary is in every field of the hostile bodies that must not get through.
+// canary stands in every field of the hostile bodies that must not get through.
 const canary = "CANARY"
 
-// checkHostile checks what holds for every body: what is accepted is what link.Parse accepts, nothing has come through that is no part of a link, and what is
-// shown is fit for a terminal.
+// checkHostile checks what holds for every body: link.Parse accepts what is accepted, nothing else has come
+// through, and what is shown is fit for a terminal.
 func checkHostile(t *testing.T, b Body) {
 	t.Helper()
 	for _, e := range b.Entries {
@@ -89,7 +89,7 @@ func TestHostileFiles(t *testing.T) {
 				t.Errorf("%d entries, want %d: %v, %+v", len(b.Entries), want, err, b.Problems)
 			}
 			if len(b.Problems) == 0 && err == nil && !strings.Contains(file, "silent") {
-				t.Error("nothing is said of it")
+				t.Error("no problem is reported")
 			}
 			checkHostile(t, b)
 			if after := listing(t); after != before {
@@ -99,7 +99,7 @@ func TestHostileFiles(t *testing.T) {
 	}
 }
 
-// listing tells which files there are in the directory of the test.
+// listing returns the names of all files below the directory of the test.
 func listing(t *testing.T) string {
 	t.Helper()
 	var names []string
@@ -113,8 +113,9 @@ func listing(t *testing.T) string {
 	return strings.Join(names, "\n")
 }
 
-// TestHostileFields is fault 25 with every field at every place. The good entry beside each is untouched.
-func TestHostileFields(t *testing.T) {
+// TestHostileFieldsGetNowhere plants every hostile field everywhere. The good entry beside each is
+// untouched.
+func TestHostileFieldsGetNowhere(t *testing.T) {
 	places := map[string]string{
 		"outbound": `{"protocol":"trojan",%s,"settings":{"servers":[{"address":"a.org","port":443,"password":"x"}]},"streamSettings":{"network":"ws","security":"tls","wsSettings":{"path":"/"}}}`,
 		"settings": `{"protocol":"trojan","settings":{%s,"servers":[{"address":"a.org","port":443,"password":"x"}]},"streamSettings":{"security":"tls"}}`,
@@ -153,15 +154,14 @@ func TestHostileFields(t *testing.T) {
 					t.Errorf("the other entry is gone: %+v", b.Problems)
 				}
 				if len(b.Problems) == 0 {
-					t.Error("nothing is said of it")
+					t.Error("no problem is reported")
 				}
 			})
 		}
 	}
 }
 
-// TestHostileNames is fault 30 for names and notices.
-func TestHostileNames(t *testing.T) {
+func TestHostileNamesAreCleaned(t *testing.T) {
 	for _, name := range []string{
 		"\x1b[31mred\x1b[0m", "\x1b]0;title\x07", "a\nb\r\nc", "\u202Eevil\u2066", "../../etc/passwd", "-rf", "%n%s%x", "<b>&amp;</b>", "\x00", "\xff\xfe\x80", strings.Repeat("x", 1<<20), "\uFEFF\u200B",
 		"%1b%5b31m", "%251b[31m",
@@ -190,7 +190,7 @@ func jsonString(s string) string {
 	return b.String()
 }
 
-// bombs are bodies that are small for what they could cost (faults 27 and 29).
+// bombs are bodies that could cost much more than their size suggests.
 func bombs() map[string]func() string {
 	fill := func(s string) string { return strings.Repeat(s, max(1, (bombSize-2000)/len(s))) }
 	aliases := "a0: &a0 [x,x,x,x,x,x,x,x,x]\n"
@@ -258,7 +258,7 @@ func bombs() map[string]func() string {
 	}
 }
 
-func TestBombs(t *testing.T) {
+func TestBombsStayCheap(t *testing.T) {
 	for name, make := range bombs() {
 		t.Run(name, func(t *testing.T) {
 			data := []byte(make())
@@ -279,4 +279,53 @@ func TestBombs(t *testing.T) {
 			}
 		})
 	}
+}
+
+// No body makes Parse panic, return what link.Parse does not accept, or show what a terminal would obey.
+func FuzzParse(f *testing.F) {
+	files, err := filepath.Glob("testdata/hostile/*")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		if len(data) < 8<<10 {
+			f.Add(data)
+		}
+	}
+	for _, body := range []string{
+		plainList, vlessOutbound, "[" + vlessOutbound + "]", base64.URLEncoding.EncodeToString([]byte(plainList)),
+		"proxies:\n- {name: n, type: hysteria2, server: a.org, ports: 1-2, password: p, up: 1 Mbps, obfs: salamander, obfs-password: x}\n",
+		"proxies:\n- {name: n, type: wireguard, server: a.org, port: 1, private-key: " + pbk + ", peers: [{server: b.org, port: 2, public-key: " + pbk + ", reserved: [1,2,3]}]}\n",
+		"proxies:\n- &a {type: vless, uuid: u, server: a, port: 1, network: xhttp, tls: true, xhttp-opts: {mode: auto, reuse-settings: {max-connections: 1}}}\n- <<: *a\n",
+		`{"protocol":"hysteria","settings":{"address":"a","port":1},"streamSettings":{"finalmask":{"udp":[{"type":"salamander","settings":{"password":"x"}}],"quicParams":{"brutalUp":"1 mbps"}}}}`,
+	} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		b, err := Parse(data)
+		if (err == nil) != (len(b.Entries) > 0) {
+			t.Fatalf("%d entries, %v", len(b.Entries), err)
+		}
+		for _, e := range b.Entries {
+			if l, err := link.Parse(e.Link.URI()); err != nil || l != e.Link {
+				t.Errorf("%q is not accepted as a link: %v", e.Link.URI(), err)
+			}
+			checkShown(t, e.Link.Name)
+		}
+		for _, p := range b.Problems {
+			checkShown(t, p.Name)
+			checkShown(t, p.Message)
+		}
+		for _, n := range b.Notices {
+			checkShown(t, n)
+		}
+		c := Reconcile([]Known{{ID: 1, Identity: "x"}}, b)
+		if err != nil && len(c.Retire) > 0 {
+			t.Error("a bad body retires")
+		}
+	})
 }

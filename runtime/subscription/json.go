@@ -12,10 +12,11 @@ import (
 	"github.com/xrat-tray/xrat/runtime/link"
 )
 
-// readJSON reads a document, or several one after the other: a configuration of the core, an array of configurations or of outbounds, SIP008, or a Clash configuration as JSON.
+// readJSON reads a document, or several one after the other: a configuration of the core, an array of
+// configurations or of outbounds, SIP008, or a Clash configuration as JSON.
 //
-// The document is walked token by token and only what describes servers is decoded, one entry at a time: the memory that it takes does not
-// depend on what else is in there.
+// The document is walked token by token, and only what describes servers is decoded, one entry at a time:
+// the memory that this takes does not depend on what else the document contains.
 func (c *collector) readJSON(data []byte) error {
 	d := newDecoder(data)
 	for {
@@ -37,11 +38,11 @@ func (c *collector) readJSON(data []byte) error {
 }
 
 func newDecoder(data []byte) *jsontext.Decoder {
-	// A bytes.Buffer is read in place.
+	// jsontext reads a bytes.Buffer in place, without a copy.
 	return jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 }
 
-// rawValue reads a value and returns it as a part of data, which d reads.
+// rawValue reads a value from d, which reads data, and returns it as a part of data.
 func rawValue(d *jsontext.Decoder, data []byte) ([]byte, error) {
 	value, err := d.ReadValue()
 	if err != nil {
@@ -51,7 +52,7 @@ func rawValue(d *jsontext.Decoder, data []byte) ([]byte, error) {
 	return data[end-len(value) : end], nil
 }
 
-// readValue reads what can be at the top of a document and, if it is an array, in it.
+// readValue reads what can be at the top of a document, or in an array that is there.
 func (c *collector) readValue(d *jsontext.Decoder, data []byte, depth int) error {
 	switch d.PeekKind() {
 	case '[':
@@ -121,7 +122,7 @@ func (c *collector) readObject(data []byte) error {
 
 	var remarks string
 	if len(known["remarks"]) <= maxEntry {
-		_ = json.Unmarshal(known["remarks"], &remarks) // what is no text is no name
+		_ = json.Unmarshal(known["remarks"], &remarks) // anything but a text is no name
 	}
 	switch {
 	case known["protocol"] != nil:
@@ -145,8 +146,9 @@ func (c *collector) readObject(data []byte) error {
 	return nil
 }
 
-// readConfig reads the outbounds of one configuration. In an array of configurations each is called by its remarks, and all outbounds have the
-// same tag; so remarks are the name of the first server, and of others together with the tag.
+// readConfig reads the outbounds of one configuration. In an array of configurations the remarks name
+// each of them, and their outbounds all have the same tag: so the first server is named by the remarks,
+// and further ones by remarks and tag.
 func (c *collector) readConfig(remarks string, single, many, more []byte) {
 	first := len(c.body.Entries)
 	read := func(entry []byte) {
@@ -169,7 +171,8 @@ func (c *collector) readConfig(remarks string, single, many, more []byte) {
 	each(more, read)
 }
 
-// each calls visit for the elements of an array that is known to be valid JSON. Another value has none.
+// each calls visit for the elements of an array that is known to be valid JSON. Other values have no
+// elements.
 func each(data []byte, visit func([]byte)) {
 	if len(data) == 0 || data[0] != '[' {
 		return
@@ -199,7 +202,7 @@ func (c *collector) jsonEntry(data []byte, name string, convert converter) {
 	}
 	var value any
 	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber() // a port or a short ID is a text to us
+	d.UseNumber() // ports and short IDs become parts of a link as they are written
 	if err := d.Decode(&value); err != nil {
 		value = nil // nested too deeply: not an entry
 	}

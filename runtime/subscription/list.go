@@ -23,8 +23,8 @@ func (c *collector) readList(data []byte) {
 		if _, ok := c.next(); !ok {
 			break
 		}
-		// Shadowrocket's way to tell of the account.
-		if value, ok := cutAny(text, "STATUS=", "REMARKS="); ok {
+		// Shadowrocket shows these lines as the state of the account.
+		if key, value, found := bytes.Cut(text, []byte("=")); found && (string(key) == "STATUS" || string(key) == "REMARKS") {
 			c.notice(string(value))
 			continue
 		}
@@ -44,10 +44,9 @@ type listLine struct {
 	err    error
 }
 
-// parseLines parses every line, with all processors: a list can have tens of
-// thousands, and each is a matter of its own.
+// parseLines parses every line, on all processors: a list can have tens of thousands of them.
 func parseLines(lines []listLine) {
-	const least = 500 // that are worth a goroutine
+	const least = 500 // lines that are worth a goroutine
 	var workers sync.WaitGroup
 	defer workers.Wait()
 	for share := max(least, len(lines)/runtime.GOMAXPROCS(0)+1); len(lines) > 0; {
@@ -61,27 +60,19 @@ func parseLines(lines []listLine) {
 	}
 }
 
-func cutAny(line []byte, prefixes ...string) ([]byte, bool) {
-	for _, prefix := range prefixes {
-		if value, ok := bytes.CutPrefix(line, []byte(prefix)); ok {
-			return value, true
-		}
-	}
-	return nil, false
-}
-
-// decodeBase64 decodes both alphabets, with or without padding, in lines or not, and several encoded pieces one after the other. whole is false
-// if the text breaks off within a group of characters.
+// decodeBase64 decodes either alphabet, with or without padding, in one line or several, and also
+// several encoded pieces one after the other. whole is false if the text breaks off within a group of
+// characters.
 func decodeBase64(text []byte) (decoded []byte, whole, ok bool) {
-	decoded = make([]byte, 0, len(text)) // first the characters, then, in place, what they stand for
+	decoded = make([]byte, 0, len(text)) // characters at first, which are decoded in place
 	whole = true
-	start := 0 // of the present piece
+	start := 0 // of the current piece
 	finish := func() bool {
 		piece := decoded[start:]
 		if len(piece)%4 == 1 {
 			piece, whole = piece[:len(piece)-1], false
 		}
-		// Decoding in place is safe: the output is behind the input at all times.
+		// Decoding in place is safe: the output never overtakes the input.
 		n, err := base64.RawStdEncoding.Decode(piece, piece)
 		decoded = decoded[:start+n]
 		start = len(decoded)

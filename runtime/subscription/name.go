@@ -8,12 +8,12 @@ import (
 	"github.com/xrat-tray/xrat/runtime/link"
 )
 
-// cleanName makes any text fit for display, by the rules of runtime/link for names.
+// cleanName makes a text fit for display, by the rules of runtime/link for names.
 func cleanName(text string) string {
 	if text == "" {
 		return ""
 	}
-	// A link that is nothing but its name.
+	// A link of which only the name matters.
 	l, err := link.Parse("socks://name.invalid:1#" + escape(text))
 	if err != nil {
 		return ""
@@ -21,14 +21,16 @@ func cleanName(text string) string {
 	return l.Name
 }
 
-// statement matches names that tell of the account: an amount of data, a date, or one of the usual words.
+// statement matches names that are about the account: an amount of data, a date, or a usual word.
 var statement = regexp.MustCompile(`(?i)\d\s*[KMGT]i?B\b|\b20\d\d[-/.年]\d|traffic|expir|remain|renew|reset|official|telegram|channel|` +
 	`t\.me/|流量|剩余|到期|过期|套餐|官网|订阅|重置|距离|трафик|осталось|истека|ترافیک|حجم|انقضا|باقی|کانال`)
 
-// isNotice reports an entry that is no server but a line of text for clients that show names only: it speaks of the account, and leads nowhere.
+// isNotice reports whether an entry is no server but a line of text for clients that show only names: it
+// is about the account, and leads nowhere.
 func isNotice(l link.Link) bool { return nowhere(l.Host) && statement.MatchString(l.Name) }
 
-// nowhere reports hosts that are no server of a provider: this machine, and the names kept free for examples (RFC 2606).
+// nowhere reports whether a host cannot be a provider's server: this machine, or a name reserved for
+// examples (RFC 2606).
 func nowhere(host string) bool {
 	if address, err := netip.ParseAddr(host); err == nil {
 		return address.IsLoopback() || address.IsUnspecified()

@@ -2,5 +2,5 @@
 
 package subscription
 
-// bombSize is the size of the bodies in TestBombs, in bytes.
+// bombSize is the size of the bodies in TestBombsStayCheap, in bytes.
 const bombSize = MaxBody

@@ -6,15 +6,16 @@ import (
 	"strings"
 )
 
-// object is a mapping of a document whose fields are taken out one by one. What is left in the end was not understood, and is named.
-// Values are strings, []any, map[string]any, and what encoding/json makes of other scalars. The nil object is empty.
+// object is a mapping of a document from which fields are taken one by one. What is left in the end was
+// not understood, and a problem names it. Values are strings, []any, map[string]any, and what
+// encoding/json makes of other scalars. The nil object is empty.
 type object struct {
-	path   string // of the fields, like "ws-opts."
+	path   string // prefix of the fields' names, like "ws-opts."
 	fields map[string]any
 	nested []*object
 }
 
-// take removes the fields and returns the first that is there.
+// take removes the fields and returns the value of the first that is there.
 func (o *object) take(keys ...string) any {
 	var found any
 	for _, key := range keys {
@@ -29,7 +30,7 @@ func (o *object) take(keys ...string) any {
 	return found
 }
 
-// ignore removes fields that do not matter here.
+// ignore removes fields that do not matter.
 func (o *object) ignore(keys ...string) { o.take(keys...) }
 
 // text returns a scalar, or the scalars of a list joined by commas.
@@ -50,11 +51,12 @@ func (o *object) list(keys ...string) []string {
 			texts = append(texts, text)
 		}
 	} else if value != nil {
-		o.fields[keys[0]] = value // of another kind than expected: to be named
+		o.fields[keys[0]] = value // of an unexpected kind: left, so that it is named
 	}
 	return texts
 }
 
+// flag reports whether a field says yes.
 func (o *object) flag(keys ...string) bool {
 	switch strings.ToLower(o.text(keys...)) {
 	case "true", "1", "yes", "on":
@@ -69,7 +71,7 @@ func (o *object) object(keys ...string) *object {
 	fields, ok := value.(map[string]any)
 	if !ok {
 		if value != nil {
-			o.fields[keys[0]] = value // of another kind than expected: to be named
+			o.fields[keys[0]] = value // of an unexpected kind: left, so that it is named
 		}
 		return nil
 	}
@@ -94,7 +96,7 @@ func (o *object) objects(key string) []*object {
 	return found
 }
 
-// header removes an HTTP header, whose name has no case, and returns its first value.
+// header removes an HTTP header, whose name may have any case, and returns its first value.
 func (o *object) header(name string) string {
 	if o == nil {
 		return ""
@@ -109,7 +111,7 @@ func (o *object) header(name string) string {
 	return ""
 }
 
-// left returns the names of the fields that nobody has taken and that say something, sorted.
+// left returns the sorted names of the fields that nobody has taken and that are not empty.
 func (o *object) left() []string {
 	if o == nil {
 		return nil
@@ -131,7 +133,7 @@ func (o *object) left() []string {
 	return slices.Compact(names)
 }
 
-// isPlain reports whether the name of a field can be shown: the names are the provider's.
+// isPlain reports whether a name can be shown, as the provider may have put anything there.
 func isPlain(name string) bool {
 	for i := range len(name) {
 		c := name[i]
@@ -157,7 +159,7 @@ func scalar(value any) (string, bool) {
 	return "", false
 }
 
-// isEmpty reports values that say the same as leaving the field out.
+// isEmpty reports whether a value means the same as leaving the field out.
 func isEmpty(value any) bool {
 	switch value := value.(type) {
 	case nil:

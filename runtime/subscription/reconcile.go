@@ -3,9 +3,9 @@ package subscription
 // Known is a server that came from a subscription earlier.
 type Known struct {
 	ID       int64
-	Identity string // see link.Link's method of that name
-	Name     string // as the subscription called it last
-	Retired  bool   // it had vanished
+	Identity string // see link.Link.Identity
+	Name     string // the subscription's last name for it
+	Retired  bool   // it had vanished from the subscription
 }
 
 // Kept is a known server that the subscription still has, or has again.
@@ -15,15 +15,17 @@ type Kept struct {
 	Renamed bool // its name is now Entry.Link.Name
 }
 
-// Changes says what a refresh does. Known servers that are in none of its lists stay as they are.
+// Changes is what an update of a subscription has to do. Known servers in none of the lists stay as they
+// are.
 type Changes struct {
 	Add    []Entry // in the order of the body, each server once
 	Keep   []Kept  // in the order of the known
 	Retire []Known // in the order of the known
 }
 
-// Reconcile compares what is known of a subscription with what it contains now. A server is the same if it has the same identity, whatever it is
-// called. From a body that is empty or partial nothing is known to have vanished: then Retire is empty.
+// Reconcile compares what is known of a subscription with what it contains now. Servers with the same
+// identity are the same, whatever their names. An empty or partial body does not show that anything has
+// vanished: then Retire is empty.
 func Reconcile(known []Known, fresh Body) Changes {
 	entries := make(map[string]Entry, len(fresh.Entries))
 	identities := make([]string, len(fresh.Entries))

@@ -47,8 +47,8 @@ func TestReconcile(t *testing.T) {
 	}
 }
 
-// TestReconcileTwice: whatever happens, applying the changes leads to what the subscription has, and doing it again changes nothing.
-func TestReconcileTwice(t *testing.T) {
+// Applying the changes always leads to what the subscription has, and comparing again changes nothing.
+func TestReconcileConverges(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
 		var old []Known

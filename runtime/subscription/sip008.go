@@ -6,7 +6,8 @@ import (
 	"github.com/xrat-tray/xrat/runtime/link"
 )
 
-// sip008URI writes a server of a SIP008 document, which is also the configuration file of Shadowsocks, as a link.
+// sip008URI writes a server of a SIP008 document as a link. The configuration file of Shadowsocks has the
+// same fields.
 func sip008URI(o *object) (*uri, *link.Error) {
 	u := &uri{scheme: "ss", host: o.text("server", "address"), port: o.text("server_port", "port"), name: o.text("remarks", "tag")}
 	u.userPassword(o.text("method"), o.text("password"))
@@ -21,7 +22,7 @@ func sip008URI(o *object) (*uri, *link.Error) {
 // plugin sets the plugin of a Shadowsocks link: its name, and options after semicolons.
 func (u *uri) plugin(text string) *link.Error {
 	if name, _, _ := strings.Cut(text, ";"); text != "" && !isPlain(name) {
-		// A path, which no link takes for a name.
+		// A path, for example, which runtime/link would take for no plugin at all.
 		return reject(link.CodeUnsupportedPlugin, "the Shadowsocks plugin of the entry is not part of the core; ask the provider for one without a plugin")
 	}
 	u.set("plugin", text)

@@ -1,16 +1,22 @@
-// Package subscription reads what a provider of proxy servers serves at a subscription's address, fetches it, and compares it
-// with what is known already.
+// Package subscription fetches what a provider of proxy servers serves, reads it in every usual format,
+// and compares it with what is known already.
 //
-// It owns the formats of the bodies (lists of links, base64, SIP008, Xray JSON, Clash YAML), the limits within which a body is
-// read, the rules by which an address may be fetched, and the reconciliation. It does not own the grammar of links: every entry is
-// written as a share link and read by runtime/link, so one parser decides what a server may be. It stores nothing,
-// schedules nothing and logs nothing.
+// It owns the formats (lists of links, base64, SIP008, Xray JSON, Clash YAML), the limits within which a
+// body is read, the rules by which an address may be fetched, and the comparison. It does not own the
+// grammar of links: every entry is written as a share link and read by runtime/link, so that one parser
+// decides what a server may be. It stores, schedules and logs nothing.
 //
-// A body is hostile until proven otherwise. Of a whole core configuration only the known settings of its outbounds are looked at.
-// Inbounds, log files, API, DNS and routing have no way through. Where a setting is left out that somebody could miss, a [Problem] names it.
-// Neither errors nor problems contain secrets: no link, password, key, or path or query of an address.
+// Bodies are treated as hostile. Of a whole configuration of the core only known settings of its
+// outbounds are read; inbounds, log files, API, DNS and routing are ignored. Where a setting is left out
+// that somebody could miss, a [Problem] names it. Neither errors nor problems contain secrets: no link,
+// password or key, and of an address neither path nor query.
 //
-// SIP008 is described at shadowsocks.org, the Clash format by the documentation of mihomo, the JSON of outbounds by that of Xray.
+// Begin with [Parse] in this file, which recognizes the format, with [Fetcher.Fetch] in fetch.go and
+// [Reconcile] in reconcile.go. entry.go takes an entry from a document to a link; xray.go, clash.go and
+// sip008.go know the fields.
+//
+// SIP008 is described at shadowsocks.org, the Clash format in the documentation of mihomo, the JSON of
+// outbounds in that of Xray.
 package subscription
 
 import (
@@ -26,20 +32,21 @@ const MaxBody = 8 << 20
 
 const (
 	maxPositions = 50_000   // entries, good and bad, that are looked at in one body
-	maxEntry     = 64 << 10 // bytes of one entry that is not a link; link has the same limit of its own
-	maxProblems  = 1_000    // that are kept; others are counted
+	maxEntry     = 64 << 10 // bytes of one entry of a document; runtime/link has the same limit for links
+	maxProblems  = 1_000    // that are kept; the others are counted
 	maxNotices   = 20
-	maxWrapping  = 2 // base64 inside base64 happens, more does not
+	maxWrapping  = 2 // layers of base64: two happen, more do not
 )
 
 // Body is what a subscription contains.
 type Body struct {
 	Entries  []Entry
 	Problems []Problem // what was left out and why, in the order of the body, the first 1,000
-	Unlisted int       // problems beyond those
-	Notices  []string  // what the provider says in the names of entries that are no servers ("3 GB left"); cleaned for display
+	Unlisted int       // number of further problems
+	Notices  []string  // what the provider says in entries that are no servers ("3 GB left"), cleaned for display
 
-	// Partial means that the body broke off or was too long: servers that it does not name may still be offered.
+	// Partial means that the body broke off or was too long: servers that it does not name may still
+	// be offered.
 	Partial bool
 }
 
@@ -51,16 +58,17 @@ type Entry struct {
 
 // Problem is an entry that cannot be used, or a part of an entry that was left out.
 type Problem struct {
-	// Position counts from 1: the line of a list (of what was inside base64), or the place among the servers of a document.
-	// 0 is the body as a whole.
+	// Position counts from 1: the line of a list, which is that of the decoded text if the body was
+	// base64, or the place among the servers of a document. 0 is the body as a whole.
 	Position int
 	Name     string // of the entry, cleaned for display; may be empty
 	Code     string // one of the codes of runtime/link, or of this package
-	Message  string // what, why, and the way out
-	Kept     bool   // the entry is usable all the same, and among the Entries
+	Message  string // what is wrong, why, and what to do about it; for users
+	Kept     bool   // the entry is usable all the same and is among the Entries
 }
 
-// The codes of [Problem] and [Error], beside those of runtime/link.
+// The codes of [Problem] and [Error], beside those of runtime/link and of fetcherror.go. They are part
+// of the wire protocol.
 const (
 	CodeEmpty         = "empty_body"
 	CodeWebPage       = "web_page"       // HTML: a login, an error or a block page
@@ -74,7 +82,7 @@ const (
 	CodeChained       = "unsupported_chain"
 )
 
-// Error says why a body cannot be used or an address cannot be fetched. It contains nothing secret.
+// Error says why a body cannot be used or an address not be fetched. It contains nothing secret.
 type Error struct {
 	Code    string
 	Message string
@@ -83,13 +91,14 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Message }
 
-// Unwrap returns the reason in the vocabulary of the context package, or nil.
+// Unwrap returns context.Canceled, context.DeadlineExceeded or nil.
 func (e *Error) Unwrap() error { return e.cause }
 
 func fail(code, message string) *Error { return &Error{Code: code, Message: message} }
 
-// Parse reads a body. The error, always an *Error, means that it has nothing to offer: it is empty, a web page, broken, or without a single usable
-// entry. Whoever refreshes keeps what he has. The Body is returned in any case, with the Problems that explain the error.
+// Parse reads a body. The error, always an *Error, means that the body is empty, a web page, broken, or
+// without a single usable entry: nothing that is known may then be dropped. The Body is returned in any
+// case, with the Problems that explain the error.
 func Parse(data []byte) (Body, error) {
 	var c collector
 	if len(data) > MaxBody {
@@ -115,10 +124,10 @@ func noEntries(b *Body) *Error {
 	}
 }
 
-// clashHeader finds the list of servers in a Clash configuration; Clash once called it Proxy.
+// clashHeader finds the list of servers in a Clash configuration, which was once called Proxy.
 var clashHeader = regexp.MustCompile(`(?m)^["']?(?:proxies|Proxy)["']?[ \t]*:`)
 
-// read finds out the format. Of wrappings in base64 it takes as many off as it may.
+// read recognizes the format. wrappings is how many layers of base64 it may still take off.
 func (c *collector) read(data []byte, wrappings int) error {
 	data = bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\uFEFF")))
 	switch {
@@ -143,14 +152,14 @@ func (c *collector) read(data []byte, wrappings int) error {
 	return fail(CodeUnknownFormat, "the answer is none of the known formats: links, base64, SIP008, Xray JSON, Clash YAML")
 }
 
-// collector makes a Body of what the readers of the formats find.
+// collector gathers what the readers of the formats find.
 type collector struct {
 	body      Body
-	positions int
-	cut       bool
+	positions int  // entries so far, good and bad
+	cut       bool // the rest of the body is not read
 }
 
-// full reports that there have been enough entries, and says so once.
+// full reports whether there have been enough entries. The first time it adds a problem that says so.
 func (c *collector) full() bool {
 	if c.positions < maxPositions {
 		return false
@@ -159,7 +168,7 @@ func (c *collector) full() bool {
 	return true
 }
 
-// cutShort says that the rest of the body is not read.
+// cutShort adds the problem that the rest of the body is not read, once.
 func (c *collector) cutShort(why string) {
 	if !c.cut {
 		c.cut, c.body.Partial = true, true
@@ -167,7 +176,7 @@ func (c *collector) cutShort(why string) {
 	}
 }
 
-// next returns the position of the next entry, or false when there have been enough.
+// next returns the position of the next entry, or false if there have been enough.
 func (c *collector) next() (int, bool) {
 	if c.full() {
 		return 0, false
@@ -190,13 +199,14 @@ func (c *collector) notice(text string) {
 	}
 }
 
-// link adds the server that a share link describes. name is what to call it if the link is bad.
+// link adds the server that a share link describes, and reports whether it did. name is for the problem
+// if the link is bad.
 func (c *collector) link(position int, uri, name string) bool {
 	l, err := link.Parse(uri)
 	return c.parsed(position, l, err, name)
 }
 
-// parsed adds the server that a link describes, which may have been a bad one.
+// parsed is link for a link that has been parsed, with the error from that.
 func (c *collector) parsed(position int, l link.Link, err error, name string) bool {
 	if err != nil {
 		c.reject(position, name, err)
@@ -211,7 +221,7 @@ func (c *collector) parsed(position int, l link.Link, err error, name string) bo
 }
 
 func (c *collector) reject(position int, name string, err error) {
-	if len(c.body.Problems) < maxProblems { // do not clean what nobody will see
+	if len(c.body.Problems) < maxProblems { // cleaning what nobody will see takes time
 		name = cleanName(name)
 	}
 	c.problem(Problem{Position: position, Name: name, Code: link.Code(err), Message: err.Error()})

@@ -8,16 +8,17 @@ import (
 	"github.com/xrat-tray/xrat/runtime/link"
 )
 
-// uri is a share link in the making. Everything is escaped on the way in, so no value can become a part of the link that it was not meant to be.
+// uri is a share link in the making. All values are escaped, so that none can become a part of the link
+// that it is not meant to be.
 type uri struct {
 	scheme     string
 	user       string // escaped
-	host, port string // as found; link judges them
+	host, port string // as found; runtime/link judges them
 	name       string // as found
 	params     strings.Builder
 }
 
-// set adds a parameter; an empty value is left out, as in links.
+// set adds a parameter, unless it is empty.
 func (u *uri) set(key, value string) {
 	if value == "" {
 		return
@@ -34,14 +35,14 @@ func (u *uri) flag(key string, value bool) {
 	}
 }
 
-// userPassword sets the userinfo; without both there is none.
+// userPassword sets the part before the host. If both are empty there is none.
 func (u *uri) userPassword(user, password string) {
 	if user != "" || password != "" {
 		u.user = escape(user) + ":" + escape(password)
 	}
 }
 
-// http1 is the disguise of TCP as HTTP/1: a host and paths, separated by commas.
+// http1 sets the disguise of TCP as HTTP/1.
 func (u *uri) http1(hosts, paths []string) {
 	u.set("type", "tcp")
 	u.set("headerType", "http")
@@ -58,7 +59,7 @@ func (u *uri) String() string {
 	}
 	port := u.port
 	if port == "" {
-		port = "0" // of the protocols some have a default for links, no other format has
+		port = "0" // which is refused: some links have a default port, the other formats have none
 	}
 	s := u.scheme + "://"
 	if u.user != "" {
@@ -74,7 +75,8 @@ func (u *uri) String() string {
 	return s
 }
 
-// escape percent-encodes all but unreserved characters. A space is %20: in links, a plus is a plus.
+// escape percent-encodes all but unreserved characters. A space becomes %20, because a plus in a link is
+// a plus.
 func escape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
 func reject(code, message string) *link.Error { return &link.Error{Code: code, Message: message} }

@@ -7,7 +7,8 @@ import (
 	"github.com/xrat-tray/xrat/runtime/link"
 )
 
-// outboundURI writes an outbound as a link, of a core's configuration or, to say what it is, of sing-box's.
+// outboundURI writes an outbound of a configuration as a link. Those of sing-box, which look alike, are
+// rejected by name.
 func outboundURI(o *object) (*uri, *link.Error) {
 	if _, foreign := o.fields["type"]; foreign && o.fields["protocol"] == nil {
 		switch o.text("type") {
@@ -19,7 +20,7 @@ func outboundURI(o *object) (*uri, *link.Error) {
 	return xrayURI(o)
 }
 
-// xrayURI writes an outbound of a core's configuration as a link.
+// xrayURI writes an outbound of the core's configuration as a link.
 func xrayURI(o *object) (*uri, *link.Error) {
 	u := &uri{name: o.text("tag", "ps", "remarks")}
 	protocol := strings.ToLower(o.text("protocol"))
@@ -53,7 +54,8 @@ func xrayURI(o *object) (*uri, *link.Error) {
 	return u, u.xrayStream(protocol, o.object("streamSettings"))
 }
 
-// one returns the single element of a list of servers or users, or o itself, which has them in newer configurations.
+// one returns the single element of a list of servers or users, or o itself if there is no list: newer
+// configurations have the fields there.
 func one(o *object, key string) (*object, *link.Error) {
 	switch many := o.objects(key); len(many) {
 	case 0:
@@ -134,7 +136,7 @@ func (u *uri) xrayStream(protocol string, stream *object) *link.Error {
 		return err
 	}
 	if mask := stream.take("finalmask"); !isEmpty(mask) {
-		return reject(link.CodeUnsupportedParameter, "the entry asks for a mask of the core (finalmask) that xrat does not support; ask the provider for one without")
+		return masked()
 	}
 	if err := u.xraySecurity(protocol, stream); err != nil {
 		return err
@@ -183,13 +185,14 @@ func (u *uri) xrayStream(protocol string, stream *object) *link.Error {
 		u.set("tti", t.text("tti"))
 		t.ignore("uplinkCapacity", "downlinkCapacity", "congestion", "readBufferSize", "writeBufferSize")
 	default:
-		u.set("type", network) // link knows why not
+		u.set("type", network) // runtime/link says why not
 	}
 	ignoreTransports(stream)
 	return err
 }
 
-// ignoreTransports removes the settings of the transports and securities that were not chosen: they change nothing.
+// ignoreTransports removes the settings of transports and securities that were not chosen: they change
+// nothing.
 func ignoreTransports(stream *object) {
 	stream.ignore("tlsSettings", "realitySettings", "xtlsSettings", "rawSettings", "tcpSettings", "wsSettings", "httpupgradeSettings", "grpcSettings", "gunSettings",
 		"xhttpSettings", "splithttpSettings", "kcpSettings", "httpSettings", "quicSettings", "dsSettings", "hysteriaSettings")
@@ -205,7 +208,7 @@ func (u *uri) xrayRaw(t *object) {
 		request := header.object("request")
 		headers := request.object("headers")
 		u.http1(headers.list("Host"), request.list("path"))
-		// The rest dresses the request up and is not looked at by the other side.
+		// The rest is decoration that the server does not look at.
 		request.ignore("version", "method")
 		header.ignore("response")
 		headers.ignore("User-Agent", "Accept-Encoding", "Connection", "Pragma", "Accept", "Accept-Language", "Cache-Control")
@@ -215,7 +218,7 @@ func (u *uri) xrayRaw(t *object) {
 	}
 }
 
-// xhttp passes the settings on as the JSON that links carry. link checks them one by one.
+// xhttp passes the settings on as the JSON that links carry. runtime/link checks them one by one.
 func (u *uri) xhttp(t *object) *link.Error {
 	u.set("type", "xhttp")
 	u.set("host", t.text("host"))
@@ -245,7 +248,8 @@ func (u *uri) xhttp(t *object) *link.Error {
 	return nil
 }
 
-// xraySocket looks at the settings of this machine's sockets. They are not the provider's business, and are left out; but a way through another outbound would be missed.
+// xraySocket reads the settings of this machine's sockets. They are not the provider's business and are
+// left out, except that a server behind another outbound is rejected.
 func (u *uri) xraySocket(socket *object) *link.Error {
 	if socket.text("dialerProxy") != "" {
 		return chained("sockopt.dialerProxy")
@@ -258,7 +262,7 @@ func (u *uri) xraySocket(socket *object) *link.Error {
 func (u *uri) xraySecurity(protocol string, stream *object) *link.Error {
 	security := strings.ToLower(stream.text("security"))
 	if security == "" {
-		security = "none" // in a configuration also for Trojan
+		security = "none" // also for Trojan, unlike in links
 	}
 	if protocol == "http" && security != "none" {
 		u.scheme = "https"
@@ -291,7 +295,8 @@ func (u *uri) xraySecurity(protocol string, stream *object) *link.Error {
 	return nil
 }
 
-// tlsFiles rejects what the server would not do without: certificates of its own, or of the client.
+// tlsFiles rejects entries with certificates, of the server or of the client: without them the server
+// would not work.
 func tlsFiles(t *object) *link.Error {
 	if certificates := t.take("certificates"); !isEmpty(certificates) {
 		return reject(link.CodeUnsupportedParameter, "the entry brings certificates or names files with them, which xrat does not support; ask the provider for one that works without")

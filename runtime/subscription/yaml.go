@@ -13,14 +13,15 @@ import (
 const (
 	maxWholeYAML = 128 << 10 // bytes of a document that is read as one
 	maxYAMLDepth = 24
-	maxYAMLNodes = 500_000 // that are looked at in one body, those behind aliases again each time
-	maxYAMLWork  = 800_000 // characters of a body, of those that begin something, that are given to the library; a proxy has about 40
+	maxYAMLNodes = 500_000 // nodes that are read in one body, those behind an alias each time again
+	maxYAMLWork  = 800_000 // characters in one body that begin a token for the library; a proxy has about 40
 )
 
 // readYAML reads the proxies of a Clash configuration.
 //
-// A short document is read as one, so that anchors work. A long one, or one with errors, is cut into the text of its proxies, which are
-// read one by one: an error spoils one of them, and rules, groups and bombs elsewhere in the document cost nothing.
+// A short document is read as a whole, so that anchors work. A long one, or one with errors, is cut into
+// the texts of its proxies, which are read one by one: an error then spoils one of them only, and rules,
+// groups and bombs elsewhere in the document cost nothing.
 func (c *collector) readYAML(data []byte) error {
 	r := yamlReader{nodes: maxYAMLNodes, work: maxYAMLWork}
 	if len(data) <= maxWholeYAML {
@@ -66,7 +67,8 @@ func (c *collector) yamlEntry(r *yamlReader, node *yaml.Node) {
 	c.entry(value, "", clashURI)
 }
 
-// splitProxies cuts the list of proxies of a document in block style into its items, each a list of one.
+// splitProxies cuts the list of proxies of a document, if it is in block style, into its items. Each is
+// the text of a list with one element.
 func splitProxies(data []byte) [][]byte {
 	start := clashHeader.FindIndex(data)
 	if start == nil {
@@ -96,7 +98,7 @@ func splitProxies(data []byte) [][]byte {
 				items = append(items, rest[item:at])
 			}
 			item, indent = at, depth
-			if len(items) > maxPositions { // the reader says so
+			if len(items) > maxPositions { // readYAML reports it
 				return items
 			}
 		case depth == 0 && text[0] != '\t' || indent < 0:
@@ -114,7 +116,8 @@ func splitProxies(data []byte) [][]byte {
 	return items
 }
 
-// yamlReader loads YAML within limits that hold for the body as a whole.
+// yamlReader loads YAML within limits for the body as a whole: what is left of maxYAMLNodes and of
+// maxYAMLWork.
 type yamlReader struct{ nodes, work int }
 
 // load returns the root of a document, or nil if it is not valid.
@@ -156,7 +159,7 @@ func (r *yamlReader) proxies(text []byte) *yaml.Node {
 	return nil
 }
 
-// value makes of a node what object takes. Scalars stay the text that they are: a short ID like 1e10 is no number.
+// value turns a node into a value of an object. Scalars stay text: a short ID like 1e10 is not a number.
 func (r *yamlReader) value(node *yaml.Node, depth int) (any, bool) {
 	if r.nodes--; r.nodes < 0 || depth > maxYAMLDepth {
 		return nil, false
@@ -197,7 +200,7 @@ func (r *yamlReader) value(node *yaml.Node, depth int) (any, bool) {
 	}
 }
 
-// merge adds the fields of a mapping, or of several, that are not there yet.
+// merge adds the fields of value, a mapping or several, that are not there yet.
 func merge(fields map[string]any, value any) {
 	switch value := value.(type) {
 	case map[string]any:

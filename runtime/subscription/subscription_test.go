@@ -10,41 +10,6 @@ import (
 	"github.com/xrat-tray/xrat/runtime/link"
 )
 
-// What the tests take for a secret: no message may contain it.
-const (
-	uuid     = "5e07c0de-0000-4000-8000-00000000beef"
-	password = "s3cret-pass"
-	pbk      = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTEyMzQ" // 32 bytes
-)
-
-const (
-	vlessLink  = "vless://" + uuid + "@a.example.net:443?type=ws&security=tls&sni=a.example.net&path=%2Fp#one"
-	trojanLink = "trojan://" + password + "@b.example.net:443?type=tcp&security=tls&sni=b.example.net#two"
-)
-
-const plainList = "\xEF\xBB\xBF# a comment\r\n" + vlessLink + "\r\n\r\n// another\n" + trojanLink + "\n"
-
-// sameServer compares what a format made of an entry with the link that says the same.
-func sameServer(t *testing.T, got link.Link, want string) {
-	t.Helper()
-	l, err := link.Parse(want)
-	if err != nil {
-		t.Fatalf("the wanted link: %v", err)
-	}
-	if got != l {
-		t.Errorf("got  %s\nwant %s", got.URI(), l.URI())
-	}
-}
-
-func mustParse(t *testing.T, body string) Body {
-	t.Helper()
-	b, err := Parse([]byte(body))
-	if err != nil {
-		t.Fatalf("%v (%+v)", err, b.Problems)
-	}
-	return b
-}
-
 func TestParseLists(t *testing.T) {
 	std := base64.StdEncoding.EncodeToString([]byte(plainList))
 	wrapped := ""
@@ -149,17 +114,6 @@ func wrap(text string, times int) string {
 	return text
 }
 
-func TestNotices(t *testing.T) {
-	b := mustParse(t, "STATUS=Upload 1GB, Download 2GB\r\n"+
-		"trojan://x@127.0.0.1:1?security=tls#Traffic%20left%3A%203%20GB%1B%5B31m\n"+
-		"ss://YWVzLTI1Ni1nY206cA@example.com:1#%E5%88%B0%E6%9C%9F%202027-01-01\n"+
-		"trojan://x@127.0.0.1:1?security=tls#lab\n"+ // a server of the user's own machine
-		"trojan://x@server.example.net.de:1?security=tls#10%20GB%20traffic\n")
-	if len(b.Entries) != 2 || len(b.Problems) != 0 || len(b.Notices) != 3 || b.Notices[1] != "Traffic left: 3 GB [31m" {
-		t.Errorf("%d entries, %+v, %q", len(b.Entries), b.Problems, b.Notices)
-	}
-}
-
 func TestManyEntries(t *testing.T) {
 	b := mustParse(t, strings.Repeat(trojanLink+"\n", maxPositions+5))
 	if len(b.Entries) != maxPositions || !b.Partial || len(b.Problems) != 1 || b.Problems[0].Code != CodeTooMany {
@@ -168,5 +122,33 @@ func TestManyEntries(t *testing.T) {
 	b = mustParse(t, trojanLink+"\n"+strings.Repeat("a://b\n", maxProblems+7))
 	if len(b.Problems) != maxProblems || b.Unlisted != 7 {
 		t.Errorf("%d problems, %d unlisted", len(b.Problems), b.Unlisted)
+	}
+}
+
+// BenchmarkParse reads 10,000 servers in each format.
+func BenchmarkParse(b *testing.B) {
+	const n = 10_000
+	var list, clash, xray strings.Builder
+	clash.WriteString("mixed-port: 7890\nproxies:\n")
+	for i := range n {
+		fmt.Fprintf(&list, "vless://%s@s%d.example.net:443?type=ws&security=tls&sni=s%d.example.net&path=%%2Fp#n%d\n", uuid, i, i, i)
+		fmt.Fprintf(&clash, "  - {name: n%d, type: vless, server: s%d.example.net, port: 443, uuid: %s, tls: true, servername: s%d.example.net, network: ws, ws-opts: {path: /p, headers: {Host: h.example.net}}}\n", i, i, uuid, i)
+		fmt.Fprintf(&xray, "%s\n", strings.Replace(vlessOutbound, "a.org", fmt.Sprintf("s%d.example.net", i), 1))
+	}
+	bodies := map[string]string{
+		"list": list.String(), "base64": base64.StdEncoding.EncodeToString([]byte(list.String())), "clash": clash.String(),
+		"xray": `{"outbounds":[` + strings.ReplaceAll(strings.TrimSpace(xray.String()), "\n", ",") + "]}",
+	}
+	for name, body := range bodies {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(body)))
+			b.ReportAllocs()
+			for b.Loop() {
+				got, err := Parse([]byte(body))
+				if err != nil || len(got.Entries) != n {
+					b.Fatal(len(got.Entries), err, got.Problems)
+				}
+			}
+		})
 	}
 }

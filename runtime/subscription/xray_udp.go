@@ -27,7 +27,7 @@ func (u *uri) xrayHysteria(o, settings *object) *link.Error {
 	mask := stream.object("finalmask")
 	for _, layer := range mask.objects("udp") {
 		if layer.text("type") != "salamander" {
-			return reject(link.CodeUnsupportedParameter, "the entry asks for a mask of the core (finalmask) that xrat does not support; ask the provider for one without")
+			return masked()
 		}
 		u.set("obfs", "salamander")
 		u.set("obfs-password", layer.object("settings").text("password"))
@@ -49,7 +49,8 @@ func (u *uri) xrayHysteria(o, settings *object) *link.Error {
 	return nil
 }
 
-// bandwidth returns a number of Mbit/s, if that is what the field says. Other units stay, to be named.
+// bandwidth takes a field that is a number of Mbit/s. A field in another unit is left, so that it is
+// named.
 func bandwidth(o *object, key string) string {
 	if o == nil {
 		return ""
