@@ -80,7 +80,7 @@ func TestAdoptedStops(t *testing.T) {
 // End then touches nobody.
 func TestAdoptRefuses(t *testing.T) {
 	stranger := exec.Command("/proc/self/exe")
-	stranger.Env = []string{EnvNonce + "=" + stubPrefix + "sleeper"}
+	stranger.Env = []string{envNonce + "=" + stubPrefix + "sleeper"}
 	if err := stranger.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestAdoptRefuses(t *testing.T) {
 		return err == nil && real.Executable != ""
 	})
 	exited := exec.Command("/proc/self/exe")
-	exited.Env = []string{EnvNonce + "=" + stubPrefix + "silent exit"}
+	exited.Env = []string{envNonce + "=" + stubPrefix + "silent exit"}
 	if err := exited.Start(); err != nil {
 		t.Fatal(err)
 	}

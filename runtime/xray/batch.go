@@ -13,8 +13,7 @@ import (
 	"github.com/xrat-tray/xrat/runtime/link"
 )
 
-// BatchSpec is what StartBatch needs to know. The fields mean what they mean in
-// Spec.
+// BatchSpec is what StartBatch needs to know. The fields mean the same as in Spec.
 type BatchSpec struct {
 	Executable   string
 	Links        []link.Link // at least one; see Alone
@@ -24,24 +23,23 @@ type BatchSpec struct {
 	ReadyTimeout time.Duration
 }
 
-// Batch is one core process that goes out through many servers: which one is
-// said by the user with whom its inbound is used. It carries measurements, not
-// applications: no UDP, a short patience with silence, and a low priority.
+// Batch is one core process that goes out through many servers: the user who logs in to its inbound
+// chooses which. It carries measurements, not applications: it has no UDP, closes silent
+// connections soon, and runs with a low priority. Its methods may be called at any time and by
+// several goroutines.
 type Batch struct {
 	core    *Core    // nil: the core would serve none of the links
 	users   []string // by link; empty for those that are refused
 	refused []error  // by link
 }
 
-// Alone reports whether a core can serve l only by itself, in a batch of one:
-// the core has one resolver, and a link that carries packets needs it for its
-// own way out.
+// Alone reports whether l needs a core to itself, in a batch of one: a core has one resolver, and a
+// link that carries packets needs it for its own server.
 func Alone(l link.Link) bool { return resolver(l) != nil }
 
-// StartBatch starts one core with an outbound for every link and returns once
-// it serves, as Start does. A link that the core does not take fails its whole
-// configuration; it is searched for by halving, which takes some tens of
-// milliseconds for each try, and left out: Refused tells. An error means that
+// StartBatch starts one core with an outbound for every link and returns once it serves, as Start
+// does. A link that the core refuses fails the whole configuration; such links are found by
+// halving, at some tens of milliseconds a try, and left out: see Refused. An error means that
 // nothing runs.
 func StartBatch(ctx context.Context, log zerolog.Logger, spec BatchSpec) (*Batch, error) {
 	b := &Batch{users: make([]string, len(spec.Links)), refused: make([]error, len(spec.Links))}
@@ -62,7 +60,7 @@ func StartBatch(ctx context.Context, log zerolog.Logger, spec BatchSpec) (*Batch
 	for searched := false; len(members) > 0; searched = true {
 		b.core, err = start(ctx, log, spec.of(members), nil, func() (Inbound, error) {
 			in, err := newInbound()
-			in.User = members[0].user // one that the core knows, for the handshake
+			in.User = members[0].user // any that the core knows will do for the handshake
 			return in, err
 		})
 		var exit *ExitError
@@ -82,7 +80,8 @@ func StartBatch(ctx context.Context, log zerolog.Logger, spec BatchSpec) (*Batch
 // exitBadConfig is the core's exit code for a configuration that it refuses.
 const exitBadConfig = 23
 
-// Inbound is where and as whom to use the core for the link with that index.
+// Inbound returns the address, user and password that lead to the server of the link with that
+// index. It is empty for a refused link.
 func (b *Batch) Inbound(index int) Inbound {
 	if b.core == nil || b.refused[index] != nil {
 		return Inbound{}
@@ -92,11 +91,11 @@ func (b *Batch) Inbound(index int) Inbound {
 	return in
 }
 
-// Refused says why the core does not serve the link with that index; nil if it does.
+// Refused returns why the core does not serve the link with that index, or nil if it does.
 func (b *Batch) Refused(index int) error { return b.refused[index] }
 
-// Done is closed when the process has exited. It is nil, and so never ready,
-// when there is none because every link was refused.
+// Done is closed when the process has exited. It is nil, and so never ready, when there is no
+// process because every link was refused.
 func (b *Batch) Done() <-chan struct{} {
 	if b.core == nil {
 		return nil
@@ -104,7 +103,7 @@ func (b *Batch) Done() <-chan struct{} {
 	return b.core.Done()
 }
 
-// ExitReason says how the process ended, as that of Core.
+// ExitReason is Core.ExitReason; empty if there is no process.
 func (b *Batch) ExitReason() string {
 	if b.core == nil {
 		return ""
@@ -112,7 +111,7 @@ func (b *Batch) ExitReason() string {
 	return b.core.ExitReason()
 }
 
-// PID is the number of the process, 0 if there is none.
+// PID is the pid of the process, or 0 if there is none.
 func (b *Batch) PID() int {
 	if b.core == nil {
 		return 0
@@ -120,7 +119,7 @@ func (b *Batch) PID() int {
 	return b.core.identity.PID
 }
 
-// Stop ends the process, as that of Core.
+// Stop is Core.Stop.
 func (b *Batch) Stop(ctx context.Context, grace time.Duration) error {
 	if b.core == nil {
 		return nil
@@ -128,7 +127,7 @@ func (b *Batch) Stop(ctx context.Context, grace time.Duration) error {
 	return b.core.Stop(ctx, grace)
 }
 
-// of makes the Spec of a core for some of the links.
+// of returns the Spec of a core for some of the links.
 func (s BatchSpec) of(members []member) Spec {
 	return Spec{
 		Executable: s.Executable, Nonce: s.Nonce, Dir: s.Dir, LogFile: s.LogFile, ReadyTimeout: s.ReadyTimeout,
@@ -161,7 +160,7 @@ func (b *Batch) sift(ctx context.Context, log zerolog.Logger, spec BatchSpec, me
 		}
 		return search(part[middle:])
 	}
-	// Of the whole it is known already.
+	// The whole is known to be refused.
 	middle := (len(members) + 1) / 2
 	for part := range slices.Chunk(members, middle) {
 		if err := search(part); err != nil {

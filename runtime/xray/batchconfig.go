@@ -23,8 +23,8 @@ type member struct {
 	link     link.Link
 }
 
-// The limits of a batch's connections, in seconds: whoever measures closes them
-// itself, and sooner. See the limits in config.go.
+// The limits of a batch's connections, in seconds; see those in config.go. Whoever measures closes
+// its connections itself, and sooner.
 const (
 	batchHandshakeLimit = 15
 	batchIdleLimit      = 60
@@ -34,8 +34,8 @@ const (
 // checkTime bounds one try of a configuration.
 const checkTime = 20 * time.Second
 
-// configureBatch makes the whole configuration for a core that serves the
-// members, each by the name of its user, and the secrets in it.
+// configureBatch returns the whole configuration of a core that serves the members, each to its own
+// user, and the secrets in it.
 //
 // There is no detour (see needsDetour): whoever measures sends its first bytes
 // along with the request.
@@ -78,7 +78,7 @@ func configureBatch(members []member, in Inbound) (config []byte, secrets []stri
 	return config, secrets, nil
 }
 
-// withTag adds the tag to an outbound of ours, an object that has none.
+// withTag adds a tag to what Outbound returns.
 func withTag(outbound json.RawMessage, tag string) (json.RawMessage, error) {
 	rest, ok := bytes.CutPrefix(outbound, []byte("{"))
 	if !ok {
@@ -87,10 +87,10 @@ func withTag(outbound json.RawMessage, tag string) (json.RawMessage, error) {
 	return fmt.Appendf(nil, `{"tag":%q,%s`, tag, rest), nil
 }
 
-// tryConfig has the core read the configuration of a batch without serving it,
-// and returns why it refuses it, clean, or nothing.
+// tryConfig has the core read the configuration of a batch without serving it. It returns why the
+// core refuses it, fit to show, or "".
 func tryConfig(ctx context.Context, spec Spec) (reason string, err error) {
-	// It is not listened on.
+	// Nobody listens on this address: the core only reads it.
 	config, secrets, err := configureBatch(spec.batch, Inbound{Address: "127.0.0.1:1", Password: randomHex(16)})
 	if err != nil {
 		return "", fmt.Errorf("trying a configuration: %w", err)

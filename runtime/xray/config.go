@@ -12,40 +12,37 @@ import (
 	"github.com/xrat-tray/xrat/runtime/link"
 )
 
-// Inbound is the core's only inbound: SOCKS5 on loopback, with a user and a
-// password that only the one who started the core knows.
+// Inbound is the core's inbound for its owner: SOCKS5 on loopback, with a user and a password that
+// only whoever started the core knows.
 type Inbound struct {
 	Address        string // host:port
 	User, Password string
 }
 
-// String gives the address only.
+// String returns the address only.
 func (in Inbound) String() string { return in.Address }
 
-// GoString gives the address only.
+// GoString returns the address only.
 func (in Inbound) GoString() string { return fmt.Sprintf("xray.Inbound{Address:%q}", in.Address) }
 
-// The core's limits for connections, in seconds. The core serves our front
-// alone, which ends a connection when the application or the server does, and
-// TCP keep-alive finds peers that vanished; so the core need not guess from
-// silence: its own default cuts an idle SSH session after 300 s.
+// The core's limits for connections, in seconds. The core serves xrat's front alone, which closes a
+// connection when the application or the server does, and TCP keep-alive notices peers that have
+// vanished. So the core need not conclude anything from silence; by default it would cut an idle
+// SSH session after 300 s.
 const (
 	handshakeLimit = 60
 	idleLimit      = 24 * 60 * 60
-	// downlinkOnlyLimit is for silence after the application has sent its last
-	// byte. The core's protocols have no word for that, so the server does not
-	// learn of it, nor of an application that has gone, until the connection is
-	// closed after this time. It is the core's own default.
+	// downlinkOnlyLimit is for silence after the application has closed its side. The core's
+	// protocols cannot express that, so the server learns of it only when the core closes the
+	// connection after this time. It is the core's default.
 	downlinkOnlyLimit = 5
-	// uplinkOnlyLimit is for silence after the server has sent its last byte. The
-	// core cannot tell the application of that end but by closing the connection,
-	// and does so after this time: more than none is how long every answer that
-	// ends with its connection would hang.
+	// uplinkOnlyLimit is for silence after the server has closed its side. The core can tell the
+	// application only by closing the connection, which it does after this time. With more than 0
+	// every answer that ends with its connection would hang for so long.
 	uplinkOnlyLimit = 0
 )
 
-// The shape of the configuration: the few fields that we use of those that the
-// core's infra/conf package reads.
+// The configuration, with the few fields that xrat uses of those in the core's package infra/conf.
 type (
 	coreConfig struct {
 		Log       logConfig         `json:"log"`
@@ -79,7 +76,7 @@ type (
 	}
 	inboundConfig struct {
 		Tag      string         `json:"tag"`
-		Listen   string         `json:"listen"` // omitted, the core binds every address
+		Listen   string         `json:"listen"` // without it, the core binds every address
 		Port     int            `json:"port"`
 		Protocol string         `json:"protocol"`
 		Settings any            `json:"settings"`
@@ -89,7 +86,7 @@ type (
 		Auth     string          `json:"auth"`
 		Accounts []accountConfig `json:"accounts"`
 		UDP      bool            `json:"udp"`
-		IP       string          `json:"ip"` // where UDP associations are told to send
+		IP       string          `json:"ip"` // the address that UDP associations are told to send to
 	}
 	trojanInboundConfig struct {
 		Clients []trojanClientConfig `json:"clients"`
@@ -119,8 +116,7 @@ type (
 	}
 )
 
-// configure makes the whole configuration for one core that serves l, and the
-// secrets in it.
+// configure returns the whole configuration of a core that serves l, and the secrets in it.
 func configure(l link.Link, in Inbound) (config []byte, secrets []string, err error) {
 	outbound, err := Outbound(l)
 	if err != nil {

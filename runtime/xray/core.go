@@ -11,13 +11,12 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// killWait bounds how long a process may take to disappear after KILL. Only one
-// that hangs in the kernel takes longer than milliseconds.
+// killWait is how long a process may take to disappear after KILL. Only one that hangs in the
+// kernel takes longer than milliseconds.
 const killWait = 3 * time.Second
 
-// Core is one running core process. Its methods may be called at any time and
-// by several goroutines. One goroutine per Core watches the process and ends
-// with it.
+// Core is one core process. Its methods may be called at any time and by several goroutines. Each
+// Core has a goroutine that watches the process and ends with it.
 type Core struct {
 	log      zerolog.Logger
 	identity Identity
@@ -35,23 +34,23 @@ type Core struct {
 
 // ExitError says that a core's process exited by itself.
 type ExitError struct {
-	Code   int    // as the process gave it; -1 when a signal ended it or nobody was told
+	Code   int    // exit code; -1 if a signal ended the process, or if the code is unknown
 	Reason string // "exit status 23: <last log line>"; no secrets, no control characters
 }
 
 func (e *ExitError) Error() string { return "the core exited: " + e.Reason }
 
-// Identity describes the process, for the record.
+// Identity identifies the process, for Adopt and End.
 func (c *Core) Identity() Identity { return c.identity }
 
-// Inbound is where the core serves, with the secrets to use it.
+// Inbound is where the core serves, with user and password.
 func (c *Core) Inbound() Inbound { return c.inbound }
 
 // Done is closed when the process has exited and nothing of its group is left.
 func (c *Core) Done() <-chan struct{} { return c.done }
 
-// ExitReason says how the process ended, for example "exit status 23: <last log
-// line>"; it is empty before Done is closed. It holds no secrets.
+// ExitReason says how the process ended, for example "exit status 23: <last log line>". It is empty
+// before Done is closed, and contains no secrets.
 func (c *Core) ExitReason() string {
 	select {
 	case <-c.done:
@@ -61,13 +60,11 @@ func (c *Core) ExitReason() string {
 	}
 }
 
-// Killed reports whether a signal ended the process, as opposed to an exit of
-// its own: somebody else's, or the kernel's when memory runs out. It is also
-// true when nobody can know, as for an adopted process, whose exit status goes
-// to the parent; it is false before Done is closed.
+// Killed reports whether the process was killed by a signal rather than exited by itself: by
+// somebody, or by the kernel when memory ran out. It is also true where that is unknown, as for an
+// adopted process, whose exit status goes to its parent. It is false before Done is closed.
 //
-// Windows has no signals: there a process that was ended looks like one that
-// exited.
+// Windows has no signals: there a process that was killed looks like one that exited.
 func (c *Core) Killed() bool {
 	select {
 	case <-c.done:
@@ -83,7 +80,7 @@ func (c *Core) watch() {
 	go func() {
 		defer c.handle.close()
 		if err := c.handle.wait(context.Background()); err != nil {
-			c.log.Warn().Err(err).Int("pid", c.identity.PID).Msg("waiting for the core, looking for its end from time to time instead")
+			c.log.Warn().Err(err).Int("pid", c.identity.PID).Msg("waiting for the core, polling for its exit instead")
 			_ = pollExit(context.Background(), c.identity.PID, c.identity.StartTime)
 		}
 		c.reap()
@@ -93,8 +90,8 @@ func (c *Core) watch() {
 
 // reap clears up after the process has exited.
 func (c *Core) reap() {
-	// What the core forked goes with it. Before the wait, as until then the
-	// number of the group cannot belong to anybody else.
+	// What the core forked goes with it. This comes before Wait, because until then the number of
+	// the group cannot belong to anybody else.
 	if err := c.handle.signalGroup(signalForce); err != nil {
 		c.log.Warn().Err(err).Int("pid", c.identity.PID).Msg("ending what the core left behind")
 	}
@@ -112,8 +109,8 @@ func (c *Core) reap() {
 		}
 	}
 	c.exit.Reason = how
-	// The log of an adopted core is not known. It needs no masking: a core
-	// repeats its configuration only when it cannot start with it.
+	// The log of an adopted core is unknown. It needs no masking: a core quotes its configuration
+	// only when it cannot start with it.
 	if c.output.path != "" {
 		if line := c.output.lastLine(c.secrets); line != "" {
 			c.exit.Reason += ": " + line
@@ -125,18 +122,19 @@ func (c *Core) reap() {
 	c.log.Debug().Int("pid", c.identity.PID).Str("reason", c.exit.Reason).Msg("core exited")
 }
 
-// Stop ends the process and everything in its group: TERM, CONT (a stopped
-// process sees TERM only then), after grace KILL. The end of ctx shortens the
-// grace, it does not spare the process. nil once the process is gone, also when
-// it was before. Stop may be called more than once and by several goroutines.
+// Stop ends the process and everything in its group: TERM, then CONT (without which a stopped
+// process does not see TERM), then KILL after grace. The end of ctx shortens the grace; it does not
+// spare the process. Stop returns nil once the process is gone, also if it was gone before, and an
+// error if it is still there 3 s after KILL. It may be called more than once and by several
+// goroutines.
 //
-// On Windows there is no asking: the process is ended at once, and what it
-// started lives on.
+// Windows cannot ask a process to end: there it is killed at once, and what it has started lives
+// on.
 func (c *Core) Stop(ctx context.Context, grace time.Duration) error {
 	return stop(ctx, c.handle, c.done, c.identity.PID, grace)
 }
 
-// stop is the ladder; gone is closed once the process needs no more signals.
+// stop is the ladder of Stop; gone is closed once the process needs no more signals.
 func stop(ctx context.Context, h *handle, gone <-chan struct{}, pid int, grace time.Duration) error {
 	select {
 	case <-gone:
@@ -162,16 +160,16 @@ func stop(ctx context.Context, h *handle, gone <-chan struct{}, pid int, grace t
 	}
 }
 
-// Adopt takes over a core that another program started, if the process is
-// exactly the recorded one and in serves. The error wraps ErrPIDMissing (gone, or
-// recorded before the last boot), ErrIdentityMismatch (somebody else has the
-// number by now) or ErrUnhealthy (ours, but useless: call End).
+// Adopt takes over a core that another program started, if the process is exactly the recorded one
+// and serves at in. The error wraps ErrPIDMissing (gone, or recorded before the last boot),
+// ErrIdentityMismatch (another process has the pid now) or ErrUnhealthy (the recorded process, but
+// useless: call End).
 func Adopt(ctx context.Context, log zerolog.Logger, id Identity, in Inbound) (*Core, error) {
 	h, err := openHandle(id.PID)
 	if err != nil {
 		return nil, fmt.Errorf("adopting the core: %w", err)
 	}
-	// Verified after the hold, so the answer stays true.
+	// Verified after the handle was opened, so that the answer stays true.
 	if err := verify(id); err != nil {
 		h.close()
 		return nil, fmt.Errorf("adopting the core: %w", err)
@@ -193,9 +191,9 @@ func Adopt(ctx context.Context, log zerolog.Logger, id Identity, in Inbound) (*C
 	return c, nil
 }
 
-// End ends the process that id describes, with the ladder of Stop. It is for a
-// core that could not be adopted, so id alone has to do. nil when that process
-// is gone, then or before; a process that only has its number is left alone.
+// End ends the process that id describes, as Stop does. It is for cores that cannot be adopted. It
+// returns nil once that process is gone, also if it was gone before; another process with its pid
+// is left alone.
 func End(ctx context.Context, log zerolog.Logger, id Identity, grace time.Duration) error {
 	h, err := openHandle(id.PID)
 	if errors.Is(err, ErrPIDMissing) {

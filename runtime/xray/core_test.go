@@ -95,7 +95,7 @@ func TestChild(t *testing.T) {
 	if err := json.Unmarshal([]byte(text+"]"), &environment); err != nil {
 		t.Fatalf("%v in %s", err, output)
 	}
-	want := []string{EnvNonce + "=" + spec.Nonce, "XRAY_LOCATION_ASSET=" + spec.Dir, "SSL_CERT_FILE=/ca.pem", "SSL_CERT_DIR=/certs"}
+	want := []string{envNonce + "=" + spec.Nonce, "XRAY_LOCATION_ASSET=" + spec.Dir, "SSL_CERT_FILE=/ca.pem", "SSL_CERT_DIR=/certs"}
 	var others []string
 	for _, variable := range environment {
 		if !strings.HasPrefix(variable, "PWD=") { // os/exec adds it with Dir

@@ -1,13 +1,15 @@
-// Package xray runs the core: it finds the binary, builds its configuration,
-// starts one process per session, waits until that process really serves, and
-// ends it. A core outlives the program that started it, so a process can also
-// be adopted by its Identity.
+// Package xray runs the core: it finds the executable, builds the configuration, starts a process,
+// waits until that really serves, and stops it. A core outlives the program that started it, so a
+// process can also be adopted by its Identity.
 //
-// The package keeps no state beyond the processes it was asked for: which
-// config to run, when to give one up and what to remember is the daemon's
-// business. It probes no way out; that is package probe's.
+// It owns processes, their sockets and their logs, and the core's configuration. It does not own
+// the decisions: which config to run, when to give it up and what to record is up to the daemon. It
+// measures nothing beyond the core's inbound; that is runtime/probe's work.
 //
-// On Linux a process is held by its pidfd, so that neither a signal nor a wait
-// can meet a stranger that got the same number. Elsewhere the start time is
-// compared before each step and the exit is polled.
+// Begin with start.go (from a Spec to a core that serves) and core.go (a running core, and adopting
+// one); config.go and outbound.go build the configuration, batch.go runs one core for many links.
+//
+// On Linux a process is held by its pidfd, so that neither a signal nor a wait can hit another
+// process that was given the same pid. Elsewhere the start time is compared before each step, and
+// the exit is polled.
 package xray

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// pollInterval is how often the exit of a process is looked for where the
-// system cannot report it.
+// pollInterval is the time between two looks for a process, where the system does not report its
+// exit.
 const pollInterval = 100 * time.Millisecond
 
 // pollExit returns nil once the process with this pid and start time is gone.

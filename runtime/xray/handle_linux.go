@@ -11,16 +11,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// handle holds one process, also one that is not our child.
+// handle holds one process, which need not be a child.
 type handle struct {
 	pid int
-	// pidfd is watched by the runtime's poller, so a wait costs neither a
-	// thread nor a timer. nil before Linux 5.10: then the exit is polled.
+	// pidfd is watched by the runtime's poller, so that a wait costs neither a thread nor a timer.
+	// nil before Linux 5.10: then the exit is polled.
 	pidfd *os.File
 	start uint64 // only without pidfd
 }
 
-// openHandle takes hold of the process that has pid now, whichever that is.
+// openHandle returns a handle of whichever process has pid now.
 func openHandle(pid int) (*handle, error) {
 	if pid <= 0 {
 		return nil, fmt.Errorf("%w: %d is no pid", ErrPIDMissing, pid)
@@ -59,7 +59,7 @@ func (h *handle) wait(ctx context.Context) error {
 	return err
 }
 
-// hasExited asks without waiting: a pidfd is readable once its process exited.
+// hasExited reports at once whether the process has exited: its pidfd is readable from then on.
 func hasExited(fd int) bool {
 	polled := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 	for {
@@ -71,8 +71,8 @@ func hasExited(fd int) bool {
 	}
 }
 
-// signalGroup sends sig to every process of the group that this process leads,
-// also when only its children are left. No such process is no error.
+// signalGroup sends sig to every process of the group that this process leads, also when only its
+// children are left. If there is none, that is no error.
 func (h *handle) signalGroup(sig syscall.Signal) error {
 	if h.pidfd == nil {
 		return h.killGroup(sig)
@@ -83,7 +83,7 @@ func (h *handle) signalGroup(sig syscall.Signal) error {
 	}
 	var sent error
 	err = conn.Control(func(fd uintptr) {
-		// Since Linux 6.9; names the group by the process, not by a number.
+		// Since Linux 6.9 the pidfd can name the group, so no number has to.
 		sent = unix.PidfdSendSignal(int(fd), sig, nil, unix.PIDFD_SIGNAL_PROCESS_GROUP)
 		if errors.Is(sent, unix.EINVAL) {
 			sent = h.killGroup(sig)
@@ -98,8 +98,8 @@ func (h *handle) signalGroup(sig syscall.Signal) error {
 	return sent
 }
 
-// killGroup sends sig by number. The number is the process's own as long as
-// /proc shows it, alive or not yet waited for.
+// killGroup sends sig by number. The number belongs to the process as long as /proc shows it, alive
+// or not yet waited for.
 func (h *handle) killGroup(sig syscall.Signal) error {
 	stat, err := readStat(h.pid)
 	if err != nil || h.start != 0 && stat.start != h.start {
@@ -111,7 +111,7 @@ func (h *handle) killGroup(sig syscall.Signal) error {
 	return nil
 }
 
-// close gives the process up; it may be called once no other method runs.
+// close releases the handle; call it once no other method runs.
 func (h *handle) close() {
 	if h.pidfd != nil {
 		_ = h.pidfd.Close()

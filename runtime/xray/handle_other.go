@@ -7,13 +7,13 @@ import (
 	"syscall"
 )
 
-// handle holds one process, also one that is not our child.
+// handle holds one process, which need not be a child.
 type handle struct {
 	pid   int
 	start uint64
 }
 
-// openHandle takes hold of the process that has pid now, whichever that is.
+// openHandle returns a handle of whichever process has pid now.
 func openHandle(pid int) (*handle, error) {
 	id, err := identify(pid)
 	if err != nil {
@@ -25,8 +25,8 @@ func openHandle(pid int) (*handle, error) {
 // wait returns nil when the process has exited; it does not reap it.
 func (h *handle) wait(ctx context.Context) error { return pollExit(ctx, h.pid, h.start) }
 
-// signalGroup sends sig to the group that this process leads, after making sure
-// that the number is still its own. No such process is no error.
+// signalGroup sends sig to the group that this process leads, if the number is still its own. If
+// there is no such process, that is no error.
 func (h *handle) signalGroup(sig syscall.Signal) error {
 	if id, err := identify(h.pid); err != nil || id.StartTime != h.start {
 		return nil

@@ -6,35 +6,33 @@ import (
 	"strings"
 )
 
-// EnvNonce is the variable in a core's environment that holds Spec.Nonce.
-const EnvNonce = "XRAT_SESSION_NONCE"
+// envNonce names the variable in a core's environment that holds Spec.Nonce.
+const envNonce = "XRAT_SESSION_NONCE"
 
-// Why a process could not be adopted or found. They are wrapped with what was
-// seen; compare with errors.Is.
+// Why a process could not be adopted or found. Errors wrap them; compare with errors.Is.
 var (
 	ErrPIDMissing       = errors.New("the core's process is gone")
 	ErrIdentityMismatch = errors.New("the process with the core's pid is another program")
 	ErrUnhealthy        = errors.New("the core's process does not serve")
 )
 
-// Identity is enough to be sure that a process is the one that was started,
-// also after the program that started it is gone.
+// Identity is enough to recognize a process for certain, also after the program that started it is
+// gone.
 type Identity struct {
 	PID int
-	// StartTime is when the process started, in a unit of the system's own:
-	// clock ticks since boot on Linux (immune to changes of the wall clock),
-	// milliseconds since 1970 elsewhere.
+	// StartTime is when the process started: in clock ticks since boot on Linux, which no change of
+	// the wall clock affects, in milliseconds since 1970 elsewhere.
 	StartTime  uint64
 	BootID     string // changes with every boot; empty where the system has none
-	Executable string // absolute path of the running program, as the system tells
+	Executable string // absolute path of the running program, as the system names it
 }
 
-// deletedMark is what Linux appends to the path of a running program whose
-// file was removed or replaced.
+// deletedMark is what Linux appends to the path of a running program whose file has been removed or
+// replaced.
 const deletedMark = " (deleted)"
 
-// verify reports whether the process that now has id's pid is the one id
-// describes. Hold a handle of the process before, so that the answer stays true.
+// verify reports whether the process that now has id's pid is the one that id describes. Open a
+// handle first, so that the answer stays true.
 func verify(id Identity) error {
 	if boot := bootID(); boot != id.BootID {
 		return fmt.Errorf("%w: pid %d was recorded before the machine's last start", ErrPIDMissing, id.PID)
@@ -52,11 +50,10 @@ func verify(id Identity) error {
 	return nil
 }
 
-// FindByNonce looks for a process of this user that has nonce in its
-// environment: a core whose start was recorded but whose pid was not. Of
-// several (a core and what it forked) it prefers the leader of the group.
-// ErrPIDMissing when there is none, or
-// when the system does not show it.
+// FindByNonce looks for a process of this user that has nonce in its environment: a core whose
+// start was recorded but whose pid was not. Of several (a core and what it forked) it prefers the
+// leader of the group. The error wraps ErrPIDMissing when there is none, or when the system does
+// not show it.
 func FindByNonce(nonce string) (Identity, error) {
 	if nonce == "" {
 		return Identity{}, fmt.Errorf("%w: the record holds no nonce", ErrPIDMissing)

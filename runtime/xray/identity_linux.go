@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// bootID gives the kernel's name for this boot.
+// bootID returns the kernel's ID of this boot.
 func bootID() string {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
@@ -19,8 +19,8 @@ func bootID() string {
 	return strings.TrimSpace(string(id))
 }
 
-// identify describes the process that has pid now. An exited process that
-// nobody has waited for counts as missing.
+// identify returns the identity of the process that has pid now. An exited process that nobody has
+// waited for counts as missing.
 func identify(pid int) (Identity, error) {
 	stat, err := readStat(pid)
 	if err != nil {
@@ -29,8 +29,7 @@ func identify(pid int) (Identity, error) {
 	if stat.state == 'Z' || stat.state == 'X' {
 		return Identity{}, fmt.Errorf("%w: pid %d has exited", ErrPIDMissing, pid)
 	}
-	// Not readable for a program with capabilities of its own: then the start
-	// time has to do.
+	// Unreadable for a program with capabilities of its own: then the start time has to do.
 	executable, _ := os.Readlink(procPath(pid, "exe"))
 	return Identity{PID: pid, StartTime: stat.start, BootID: bootID(), Executable: executable}, nil
 }
@@ -41,8 +40,8 @@ type procStat struct {
 	start uint64 // clock ticks since boot
 }
 
-// readStat reads /proc/PID/stat, see proc_pid_stat(5). The second field, the
-// program's name in parentheses, may itself hold spaces and parentheses.
+// readStat reads /proc/PID/stat, see proc_pid_stat(5). The second field, the program's name in
+// parentheses, may itself contain spaces and parentheses.
 func readStat(pid int) (procStat, error) {
 	text, err := os.ReadFile(procPath(pid, "stat"))
 	if err != nil {
@@ -68,8 +67,8 @@ func procPath(pid int, name string) string {
 	return filepath.Join("/proc", strconv.Itoa(pid), name)
 }
 
-// FindNonces looks for the processes of this user that have a nonce in their
-// environment which wanted says yes to. Leaders of groups come first.
+// FindNonces returns the processes of this user that have a wanted nonce in their environment.
+// Leaders of groups come first.
 func FindNonces(wanted func(nonce string) bool) ([]Identity, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -112,7 +111,7 @@ func FindNonces(wanted func(nonce string) bool) ([]Identity, error) {
 // nonceIn returns the nonce in an environment as /proc shows it.
 func nonceIn(environment []byte) (nonce string, has bool) {
 	for variable := range bytes.SplitSeq(environment, []byte{0}) {
-		if value, found := bytes.CutPrefix(variable, []byte(EnvNonce+"=")); found {
+		if value, found := bytes.CutPrefix(variable, []byte(envNonce+"=")); found {
 			return string(value), true
 		}
 	}

@@ -11,12 +11,11 @@ import (
 	"github.com/shirou/gopsutil/v4/process"
 )
 
-// bootID is empty: the start time in milliseconds since 1970 does not repeat
-// after a boot.
+// bootID returns nothing: start times in milliseconds since 1970 do not repeat after a boot.
 func bootID() string { return "" }
 
-// identify describes the process that has pid now. An exited process that
-// nobody has waited for counts as missing.
+// identify returns the identity of the process that has pid now. An exited process that nobody has
+// waited for counts as missing.
 func identify(pid int) (Identity, error) {
 	p, err := process.NewProcess(int32(pid))
 	if err != nil {
@@ -29,12 +28,12 @@ func identify(pid int) (Identity, error) {
 	if err != nil {
 		return Identity{}, fmt.Errorf("%w: pid %d has no start time: %w", ErrPIDMissing, pid, err)
 	}
-	executable, _ := p.Exe() // not told for every process: then the start time has to do
+	executable, _ := p.Exe() // unknown for some processes: then the start time has to do
 	return Identity{PID: pid, StartTime: uint64(started), Executable: executable}, nil
 }
 
-// FindNonces looks for the processes of this user that have a nonce in their
-// environment which wanted says yes to, as far as the system shows them.
+// FindNonces returns the processes of this user that have a wanted nonce in their environment, as
+// far as the system shows them.
 func FindNonces(wanted func(nonce string) bool) ([]Identity, error) {
 	processes, err := process.Processes()
 	if err != nil {
@@ -50,7 +49,7 @@ func FindNonces(wanted func(nonce string) bool) ([]Identity, error) {
 			continue
 		}
 		for _, variable := range environment {
-			nonce, has := strings.CutPrefix(variable, EnvNonce+"=")
+			nonce, has := strings.CutPrefix(variable, envNonce+"=")
 			if !has || !wanted(nonce) {
 				continue
 			}

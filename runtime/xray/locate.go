@@ -14,10 +14,10 @@ import (
 // EnvCore names the environment variable that can point to the core.
 const EnvCore = "XRAT_XRAY"
 
-// Locate gives the absolute path of the core's executable: configured (the
-// settings' core.path) if it is set, else $XRAT_XRAY if it is set, else "xray"
-// beside the running executable, else "xray" in PATH. A place that was named
-// but holds no usable program is an error, not a reason to look further.
+// Locate returns the absolute path of the core's executable: configured (core.path in the settings)
+// if it is set, else $XRAT_XRAY if that is set, else "xray" beside the running executable, else
+// "xray" in PATH. A place that is named but holds no usable program is an error, not a reason to
+// look further. Errors say what to do.
 func Locate(configured string) (string, error) {
 	if configured != "" {
 		path, err := usable(configured)
@@ -49,8 +49,8 @@ func Locate(configured string) (string, error) {
 			beside += " (" + strings.TrimPrefix(err.Error(), candidate+" ") + ")"
 		}
 	}
-	// An entry of PATH that is relative depends on where we run: LookPath
-	// reports it with ErrDot, and it is not taken.
+	// What a relative entry of PATH means depends on the working directory. LookPath returns ErrDot
+	// for it, so it is not used.
 	if found, err := exec.LookPath(name); err == nil {
 		return usable(found)
 	}
@@ -58,7 +58,7 @@ func Locate(configured string) (string, error) {
 		"install Xray or set core.path to its executable", EnvCore, beside)
 }
 
-// usable gives the absolute form of path if it is a file that may be executed.
+// usable returns the absolute form of path if it is a file that may be executed.
 func usable(path string) (string, error) {
 	absolute, err := filepath.Abs(path)
 	if err != nil {

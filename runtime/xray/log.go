@@ -11,17 +11,16 @@ import (
 )
 
 const (
-	// MaxLog is the size in bytes that Start lets a core's log file have before
-	// the spawn, and a good value for CapLog.
-	MaxLog = 1 << 20
-	// maxTail bounds what is read of a log's end.
+	// maxLog is the size that a core's log file may have when a core is started, in bytes.
+	maxLog = 1 << 20
+	// maxTail bounds what is read from the end of a log, in bytes.
 	maxTail = 64 << 10
 )
 
-// CapLog keeps a core's log file small: a file of more than max bytes is cut
-// down, in place, to the last half of max, at a line's start. Cores that are
-// writing to it go on, as they append; a line they write at that very moment
-// may be lost. A missing file is fine.
+// CapLog keeps a core's log file small: of a file with more than max bytes it keeps, in place, the
+// last max/2, from the beginning of a line. Cores may go on writing to it, as they append; a line
+// written at that very moment may be lost. A missing file is no error. It may be called at any
+// time.
 func CapLog(path string, max int64) error {
 	info, err := os.Lstat(path)
 	switch {
@@ -57,14 +56,13 @@ func CapLog(path string, max int64) error {
 	return nil
 }
 
-// coreLog is the file that one core writes to. Others may append to the same
-// file; from tells where this core's time began.
+// coreLog is the file that a core writes to. Others may append to it, too.
 type coreLog struct {
 	path string
-	from int64
+	from int64 // its size in bytes when the core was started
 }
 
-// lastLine gives the last line that was written since the core's start, clean.
+// lastLine returns the last line written since the core's start, fit to show.
 func (l coreLog) lastLine(secrets []string) string {
 	file, err := openLog(l.path, os.O_RDONLY)
 	if err != nil {
@@ -76,9 +74,9 @@ func (l coreLog) lastLine(secrets []string) string {
 	return clean(lines[len(lines)-1], secrets)
 }
 
-// mask overwrites the secrets in what was written since the core's start, byte
-// for byte, so that it disturbs nobody who appends meanwhile. A core repeats
-// parts of its configuration when it cannot read it.
+// mask overwrites the secrets in what was written since the core's start: a core quotes its
+// configuration when it cannot read it. The length stays the same, so that nobody who appends
+// meanwhile is disturbed.
 func (l coreLog) mask(secrets []string) error {
 	file, err := openLog(l.path, os.O_RDWR)
 	if err != nil {
@@ -105,8 +103,8 @@ func (l coreLog) mask(secrets []string) error {
 	return nil
 }
 
-// tail reads what was written since the core's start, at most maxTail bytes,
-// and tells where in the file that begins.
+// tail returns what was written since the core's start, at most the last maxTail bytes, and the
+// offset in the file at which that begins.
 func (l coreLog) tail(file *os.File) (text []byte, offset int64) {
 	info, err := file.Stat()
 	if err != nil {

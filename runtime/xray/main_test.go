@@ -37,7 +37,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	if behaviour, ok := strings.CutPrefix(os.Getenv(EnvNonce), stubPrefix); ok {
+	if behaviour, ok := strings.CutPrefix(os.Getenv(envNonce), stubPrefix); ok {
 		os.Exit(stub(behaviour))
 	}
 	if spec := os.Getenv(envDaemon); spec != "" {
@@ -81,7 +81,7 @@ func stub(behaviour string) int {
 		serveSOCKS(plan.Inbounds[0].Port)
 	case "fork", "fork and exit":
 		child := exec.Command("/proc/self/exe")
-		child.Env = []string{EnvNonce + "=" + stubPrefix + "sleeper"}
+		child.Env = []string{envNonce + "=" + stubPrefix + "sleeper"}
 		if err := child.Start(); err != nil {
 			return 9
 		}

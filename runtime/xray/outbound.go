@@ -8,11 +8,13 @@ import (
 	"github.com/xrat-tray/xrat/runtime/link"
 )
 
-// Outbound returns the outbound that makes the core dial the server of l, in the JSON of the core's configuration and
-// without a tag. It is built field by field from the types below: nothing that a link says can reach another part of the
-// configuration. The result contains secrets.
+// Outbound returns the outbound that makes the core dial the server of l, in the JSON of the core's
+// configuration and without a tag. It is built field by field from the types below, so that nothing
+// in a link can reach another part of the configuration. The result contains secrets. The error
+// means that l is incomplete: no link from link.Parse gives one.
 //
-// The names are those that also cores from before this one understand (vnext, servers, tcp).
+// The names of the fields (vnext, servers, tcp) are those that older cores understand, too. They
+// are documented at xtls.github.io/en/config and defined by the core's package infra/conf.
 func Outbound(l link.Link) (json.RawMessage, error) {
 	o := outbound{}
 	var err error
@@ -211,7 +213,7 @@ func stream(l link.Link) (*streamSettings, error) {
 			PinnedCerts: sec.PinnedCerts, VerifyNames: sec.VerifyNames, ECH: sec.ECH,
 		}
 		if s.Hysteria != nil && sec.ServerName == "" {
-			s.TLS.ServerName = l.Host // elsewhere the core does it
+			s.TLS.ServerName = l.Host // which the core does by itself for other transports
 		}
 	case link.REALITY:
 		s.REALITY = &realitySettings{
@@ -224,8 +226,8 @@ func stream(l link.Link) (*streamSettings, error) {
 	return s, nil
 }
 
-// request returns the request that the first bytes are dressed as. Headers given to the core replace all of its own, so the
-// usual ones come along with the host; without a host the core's own serve.
+// request returns the request that the first bytes imitate. Headers given to the core replace all
+// of its own, so the usual ones accompany the host; without a host the core's own will do.
 func request(t link.Raw) httpRequest {
 	r := httpRequest{Path: list(t.Path)}
 	if hosts := list(t.Host); len(hosts) > 0 {

@@ -3,12 +3,11 @@ package xray
 import (
 	"net"
 	"strconv"
-	"strings"
 
 	"github.com/xrat-tray/xrat/runtime/link"
 )
 
-// What goes over UDP: Hysteria 2, mKCP and WireGuard.
+// The outbounds that use UDP: Hysteria 2, mKCP and WireGuard.
 
 type hysteriaServer struct {
 	Version int    `json:"version"`
@@ -26,7 +25,8 @@ type kcpSettings struct {
 	TTI uint16 `json:"tti,omitempty"`
 }
 
-// finalMask is what the core does to datagrams last. The first mask is the outermost on the wire.
+// finalMask is the disguise that the core gives to datagrams. The first mask is the outermost on
+// the wire.
 type finalMask struct {
 	UDP  []mask      `json:"udp,omitempty"`
 	QUIC *quicParams `json:"quicParams,omitempty"`
@@ -54,8 +54,9 @@ type udpHop struct {
 	Interval string `json:"interval,omitempty"`
 }
 
-// quicKeepAlive is how often a silent QUIC connection shows that it lives, in seconds. The core's default is never, and after 30 s without a
-// packet the connection ends with all that is in it.
+// quicKeepAlive is the time between keep-alives of a silent QUIC connection, in seconds. The core
+// sends none by default, and after 30 s without a packet the connection ends with all streams in
+// it.
 const quicKeepAlive = 10
 
 func quic(t link.QUIC) *finalMask {
@@ -76,13 +77,13 @@ func megabits(n uint32) string {
 	return strconv.Itoa(int(n)) + " mbps"
 }
 
-// kcpHeaders are the core's names of the headers that links name.
+// kcpHeaders translates the headers in links to the core's names.
 var kcpHeaders = map[string]string{
 	"srtp": "header-srtp", "utp": "header-utp", "wechat-video": "header-wechat", "dtls": "header-dtls", "wireguard": "header-wireguard", "dns": "header-dns",
 }
 
-// kcp says in the words of the present core what mKCP did by itself when the links were made: a header, and below it
-// either the encryption by a seed or, without one, a sum.
+// kcp writes as masks what mKCP itself did in the cores for which the links were made: a header,
+// and below it encryption with the seed or, without a seed, a checksum.
 func kcp(t link.KCP) (*kcpSettings, *finalMask) {
 	m := &finalMask{}
 	if t.Header != "" {
@@ -114,7 +115,8 @@ type wireGuardPeer struct {
 	AllowedIPs   []string `json:"allowedIPs,omitempty"`
 }
 
-// wireGuard keeps the core from using the kernel's WireGuard: as root it would make an interface and routes of this machine.
+// wireGuard sets noKernelTun: as root the core would otherwise use the kernel's WireGuard, and
+// change the interfaces and routes of this machine.
 func wireGuard(l link.Link, a link.WireGuard) wireGuardSettings {
 	s := wireGuardSettings{
 		SecretKey: a.PrivateKey.Reveal(), Address: list(a.Addresses), MTU: a.MTU, DomainStrategy: "ForceIPv4v6", NoKernelTun: true,
@@ -128,40 +130,4 @@ func wireGuard(l link.Link, a link.WireGuard) wireGuardSettings {
 		s.Reserved = append(s.Reserved, n)
 	}
 	return s
-}
-
-type dnsConfig struct {
-	Servers []any  `json:"servers"`
-	Tag     string `json:"tag"`
-}
-
-type dnsServer struct {
-	Address      string   `json:"address"`
-	Domains      []string `json:"domains"`
-	SkipFallback bool     `json:"skipFallback"`
-}
-
-// resolver is how a core that goes out through l looks names up; nil: it does not. WireGuard carries packets to addresses, so that
-// the core must look up the names that applications ask for. It must ask through the tunnel: this machine's resolver would tell
-// the local network who visits what. Only the server's own name is asked of that.
-func resolver(l link.Link) *dnsConfig {
-	a, ok := l.Account.(link.WireGuard)
-	if !ok {
-		return nil
-	}
-	d := &dnsConfig{Tag: "dns"}
-	if net.ParseIP(l.Host) == nil {
-		d.Servers = append(d.Servers, dnsServer{Address: "localhost", Domains: []string{"full:" + strings.TrimSuffix(l.Host, ".")}, SkipFallback: true})
-	}
-	servers := list(a.DNS)
-	if len(servers) == 0 {
-		servers = []string{"1.1.1.1", "8.8.8.8"}
-		if a.Addresses != "" && !strings.Contains(a.Addresses, ".") {
-			servers = []string{"2606:4700:4700::1111", "2001:4860:4860::8888"}
-		}
-	}
-	for _, s := range servers {
-		d.Servers = append(d.Servers, s)
-	}
-	return d
 }

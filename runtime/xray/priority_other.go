@@ -2,5 +2,5 @@
 
 package xray
 
-// yieldPriority does nothing: a core keeps the priority of who started it.
+// yieldPriority does nothing: a core keeps the priority of whoever started it.
 func yieldPriority(int) {}

@@ -4,10 +4,9 @@ package xray
 
 import "syscall"
 
-// batchNiceness is how far a batch stands back behind everything else.
+// batchNiceness is the niceness of a batch: everything else comes first.
 const batchNiceness = 10
 
-// yieldPriority has the process stand back when others want the processor. It
-// names its group, of which it is the leader: on Linux a single process would be
-// its first thread only. That it cannot be done is not worth an error.
+// yieldPriority lowers the priority of the process. It names the group that the process leads: on
+// Linux, a single pid would mean its first thread only. A failure is not worth an error.
 func yieldPriority(pid int) { _ = syscall.Setpriority(syscall.PRIO_PGRP, pid, batchNiceness) }

@@ -10,15 +10,14 @@ import (
 const (
 	// redacted stands for a secret in a text.
 	redacted = "[secret]"
-	// minSecret is the length in bytes from which a value is looked for: shorter
-	// ones would blank out ordinary words.
+	// minSecret is the length in bytes from which a value counts as a secret: shorter ones would
+	// blank out parts of ordinary words.
 	minSecret = 4
-	// maxReason bounds a core's last words, in runes.
+	// maxReason bounds what is shown of a core's output, in runes.
 	maxReason = 300
 )
 
-// secretFields are the fields of an outbound whose values are secrets, or may
-// hold some.
+// secretFields are the fields of an outbound whose values are secrets or may contain one.
 var secretFields = []string{
 	"id", "password", "pass", "user", "email", "encryption", "publicKey", "shortId", "spiderX",
 	"mldsa65Verify", "seed", "path", "serviceName", "authority", "key", "auth", "secretKey", "preSharedKey",
@@ -37,7 +36,7 @@ func findSecrets(outbound json.RawMessage) []string {
 		case map[string]any:
 			for name, child := range node {
 				if field == "headers" {
-					name = "key" // any header may carry a token
+					name = "key" // a secret: any header may carry a token
 				}
 				walk(name, child)
 			}

@@ -6,8 +6,8 @@ import (
 	"syscall"
 )
 
-// Windows cannot ask a program without a window to end: the first step of the
-// stop ladder ends it, and the others find nothing left to do.
+// Windows cannot ask a program without a window to end: the first step of the ladder of Stop kills
+// it, and the others find nothing left to do.
 const (
 	signalAsk   = syscall.SIGKILL
 	signalWake  = syscall.SIGKILL
@@ -19,9 +19,10 @@ func detach(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP, HideWindow: true}
 }
 
-// systemEnvironment lists what of our environment a program needs to start.
+// systemEnvironment names the variables that a program needs to start.
 var systemEnvironment = []string{"SystemRoot", "TEMP", "TMP"}
 
+// openLog opens the file for a core's output.
 func openLog(path string, flags int) (*os.File, error) {
 	return os.OpenFile(path, flags, 0o600)
 }

@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	// defaultReady is Spec.ReadyTimeout when it is zero. A core is ready after
-	// some 20 ms; a loaded machine may take a hundred times as long.
+	// defaultReady is used for a Spec.ReadyTimeout of 0. A core is ready after some 20 ms; on a
+	// busy machine it may take a hundred times as long.
 	defaultReady = 5 * time.Second
 	// portTries is how many ports are tried when others take them first.
 	portTries = 3
@@ -31,22 +31,20 @@ type Spec struct {
 	Executable   string        // absolute, from Locate
 	Link         link.Link     // the server that the core goes out through
 	Nonce        string        // put into the core's environment, for FindByNonce
-	Dir          string        // working directory, made if missing; holds nothing else
-	LogFile      string        // the core's output; several cores may share it; see CapLog
+	Dir          string        // working directory, created if missing; for the core alone
+	LogFile      string        // gets the core's output; several cores may share it; see CapLog
 	ReadyTimeout time.Duration // from the spawn until the core serves; 0: 5 s
 
-	batch []member // of StartBatch, in place of Link
+	batch []member // from StartBatch, instead of Link
 }
 
-// Start starts a core and returns once it serves: its inbound has answered a
-// handshake and its sockets are exactly the planned ones. started is called
-// right after the spawn, so that the caller can record the process before
-// anything else happens; it is called again, with the new process, when the
-// port was taken by somebody else meanwhile. An error from it ends the start.
+// Start starts a core and returns once it serves: its inbound has answered a handshake and its
+// sockets are exactly the planned ones. started, if not nil, is called right after the spawn, so
+// that the caller can record the process before anything else happens. It is called again, with a
+// new process, if another program took the port meanwhile. An error from it ends the start.
 //
-// On any error, and when ctx ends, the process is gone before Start returns. If
-// the core exited by itself the error wraps an *ExitError; code 23 is a
-// configuration that the core refuses.
+// On any error, and when ctx ends, the process is gone before Start returns. If the core exited by
+// itself, the error wraps an *ExitError; code 23 means that the core refuses the configuration.
 func Start(ctx context.Context, log zerolog.Logger, spec Spec, started func(Identity, Inbound) error) (*Core, error) {
 	return start(ctx, log, spec, started, newInbound)
 }
@@ -58,7 +56,7 @@ func start(ctx context.Context, log zerolog.Logger, spec Spec, started func(Iden
 	if err := os.MkdirAll(spec.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("preparing the core's working directory: %w", err)
 	}
-	if err := CapLog(spec.LogFile, MaxLog); err != nil {
+	if err := CapLog(spec.LogFile, maxLog); err != nil {
 		return nil, err
 	}
 	for try := 1; ; try++ {
@@ -93,7 +91,7 @@ func startOnce(ctx context.Context, log zerolog.Logger, spec Spec, in Inbound, s
 		err = c.ready(ctx, spec.ReadyTimeout)
 	}
 	if err != nil {
-		// It has served nobody: no grace.
+		// It has served nobody and needs no grace.
 		if stopErr := c.Stop(ctx, 0); stopErr != nil {
 			err = errors.Join(err, stopErr)
 		}
@@ -103,14 +101,13 @@ func startOnce(ctx context.Context, log zerolog.Logger, spec Spec, in Inbound, s
 	return c, nil
 }
 
-// spawn starts the process and its watch.
+// spawn starts the process and the goroutine that watches it.
 func spawn(log zerolog.Logger, spec Spec, in Inbound) (*Core, error) {
 	config, secrets, p, err := spec.configure(in)
 	if err != nil {
 		return nil, fmt.Errorf("starting the core: %w", err)
 	}
-	// A file, never a pipe: with nobody to read a pipe the core would die of
-	// SIGPIPE when the one who started it is gone.
+	// A file, never a pipe: once whoever reads a pipe is gone, the core would die of SIGPIPE.
 	output, err := openLog(spec.LogFile, os.O_WRONLY|os.O_APPEND|os.O_CREATE)
 	if err != nil {
 		return nil, fmt.Errorf("opening the core's log: %w", err)
@@ -141,8 +138,8 @@ func spawn(log zerolog.Logger, spec Spec, in Inbound) (*Core, error) {
 	case err == nil:
 		h, err = openHandle(pid)
 	case errors.Is(err, ErrPIDMissing):
-		// It has exited already. The number stays its own until it is waited for,
-		// so it can be held all the same, and the watch will tell why.
+		// It has exited already. The pid stays its own until it is waited for, so a handle can be
+		// opened all the same, and the watch will find out the reason.
 		id = Identity{PID: pid, BootID: bootID(), Executable: spec.Executable}
 		h, err = openHandle(pid)
 	}
@@ -182,11 +179,11 @@ func (s Spec) configure(in Inbound) (config []byte, secrets []string, p plan, er
 	return config, secrets, p, err
 }
 
-// environment is everything that the core finds in its environment. Nothing
-// else is passed on: XRAY_ variables could add whole folders of configuration.
+// environment returns the whole environment of the core. Nothing else is passed on: XRAY_ variables
+// could add whole directories of configuration.
 func environment(spec Spec) []string {
 	env := []string{
-		EnvNonce + "=" + spec.Nonce,
+		envNonce + "=" + spec.Nonce,
 		"XRAY_LOCATION_ASSET=" + spec.Dir,
 	}
 	for _, name := range systemEnvironment {
@@ -197,7 +194,7 @@ func environment(spec Spec) []string {
 	return env
 }
 
-// explainSpawn says what to do about an executable that does not start.
+// explainSpawn adds to an error from starting the executable what to do about it.
 func explainSpawn(executable string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -242,8 +239,8 @@ func (c *Core) ready(ctx context.Context, timeout time.Duration) error {
 		case ctx.Err() == nil:
 			last = err
 		}
-		// A refused connection costs some 50 µs: a short step at first, when it
-		// counts, a longer one when something is slow anyway.
+		// A refused connection costs some 50 µs. So the steps are short at first, when each
+		// millisecond counts, and longer once the start is slow anyway.
 		timer.Reset(min(max(time.Since(begin)/16, time.Millisecond), 50*time.Millisecond))
 	}
 }
