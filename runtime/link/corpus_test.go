@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// TestCorpus reads lists of real links, which are not part of the repository, and prints what becomes
-// of them; the totals in docs/links.md come from it. XRAT_LINK_CORPUS names a directory of .txt files
-// with one link a line; without it, the links made up for these tests are read.
+// TestCorpus reads lists of real links, which are not part of the repository, and prints what
+// becomes of them; the totals in docs/links.md come from it. XRAT_LINK_CORPUS names a directory of
+// .txt files with one link a line; without it, the links made up for these tests are read.
 func TestCorpus(t *testing.T) {
 	lists := map[string]string{"made up": strings.Join(goodLinks, "\n")}
 	if dir := os.Getenv("XRAT_LINK_CORPUS"); dir != "" {
@@ -61,8 +61,8 @@ var beyondCore = []string{
 	CodeUnsupportedProtocol, CodeUnsupportedTransport, CodeUnsupportedSecurity, CodeUnsupportedCipher, CodeUnsupportedFlow, CodeUnsupportedPlugin,
 }
 
-// corpusCount counts links: beyond those that the core cannot dial, broken those with errors or with
-// something that xrat does not support.
+// corpusCount counts links: beyond those that the core cannot dial, broken those with errors or
+// with something that xrat does not support.
 type corpusCount struct {
 	links, beyond, broken int
 	servers               map[string]bool // by identity

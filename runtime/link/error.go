@@ -2,8 +2,9 @@ package link
 
 import "errors"
 
-// Error says why a link was rejected. Neither field contains anything secret: the only words that may
-// come from the link are names of parameters and of known protocols, ciphers, plugins and transports.
+// Error says why a link was rejected. Neither field contains anything secret: the only words that
+// may come from the link are names of parameters and of known protocols, ciphers, plugins and
+// transports.
 type Error struct {
 	Code    string // one of the Code constants
 	Message string // what is wrong, why, and what to do about it; for users

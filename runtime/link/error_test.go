@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestMessagesRepeatNoUnknownWord breaks links in many places. What a message does not know may be a
-// secret.
+// TestMessagesRepeatNoUnknownWord breaks links in many places. What a message does not know may be
+// a secret.
 func TestMessagesRepeatNoUnknownWord(t *testing.T) {
 	const marked = "Marked5ecret"
 	for _, good := range goodLinks {

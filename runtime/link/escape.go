@@ -2,7 +2,8 @@ package link
 
 import "strings"
 
-// unescapeAll decodes percent escapes, also those that decoding brings about ("%2520"), in one pass.
+// unescapeAll decodes percent escapes, also those that decoding brings about ("%2520"), in one
+// pass.
 func unescapeAll(s string) string {
 	if !strings.Contains(s, "%") {
 		return s

@@ -109,8 +109,8 @@ func parseQUIC(q *query, ports string) QUIC {
 	return t
 }
 
-// cutPorts turns an address with several ports (host:443,5000-6000) into one with the first of them,
-// and returns the list.
+// cutPorts turns an address with several ports (host:443,5000-6000) into one with the first of
+// them, and returns the list.
 func cutPorts(address string) (single, ports string) {
 	trimmed, path := address, ""
 	at := strings.LastIndexByte(address, '@')

@@ -1,20 +1,22 @@
-// Package link turns the share links that proxy users pass around into typed values, and prints them.
+// Package link turns the share links that proxy users pass around into typed values, and prints
+// them.
 //
 // It owns the grammar of the links (VLESS, VMess, Trojan, Shadowsocks, SOCKS, HTTP, Hysteria 2,
-// WireGuard), what is tolerated in messy ones, the reasons why a link is rejected, and the identity of
-// a server. It is pure: no files, no network, no clock, no logger. Lists of links belong to
-// runtime/subscription, the configuration of the core to runtime/xray, what is stored to daemon/store.
+// WireGuard), what is tolerated in messy ones, the reasons why a link is rejected, and the identity
+// of a server. It is pure: no files, no network, no clock, no logger. Lists of links belong to
+// runtime/subscription, the configuration of the core to runtime/xray, what is stored to
+// daemon/store.
 //
-// Two rules hold for every link. Nothing that changes the bytes on the wire is dropped in silence: it
-// becomes a field of [Link] or the reason in an [*Error]. And secrets stay inside: no error, no String
-// and no fmt verb shows one.
+// Two rules hold for every link. Nothing that changes the bytes on the wire is dropped in silence:
+// it becomes a field of [Link] or the reason in an [*Error]. And secrets stay inside: no error, no
+// String and no fmt verb shows one.
 //
-// Begin with link.go (the types) and parse.go (from a text to them); each protocol has a file of its
-// own, transport.go and security.go what most of them share.
+// Begin with link.go (the types) and parse.go (from a text to them); each protocol has a file of
+// its own, transport.go and security.go what most of them share.
 //
-// VLESS, VMess and Trojan URIs follow the proposal in XTLS/Xray-core discussion 716, VMess as base64
-// JSON the format of v2rayN, Shadowsocks SIP002 and SIP022, Hysteria 2 the URI scheme of its project,
-// WireGuard the links of v2rayN.
+// VLESS, VMess and Trojan URIs follow the proposal in XTLS/Xray-core discussion 716, VMess as
+// base64 JSON the format of v2rayN, Shadowsocks SIP002 and SIP022, Hysteria 2 the URI scheme of its
+// project, WireGuard the links of v2rayN.
 package link
 
 import (
@@ -44,8 +46,8 @@ const (
 // Link is one proxy server as a share link describes it. Links are comparable: two that are == dial
 // the same server in the same way and have the same name.
 //
-// A Link contains secrets. They are held as [Secret], so that printing a Link in whatever way, alone or
-// inside another value, does not show them.
+// A Link contains secrets. They are held as [Secret], so that printing a Link in whatever way,
+// alone or inside another value, does not show them.
 type Link struct {
 	Protocol  Protocol
 	Name      string    // for display: valid UTF-8, no control or bidirectional characters; may be empty
@@ -57,8 +59,8 @@ type Link struct {
 	Mux       uint16    // streams that share one connection (Mux.Cool); 0 is off
 }
 
-// Account is the part of a link that belongs to its proxy protocol: one of [VLESS], [VMess], [Trojan],
-// [Shadowsocks], [SOCKS], [HTTP], [Hysteria2], [WireGuard].
+// Account is the part of a link that belongs to its proxy protocol: one of [VLESS], [VMess],
+// [Trojan], [Shadowsocks], [SOCKS], [HTTP], [Hysteria2], [WireGuard].
 type Account interface {
 	protocol() Protocol
 	// uri prints the link in the form of its protocol.
@@ -83,8 +85,8 @@ type Security interface {
 	wire() Security
 }
 
-// Network returns the name of the transport for display: "tcp", "ws", "grpc", "httpupgrade", "xhttp", "kcp",
-// "hysteria" or "udp".
+// Network returns the name of the transport for display: "tcp", "ws", "grpc", "httpupgrade",
+// "xhttp", "kcp", "hysteria" or "udp".
 func (l Link) Network() string {
 	if l.Transport == nil {
 		return ""
@@ -108,9 +110,9 @@ func (l Link) URI() string {
 	return l.Account.uri(l)
 }
 
-// Identity returns a hash, in hexadecimal, of everything that changes what is sent to the server: two
-// links with the same identity are the same server, whatever their names. Identities are stored, so
-// they never change from one version of xrat to the next.
+// Identity returns a hash, in hexadecimal, of everything that changes what is sent to the server:
+// two links with the same identity are the same server, whatever their names. Identities are
+// stored, so they never change from one version of xrat to the next.
 func (l Link) Identity() string {
 	l.Name = ""
 	if l.Account != nil {

@@ -8,9 +8,9 @@ import (
 
 const maxName = 200 // runes
 
-// cleanName turns the name in a link into one for display: unescaped as often as it was escaped, valid
-// UTF-8, no control or bidirectional characters, one line, bounded. cleanName(escape(cleanName(x))) is
-// cleanName(x).
+// cleanName turns the name in a link into one for display: unescaped as often as it was escaped,
+// valid UTF-8, no control or bidirectional characters, one line, bounded.
+// cleanName(escape(cleanName(x))) is cleanName(x).
 func cleanName(raw string) string {
 	name := raw
 	// Removing a character can form a new escape ("%4\x001"), so clean until nothing changes.
@@ -50,9 +50,9 @@ func printable(s string) string {
 	return b.String()
 }
 
-// invisible reports whether a character only changes how others are shown: Unicode's Bidi_Control, line
-// and paragraph separators, the byte order mark and interlinear annotations. The zero width joiner
-// stays, because emoji are made with it.
+// invisible reports whether a character only changes how others are shown: Unicode's Bidi_Control,
+// line and paragraph separators, the byte order mark and interlinear annotations. The zero width
+// joiner stays, because emoji are made with it.
 func invisible(r rune) bool {
 	switch {
 	case r == 0x061C, r == 0x200B, r == 0x200E, r == 0x200F, r == 0xFEFF,

@@ -7,7 +7,8 @@ import (
 
 type param struct{ key, value string }
 
-// params are the decoded query parameters of a link, in order. Keys are compared regardless of case.
+// params are the decoded query parameters of a link, in order. Keys are compared regardless of
+// case.
 type params []param
 
 // parseParams splits a query as it occurs in the wild: unescaped characters, HTML's "&amp;" and

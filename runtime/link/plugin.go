@@ -8,10 +8,10 @@ var plugins = map[string]bool{
 	"gost-plugin": true, "cloak": true, "ck-client": true, "qtun": true, "restls": true, "kcptun-client": true, "gun": true,
 }
 
-// readPlugin replaces the parameter plugin of a Shadowsocks link (SIP003: name;key=value;flag) by the
-// transport that means the same to the core, if there is one: v2ray-plugin over WebSocket without its
-// multiplexer is Shadowsocks over WebSocket. The plugin's multiplexer works below Shadowsocks, the
-// core's above it.
+// readPlugin replaces the parameter plugin of a Shadowsocks link (SIP003: name;key=value;flag) by
+// the transport that means the same to the core, if there is one: v2ray-plugin over WebSocket
+// without its multiplexer is Shadowsocks over WebSocket. The plugin's multiplexer works below
+// Shadowsocks, the core's above it.
 func readPlugin(q *query) *Error {
 	text := q.get("plugin")
 	name, rest, _ := strings.Cut(text, ";")

@@ -6,7 +6,8 @@ import (
 	"unique"
 )
 
-// Secret is a string that does not print: a password, a UUID, a key. Secrets are comparable with ==.
+// Secret is a string that does not print: a password, a UUID, a key. Secrets are comparable with
+// ==.
 //
 // It holds a handle instead of the string because fmt cannot call the methods of a value in an
 // unexported field and prints its content instead: here only an address.
@@ -24,7 +25,8 @@ func NewSecret(s string) Secret {
 	return Secret{unique.Make(s)}
 }
 
-// Reveal returns the string itself, for the core's configuration and for links that the user asks for.
+// Reveal returns the string itself, for the core's configuration and for links that the user asks
+// for.
 func (s Secret) Reveal() string {
 	if s == (Secret{}) {
 		return ""

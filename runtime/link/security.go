@@ -204,8 +204,8 @@ func parsePinnedCerts(q *query) string {
 	return pins
 }
 
-// parseECH accepts a list of ECH configurations. The core would also take the address of a DNS server
-// to ask for one, but a link must not make the core talk to anyone but its server.
+// parseECH accepts a list of ECH configurations. The core would also take the address of a DNS
+// server to ask for one, but a link must not make the core talk to anyone but its server.
 func parseECH(q *query) string {
 	text := q.get("ech")
 	if text == "" {

@@ -64,8 +64,8 @@ func parseShadowsocks(body, name string) (Link, *Error) {
 	return g.link(a, name, "none")
 }
 
-// parseShadowsocksUser decodes method:password, in plain text or in base64. Some collectors encode it
-// a second time, with "ss://" in front.
+// parseShadowsocksUser decodes method:password, in plain text or in base64. Some collectors encode
+// it a second time, with "ss://" in front.
 func parseShadowsocksUser(user string) (method, password string, err *Error) {
 	if m, p, ok := strings.Cut(user, ":"); ok {
 		return unescape(m), unescape(p), nil
@@ -111,8 +111,8 @@ func parseShadowsocksMethod(s string) (string, *Error) {
 	return "", reject(CodeUnsupportedCipher, "the Shadowsocks method is not known; it can be aes-128-gcm, aes-256-gcm, chacha20-ietf-poly1305, xchacha20-ietf-poly1305 or a 2022-blake3 one")
 }
 
-// parseShadowsocksKeys checks the keys of a 2022 method (SIP022) and returns them in padded standard
-// base64, as the core wants them.
+// parseShadowsocksKeys checks the keys of a 2022 method (SIP022) and returns them in padded
+// standard base64, as the core wants them.
 func parseShadowsocksKeys(method, password string) (string, *Error) {
 	size := 32
 	if method == "2022-blake3-aes-128-gcm" {

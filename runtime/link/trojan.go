@@ -35,8 +35,8 @@ func parseTrojan(body, name string) (Link, *Error) {
 	return g.link(a, name, "tls")
 }
 
-// looseUser repairs a link whose password contains an unescaped "?" or "#", which makes its host and
-// port look like part of the query or of the name.
+// looseUser repairs a link whose password contains an unescaped "?" or "#", which makes its host
+// and port look like part of the query or of the name.
 func looseUser(body, name string) (string, string) {
 	if i := strings.IndexAny(body, "?@"); i >= 0 && body[i] == '@' {
 		return body, name

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// unsupported are the parameters that change the wire and that xrat or the core does not support, by
-// their lower-case names. The value in except means the same as leaving the parameter out.
+// unsupported are the parameters that change the wire and that xrat or the core does not support,
+// by their lower-case names. The value in except means the same as leaving the parameter out.
 var unsupported = map[string]struct{ name, except, why string }{
 	"fragment":       {"fragment", "", "asks for split packets, which xrat does not support; remove it, the server works without"},
 	"fm":             {"fm", "", "asks for a mask of the core that xrat does not support; ask for a link without it"},

@@ -21,7 +21,8 @@ type WireGuard struct {
 	KeepAlive    uint16 // seconds between packets that keep NAT mappings alive; 0: none are sent
 }
 
-// Datagrams is the transport of WireGuard: its packets are UDP datagrams and need no further security.
+// Datagrams is the transport of WireGuard: its packets are UDP datagrams and need no further
+// security.
 type Datagrams struct{}
 
 func (WireGuard) protocol() Protocol { return ProtocolWireGuard }
@@ -103,8 +104,8 @@ func wireGuardKey(q *query, what, text string) Secret {
 	return Secret{}
 }
 
-// addresses reads a list of IP addresses. Prefix lengths are dropped: the core takes single addresses
-// only, and routes by the allowed prefixes.
+// addresses reads a list of IP addresses. Prefix lengths are dropped: the core takes single
+// addresses only, and routes by the allowed prefixes.
 func addresses(q *query, key, text string) string {
 	var list []string
 	for item := range strings.SplitSeq(text, ",") {

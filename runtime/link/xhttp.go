@@ -11,9 +11,9 @@ import (
 // kind checks a value of a setting and returns it in canonical form.
 type kind func(json.RawMessage) (any, bool)
 
-// extraKinds are the settings of xhttp that a link may carry in its parameter extra, with the kinds of
-// their values. They are those of SplitHTTPConfig in the core's infra/conf, without what only servers
-// read and without downloadSettings, which is a second server with settings of its own.
+// extraKinds are the settings of xhttp that a link may carry in its parameter extra, with the kinds
+// of their values. They are those of SplitHTTPConfig in the core's infra/conf, without what only
+// servers read and without downloadSettings, which is a second server with settings of its own.
 var extraKinds = map[string]kind{
 	"headers":              headers,
 	"xPaddingBytes":        span,
@@ -51,7 +51,8 @@ var xmuxKinds = map[string]kind{
 // retired are settings of older cores that this one no longer reads. Servers work without them.
 var retired = map[string]bool{"scMaxConcurrentPosts": true, "cMaxLifetimeMs": true, "keepAlivePeriod": true}
 
-// parseExtra checks extra and returns it in canonical form: known settings only, keys sorted, no spaces.
+// parseExtra checks extra and returns it in canonical form: known settings only, keys sorted, no
+// spaces.
 func parseExtra(extra, mode string) (string, *Error) {
 	if extra == "" || extra == "{}" {
 		return "", nil

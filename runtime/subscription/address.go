@@ -14,8 +14,8 @@ func Check(address string) error {
 	return err
 }
 
-// Local reports whether address says literally that it is in a private network or on this machine, as
-// an IP address or as localhost. Through a proxy such an address would lead into somebody else's
+// Local reports whether address says literally that it is in a private network or on this machine,
+// as an IP address or as localhost. Through a proxy such an address would lead into somebody else's
 // network.
 func Local(address string) bool {
 	u, err := parseURL(address)

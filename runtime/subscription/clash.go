@@ -102,8 +102,8 @@ func (u *uri) clashTLS(o *object) *link.Error {
 	return nil
 }
 
-// clashCertificates reads the pinned certificate, which Clash calls a fingerprint, and rejects entries
-// with certificates of their own.
+// clashCertificates reads the pinned certificate, which Clash calls a fingerprint, and rejects
+// entries with certificates of their own.
 func (u *uri) clashCertificates(o *object) *link.Error {
 	u.set("pcs", o.text("fingerprint"))
 	for _, field := range []string{"ca", "ca-str", "certificate"} {

@@ -6,12 +6,12 @@ import (
 	"github.com/xrat-tray/xrat/runtime/link"
 )
 
-// converter writes one entry of a document as a link. If both results are nil, the entry is no server
-// and nobody misses it (direct, block).
+// converter writes one entry of a document as a link. If both results are nil, the entry is no
+// server and nobody misses it (direct, block).
 type converter func(o *object) (*uri, *link.Error)
 
-// entry adds the server that one entry of a document describes. A name that is not empty comes before
-// the name that convert finds.
+// entry adds the server that one entry of a document describes. A name that is not empty comes
+// before the name that convert finds.
 func (c *collector) entry(value any, name string, convert converter) {
 	position, ok := c.next()
 	if !ok {

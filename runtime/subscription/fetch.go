@@ -34,10 +34,10 @@ type Fetcher struct {
 
 // Request says what to fetch, and what is known already.
 //
-// The address may lead into a private network or to this machine only if it says so literally, as an IP
-// address or as localhost. A name that resolves to such an address is refused, and so is a redirect to
-// one, unless it stays at the literal host and port of the address. Metadata services of clouds,
-// link-local and other special addresses are always refused.
+// The address may lead into a private network or to this machine only if it says so literally, as
+// an IP address or as localhost. A name that resolves to such an address is refused, and so is a
+// redirect to one, unless it stays at the literal host and port of the address. Metadata services
+// of clouds, link-local and other special addresses are always refused.
 type Request struct {
 	URL          string // http or https, as the user has typed it; a secret, because it often has a token
 	ETag         string // of the last answer, or ""
@@ -72,7 +72,8 @@ type Response struct {
 	Title          string        // cleaned for display; "": unknown
 }
 
-// Fetch fetches one subscription. The error is an *Error, which names of the address only the server.
+// Fetch fetches one subscription. The error is an *Error, which names of the address only the
+// server.
 func (f Fetcher) Fetch(ctx context.Context, r Request) (Response, error) {
 	start, err := parseURL(r.URL)
 	if err != nil {
@@ -115,8 +116,8 @@ func (f Fetcher) userAgent() string {
 	return f.UserAgent
 }
 
-// transport returns a transport for one fetch. Connections are not kept alive, so that every hop dials
-// and is checked.
+// transport returns a transport for one fetch. Connections are not kept alive, so that every hop
+// dials and is checked.
 func (f Fetcher) transport(proxy *Proxy, g *guard) (*http.Transport, error) {
 	t := &http.Transport{
 		DisableKeepAlives:      true,
@@ -178,8 +179,8 @@ func bounded(s string) string {
 	return s
 }
 
-// readBody reads the decompressed body, in chunks: doubling a slice up to 8 MiB would take several times
-// as much memory.
+// readBody reads the decompressed body, in chunks: doubling a slice up to 8 MiB would take several
+// times as much memory.
 func readBody(response *http.Response) ([]byte, error) {
 	var chunks [][]byte
 	part := make([]byte, 0, chunk)

@@ -23,8 +23,8 @@ const (
 	CodeBadAnswer      = "bad_answer" // not HTTP, cut off, or with broken compression
 )
 
-// explain says what went wrong while talking to the server of u. It passes on no text from net/http,
-// which quotes addresses in full, and none from the server.
+// explain says what went wrong while talking to the server of u. It passes on no text from
+// net/http, which quotes addresses in full, and none from the server.
 func explain(ctx context.Context, u *url.URL, err error) error {
 	where := Redact(u.String())
 	if own, ok := errors.AsType[*Error](err); ok {

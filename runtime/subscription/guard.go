@@ -58,8 +58,8 @@ func (g *guard) checkRedirect(next *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// checkDial judges the address that a name has been resolved to, right before it is dialed. A name may
-// resolve to another one each time.
+// checkDial judges the address that a name has been resolved to, right before it is dialed. A name
+// may resolve to another one each time.
 func (g *guard) checkDial(address, resolved string) error {
 	ip, err := netip.ParseAddrPort(resolved)
 	if err != nil {
@@ -107,8 +107,8 @@ func publicName(host string) bool {
 	return last[0] < '0' || last[0] > '9'
 }
 
-// isLocal reports whether a user may have a server of his own at ip: on his machine, in his network or
-// in his VPN.
+// isLocal reports whether a user may have a server of his own at ip: on his machine, in his network
+// or in his VPN.
 func isLocal(ip netip.Addr) bool {
 	ip = ip.Unmap()
 	if ip.Zone() != "" || metadata(ip) {
@@ -123,9 +123,10 @@ func metadata(ip netip.Addr) bool {
 	return ip == netip.AddrFrom4([4]byte{100, 100, 100, 200}) || awsMetadata.Contains(ip)
 }
 
-// The special addresses, from the registries of IANA (RFC 6890). What blocked lacks is covered by the
-// methods of netip.Addr, or is no global unicast address. 198.18.0.0/15 is left out on purpose: proxies
-// that work with fake addresses, which a user may run beside xrat, resolve every name to it.
+// The special addresses, from the registries of IANA (RFC 6890). What blocked lacks is covered by
+// the methods of netip.Addr, or is no global unicast address. 198.18.0.0/15 is left out on purpose:
+// proxies that work with fake addresses, which a user may run beside xrat, resolve every name to
+// it.
 var (
 	sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
 	awsMetadata = netip.MustParsePrefix("fd00:ec2::/32")

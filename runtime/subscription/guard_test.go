@@ -158,7 +158,8 @@ func TestNoRedirectLeadsBackInside(t *testing.T) {
 	}
 }
 
-// A name that resolves to a forbidden address is refused when it is dialed, whatever it resolved to before.
+// A name that resolves to a forbidden address is refused when it is dialed, whatever it resolved to
+// before.
 func TestNamesNeverResolveInside(t *testing.T) {
 	var hits atomic.Int64
 	victim := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { hits.Add(1) }))
@@ -191,8 +192,8 @@ func TestUnknownName(t *testing.T) {
 	}
 }
 
-// newDNS starts a DNS server on loopback. answer returns the address of every name; the zero Addr means
-// that there is no such name.
+// newDNS starts a DNS server on loopback. answer returns the address of every name; the zero Addr
+// means that there is no such name.
 func newDNS(t *testing.T, answer func() netip.Addr) *net.Resolver {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")

@@ -35,7 +35,8 @@ func (r *Response) readHeader(h http.Header) {
 	}
 }
 
-// parseUsage reads "upload=1; download=2; total=3; expire=1700000000". What is not a number is unknown.
+// parseUsage reads "upload=1; download=2; total=3; expire=1700000000". What is not a number is
+// unknown.
 func parseUsage(text string) *Usage {
 	var u Usage
 	known := false

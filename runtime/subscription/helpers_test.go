@@ -52,8 +52,8 @@ func mustParse(t *testing.T, body string) Body {
 	return b
 }
 
-// checkOnly checks that body contains exactly one server, that of the link want, and that exactly the
-// settings in left, separated by commas, are named as left out.
+// checkOnly checks that body contains exactly one server, that of the link want, and that exactly
+// the settings in left, separated by commas, are named as left out.
 func checkOnly(t *testing.T, body, want, left string) {
 	t.Helper()
 	b := mustParse(t, body)

@@ -18,8 +18,8 @@ import (
 // canary stands in every field of the hostile bodies that must not get through.
 const canary = "CANARY"
 
-// checkHostile checks what holds for every body: link.Parse accepts what is accepted, nothing else has come
-// through, and what is shown is fit for a terminal.
+// checkHostile checks what holds for every body: link.Parse accepts what is accepted, nothing else
+// has come through, and what is shown is fit for a terminal.
 func checkHostile(t *testing.T, b Body) {
 	t.Helper()
 	for _, e := range b.Entries {
@@ -67,7 +67,8 @@ func checkShown(t *testing.T, text string) {
 	}
 }
 
-// TestHostileFiles reads testdata/hostile. The name of a file begins with the number of usable entries in it.
+// TestHostileFiles reads testdata/hostile. The name of a file begins with the number of usable
+// entries in it.
 func TestHostileFiles(t *testing.T) {
 	files, err := filepath.Glob("testdata/hostile/*")
 	if err != nil || len(files) < 20 {
@@ -281,7 +282,8 @@ func TestBombsStayCheap(t *testing.T) {
 	}
 }
 
-// No body makes Parse panic, return what link.Parse does not accept, or show what a terminal would obey.
+// No body makes Parse panic, return what link.Parse does not accept, or show what a terminal would
+// obey.
 func FuzzParse(f *testing.F) {
 	files, err := filepath.Glob("testdata/hostile/*")
 	if err != nil {

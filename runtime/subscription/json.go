@@ -12,11 +12,11 @@ import (
 	"github.com/xrat-tray/xrat/runtime/link"
 )
 
-// readJSON reads a document, or several one after the other: a configuration of the core, an array of
-// configurations or of outbounds, SIP008, or a Clash configuration as JSON.
+// readJSON reads a document, or several one after the other: a configuration of the core, an array
+// of configurations or of outbounds, SIP008, or a Clash configuration as JSON.
 //
-// The document is walked token by token, and only what describes servers is decoded, one entry at a time:
-// the memory that this takes does not depend on what else the document contains.
+// The document is walked token by token, and only what describes servers is decoded, one entry at a
+// time: the memory that this takes does not depend on what else the document contains.
 func (c *collector) readJSON(data []byte) error {
 	d := newDecoder(data)
 	for {
@@ -146,9 +146,9 @@ func (c *collector) readObject(data []byte) error {
 	return nil
 }
 
-// readConfig reads the outbounds of one configuration. In an array of configurations the remarks name
-// each of them, and their outbounds all have the same tag: so the first server is named by the remarks,
-// and further ones by remarks and tag.
+// readConfig reads the outbounds of one configuration. In an array of configurations the remarks
+// name each of them, and their outbounds all have the same tag: so the first server is named by the
+// remarks, and further ones by remarks and tag.
 func (c *collector) readConfig(remarks string, single, many, more []byte) {
 	first := len(c.body.Entries)
 	read := func(entry []byte) {
@@ -171,8 +171,8 @@ func (c *collector) readConfig(remarks string, single, many, more []byte) {
 	each(more, read)
 }
 
-// each calls visit for the elements of an array that is known to be valid JSON. Other values have no
-// elements.
+// each calls visit for the elements of an array that is known to be valid JSON. Other values have
+// no elements.
 func each(data []byte, visit func([]byte)) {
 	if len(data) == 0 || data[0] != '[' {
 		return

@@ -61,8 +61,8 @@ func parseLines(lines []listLine) {
 }
 
 // decodeBase64 decodes either alphabet, with or without padding, in one line or several, and also
-// several encoded pieces one after the other. whole is false if the text breaks off within a group of
-// characters.
+// several encoded pieces one after the other. whole is false if the text breaks off within a group
+// of characters.
 func decodeBase64(text []byte) (decoded []byte, whole, ok bool) {
 	decoded = make([]byte, 0, len(text)) // characters at first, which are decoded in place
 	whole = true

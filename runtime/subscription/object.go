@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// object is a mapping of a document from which fields are taken one by one. What is left in the end was
-// not understood, and a problem names it. Values are strings, []any, map[string]any, and what
+// object is a mapping of a document from which fields are taken one by one. What is left in the end
+// was not understood, and a problem names it. Values are strings, []any, map[string]any, and what
 // encoding/json makes of other scalars. The nil object is empty.
 type object struct {
 	path   string // prefix of the fields' names, like "ws-opts."

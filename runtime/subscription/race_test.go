@@ -2,5 +2,6 @@
 
 package subscription
 
-// bombSize is the size of the bodies in TestBombsStayCheap, in bytes. The race detector takes ten times as long.
+// bombSize is the size of the bodies in TestBombsStayCheap, in bytes. The race detector takes ten
+// times as long.
 const bombSize = MaxBody / 64

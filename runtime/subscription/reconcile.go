@@ -15,17 +15,17 @@ type Kept struct {
 	Renamed bool // its name is now Entry.Link.Name
 }
 
-// Changes is what an update of a subscription has to do. Known servers in none of the lists stay as they
-// are.
+// Changes is what an update of a subscription has to do. Known servers in none of the lists stay as
+// they are.
 type Changes struct {
 	Add    []Entry // in the order of the body, each server once
 	Keep   []Kept  // in the order of the known
 	Retire []Known // in the order of the known
 }
 
-// Reconcile compares what is known of a subscription with what it contains now. Servers with the same
-// identity are the same, whatever their names. An empty or partial body does not show that anything has
-// vanished: then Retire is empty.
+// Reconcile compares what is known of a subscription with what it contains now. Servers with the
+// same identity are the same, whatever their names. An empty or partial body does not show that
+// anything has vanished: then Retire is empty.
 func Reconcile(known []Known, fresh Body) Changes {
 	entries := make(map[string]Entry, len(fresh.Entries))
 	identities := make([]string, len(fresh.Entries))

@@ -47,7 +47,8 @@ func TestReconcile(t *testing.T) {
 	}
 }
 
-// Applying the changes always leads to what the subscription has, and comparing again changes nothing.
+// Applying the changes always leads to what the subscription has, and comparing again changes
+// nothing.
 func TestReconcileConverges(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 200 {

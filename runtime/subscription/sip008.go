@@ -6,8 +6,8 @@ import (
 	"github.com/xrat-tray/xrat/runtime/link"
 )
 
-// sip008URI writes a server of a SIP008 document as a link. The configuration file of Shadowsocks has the
-// same fields.
+// sip008URI writes a server of a SIP008 document as a link. The configuration file of Shadowsocks
+// has the same fields.
 func sip008URI(o *object) (*uri, *link.Error) {
 	u := &uri{scheme: "ss", host: o.text("server", "address"), port: o.text("server_port", "port"), name: o.text("remarks", "tag")}
 	u.userPassword(o.text("method"), o.text("password"))

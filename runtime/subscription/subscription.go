@@ -1,22 +1,22 @@
-// Package subscription fetches what a provider of proxy servers serves, reads it in every usual format,
-// and compares it with what is known already.
+// Package subscription fetches what a provider of proxy servers serves, reads it in every usual
+// format, and compares it with what is known already.
 //
-// It owns the formats (lists of links, base64, SIP008, Xray JSON, Clash YAML), the limits within which a
-// body is read, the rules by which an address may be fetched, and the comparison. It does not own the
-// grammar of links: every entry is written as a share link and read by runtime/link, so that one parser
-// decides what a server may be. It stores, schedules and logs nothing.
+// It owns the formats (lists of links, base64, SIP008, Xray JSON, Clash YAML), the limits within
+// which a body is read, the rules by which an address may be fetched, and the comparison. It does
+// not own the grammar of links: every entry is written as a share link and read by runtime/link, so
+// that one parser decides what a server may be. It stores, schedules and logs nothing.
 //
 // Bodies are treated as hostile. Of a whole configuration of the core only known settings of its
-// outbounds are read; inbounds, log files, API, DNS and routing are ignored. Where a setting is left out
-// that somebody could miss, a [Problem] names it. Neither errors nor problems contain secrets: no link,
-// password or key, and of an address neither path nor query.
+// outbounds are read; inbounds, log files, API, DNS and routing are ignored. Where a setting is
+// left out that somebody could miss, a [Problem] names it. Neither errors nor problems contain
+// secrets: no link, password or key, and of an address neither path nor query.
 //
-// Begin with [Parse] in this file, which recognizes the format, with [Fetcher.Fetch] in fetch.go and
-// [Reconcile] in reconcile.go. entry.go takes an entry from a document to a link; xray.go, clash.go and
-// sip008.go know the fields.
+// Begin with [Parse] in this file, which recognizes the format, with [Fetcher.Fetch] in fetch.go
+// and [Reconcile] in reconcile.go. entry.go takes an entry from a document to a link; xray.go,
+// clash.go and sip008.go know the fields.
 //
-// SIP008 is described at shadowsocks.org, the Clash format in the documentation of mihomo, the JSON of
-// outbounds in that of Xray.
+// SIP008 is described at shadowsocks.org, the Clash format in the documentation of mihomo, the JSON
+// of outbounds in that of Xray.
 package subscription
 
 import (
@@ -45,8 +45,8 @@ type Body struct {
 	Unlisted int       // number of further problems
 	Notices  []string  // what the provider says in entries that are no servers ("3 GB left"), cleaned for display
 
-	// Partial means that the body broke off or was too long: servers that it does not name may still
-	// be offered.
+	// Partial means that the body broke off or was too long: servers that it does not name may
+	// still be offered.
 	Partial bool
 }
 
@@ -67,8 +67,8 @@ type Problem struct {
 	Kept     bool   // the entry is usable all the same and is among the Entries
 }
 
-// The codes of [Problem] and [Error], beside those of runtime/link and of fetcherror.go. They are part
-// of the wire protocol.
+// The codes of [Problem] and [Error], beside those of runtime/link and of fetcherror.go. They are
+// part of the wire protocol.
 const (
 	CodeEmpty         = "empty_body"
 	CodeWebPage       = "web_page"       // HTML: a login, an error or a block page
@@ -96,9 +96,9 @@ func (e *Error) Unwrap() error { return e.cause }
 
 func fail(code, message string) *Error { return &Error{Code: code, Message: message} }
 
-// Parse reads a body. The error, always an *Error, means that the body is empty, a web page, broken, or
-// without a single usable entry: nothing that is known may then be dropped. The Body is returned in any
-// case, with the Problems that explain the error.
+// Parse reads a body. The error, always an *Error, means that the body is empty, a web page,
+// broken, or without a single usable entry: nothing that is known may then be dropped. The Body is
+// returned in any case, with the Problems that explain the error.
 func Parse(data []byte) (Body, error) {
 	var c collector
 	if len(data) > MaxBody {
@@ -159,7 +159,8 @@ type collector struct {
 	cut       bool // the rest of the body is not read
 }
 
-// full reports whether there have been enough entries. The first time it adds a problem that says so.
+// full reports whether there have been enough entries. The first time it adds a problem that says
+// so.
 func (c *collector) full() bool {
 	if c.positions < maxPositions {
 		return false
@@ -199,8 +200,8 @@ func (c *collector) notice(text string) {
 	}
 }
 
-// link adds the server that a share link describes, and reports whether it did. name is for the problem
-// if the link is bad.
+// link adds the server that a share link describes, and reports whether it did. name is for the
+// problem if the link is bad.
 func (c *collector) link(position int, uri, name string) bool {
 	l, err := link.Parse(uri)
 	return c.parsed(position, l, err, name)

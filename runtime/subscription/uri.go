@@ -8,8 +8,8 @@ import (
 	"github.com/xrat-tray/xrat/runtime/link"
 )
 
-// uri is a share link in the making. All values are escaped, so that none can become a part of the link
-// that it is not meant to be.
+// uri is a share link in the making. All values are escaped, so that none can become a part of the
+// link that it is not meant to be.
 type uri struct {
 	scheme     string
 	user       string // escaped
@@ -75,8 +75,8 @@ func (u *uri) String() string {
 	return s
 }
 
-// escape percent-encodes all but unreserved characters. A space becomes %20, because a plus in a link is
-// a plus.
+// escape percent-encodes all but unreserved characters. A space becomes %20, because a plus in a
+// link is a plus.
 func escape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
 func reject(code, message string) *link.Error { return &link.Error{Code: code, Message: message} }

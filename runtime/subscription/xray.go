@@ -7,8 +7,8 @@ import (
 	"github.com/xrat-tray/xrat/runtime/link"
 )
 
-// outboundURI writes an outbound of a configuration as a link. Those of sing-box, which look alike, are
-// rejected by name.
+// outboundURI writes an outbound of a configuration as a link. Those of sing-box, which look alike,
+// are rejected by name.
 func outboundURI(o *object) (*uri, *link.Error) {
 	if _, foreign := o.fields["type"]; foreign && o.fields["protocol"] == nil {
 		switch o.text("type") {
@@ -54,8 +54,8 @@ func xrayURI(o *object) (*uri, *link.Error) {
 	return u, u.xrayStream(protocol, o.object("streamSettings"))
 }
 
-// one returns the single element of a list of servers or users, or o itself if there is no list: newer
-// configurations have the fields there.
+// one returns the single element of a list of servers or users, or o itself if there is no list:
+// newer configurations have the fields there.
 func one(o *object, key string) (*object, *link.Error) {
 	switch many := o.objects(key); len(many) {
 	case 0:
@@ -191,8 +191,8 @@ func (u *uri) xrayStream(protocol string, stream *object) *link.Error {
 	return err
 }
 
-// ignoreTransports removes the settings of transports and securities that were not chosen: they change
-// nothing.
+// ignoreTransports removes the settings of transports and securities that were not chosen: they
+// change nothing.
 func ignoreTransports(stream *object) {
 	stream.ignore("tlsSettings", "realitySettings", "xtlsSettings", "rawSettings", "tcpSettings", "wsSettings", "httpupgradeSettings", "grpcSettings", "gunSettings",
 		"xhttpSettings", "splithttpSettings", "kcpSettings", "httpSettings", "quicSettings", "dsSettings", "hysteriaSettings")
@@ -248,8 +248,8 @@ func (u *uri) xhttp(t *object) *link.Error {
 	return nil
 }
 
-// xraySocket reads the settings of this machine's sockets. They are not the provider's business and are
-// left out, except that a server behind another outbound is rejected.
+// xraySocket reads the settings of this machine's sockets. They are not the provider's business and
+// are left out, except that a server behind another outbound is rejected.
 func (u *uri) xraySocket(socket *object) *link.Error {
 	if socket.text("dialerProxy") != "" {
 		return chained("sockopt.dialerProxy")
@@ -295,8 +295,8 @@ func (u *uri) xraySecurity(protocol string, stream *object) *link.Error {
 	return nil
 }
 
-// tlsFiles rejects entries with certificates, of the server or of the client: without them the server
-// would not work.
+// tlsFiles rejects entries with certificates, of the server or of the client: without them the
+// server would not work.
 func tlsFiles(t *object) *link.Error {
 	if certificates := t.take("certificates"); !isEmpty(certificates) {
 		return reject(link.CodeUnsupportedParameter, "the entry brings certificates or names files with them, which xrat does not support; ask the provider for one that works without")

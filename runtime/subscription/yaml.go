@@ -19,9 +19,9 @@ const (
 
 // readYAML reads the proxies of a Clash configuration.
 //
-// A short document is read as a whole, so that anchors work. A long one, or one with errors, is cut into
-// the texts of its proxies, which are read one by one: an error then spoils one of them only, and rules,
-// groups and bombs elsewhere in the document cost nothing.
+// A short document is read as a whole, so that anchors work. A long one, or one with errors, is cut
+// into the texts of its proxies, which are read one by one: an error then spoils one of them only,
+// and rules, groups and bombs elsewhere in the document cost nothing.
 func (c *collector) readYAML(data []byte) error {
 	r := yamlReader{nodes: maxYAMLNodes, work: maxYAMLWork}
 	if len(data) <= maxWholeYAML {
@@ -67,8 +67,8 @@ func (c *collector) yamlEntry(r *yamlReader, node *yaml.Node) {
 	c.entry(value, "", clashURI)
 }
 
-// splitProxies cuts the list of proxies of a document, if it is in block style, into its items. Each is
-// the text of a list with one element.
+// splitProxies cuts the list of proxies of a document, if it is in block style, into its items.
+// Each is the text of a list with one element.
 func splitProxies(data []byte) [][]byte {
 	start := clashHeader.FindIndex(data)
 	if start == nil {
@@ -159,7 +159,8 @@ func (r *yamlReader) proxies(text []byte) *yaml.Node {
 	return nil
 }
 
-// value turns a node into a value of an object. Scalars stay text: a short ID like 1e10 is not a number.
+// value turns a node into a value of an object. Scalars stay text: a short ID like 1e10 is not a
+// number.
 func (r *yamlReader) value(node *yaml.Node, depth int) (any, bool) {
 	if r.nodes--; r.nodes < 0 || depth > maxYAMLDepth {
 		return nil, false
