@@ -6,9 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"os"
 	"os/exec"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -16,7 +14,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// TestAdopt kills the program that started a core and takes the core over.
+// A core outlives the program that started it and can be taken over.
 func TestAdopt(t *testing.T) {
 	r, kill := runDaemon(t, testSpec(t, realCore(t), "nonce-adopt"))
 	kill()
@@ -36,14 +34,14 @@ func TestAdopt(t *testing.T) {
 	if err := c.Health(t.Context()); err != nil {
 		t.Errorf("health: %v", err)
 	}
-	var log bytes.Buffer // read after the core's end, when nothing is written any more
+	var log bytes.Buffer // read once the core has exited and nothing is written any more
 	if c, err = Adopt(t.Context(), zerolog.New(&log).Level(zerolog.WarnLevel), r.Identity, r.Inbound); err != nil {
 		t.Fatal(err)
 	}
 	if c.Killed() {
-		t.Error("killed while it runs")
+		t.Error("a running core is reported as killed")
 	}
-	// Its exit is an event, although it is no child of ours.
+	// Its exit is an event although it is not our child.
 	if err := syscall.Kill(r.Identity.PID, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +54,7 @@ func TestAdopt(t *testing.T) {
 	}
 }
 
-func TestAdoptedStops(t *testing.T) {
+func TestAdoptedCoreStops(t *testing.T) {
 	for _, behaviour := range []string{"serve", "ignore TERM"} {
 		r, kill := runDaemon(t, testSpec(t, self(t), stubPrefix+behaviour))
 		kill()
@@ -76,9 +74,8 @@ func TestAdoptedStops(t *testing.T) {
 	}
 }
 
-// TestAdoptRefuses covers the records that fit no process, and makes sure that
-// End then touches nobody.
-func TestAdoptRefuses(t *testing.T) {
+// A record that fits no process is not adopted, and End touches nobody for it.
+func TestStrangersAreLeftAlone(t *testing.T) {
 	stranger := exec.Command("/proc/self/exe")
 	stranger.Env = []string{envNonce + "=" + stubPrefix + "sleeper"}
 	if err := stranger.Start(); err != nil {
@@ -143,8 +140,8 @@ func TestAdoptRefuses(t *testing.T) {
 	}
 }
 
-// TestAdoptFrozen has a core that was stopped: not usable, but ours to end.
-func TestAdoptFrozen(t *testing.T) {
+// A core that a signal has stopped is unusable, but ours to end.
+func TestStoppedCoreIsNotAdopted(t *testing.T) {
 	r, kill := runDaemon(t, testSpec(t, realCore(t), "n"))
 	kill()
 	if err := syscall.Kill(r.Identity.PID, syscall.SIGSTOP); err != nil {
@@ -160,29 +157,5 @@ func TestAdoptFrozen(t *testing.T) {
 	}
 	if alive(r.Identity.PID) {
 		t.Error("still there after End")
-	}
-}
-
-// TestReplacedExecutable: a core whose file was removed is still the same core.
-func TestReplacedExecutable(t *testing.T) {
-	spec := testSpec(t, t.TempDir()+"/stub", stubPrefix+"serve")
-	if err := os.Link(self(t), spec.Executable); err != nil {
-		content, err := os.ReadFile(self(t))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(spec.Executable, content, 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
-	c := startCore(t, spec)
-	if err := os.Remove(spec.Executable); err != nil {
-		t.Fatal(err)
-	}
-	if now, err := identify(c.Identity().PID); err != nil || !strings.HasSuffix(now.Executable, deletedMark) {
-		t.Fatalf("%v (%v) is not marked as deleted", now, err)
-	}
-	if err := verify(c.Identity()); err != nil {
-		t.Error(err)
 	}
 }

@@ -15,7 +15,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rs/zerolog"
 
@@ -23,7 +22,7 @@ import (
 	"github.com/xrat-tray/xrat/runtime/probe"
 )
 
-// exitServer is an HTTP proxy that answers for every site itself, with its name.
+// exitServer starts an HTTP proxy that answers for every site itself, with its name.
 func exitServer(t *testing.T, name string) link.Link {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -46,7 +45,7 @@ func exitServer(t *testing.T, name string) link.Link {
 	return mustParse("http://" + server.Listener.Addr().String() + "#" + name)
 }
 
-// refusedLink is one that the core does not take.
+// refusedLink returns a link that the core refuses.
 func refusedLink() link.Link {
 	l := mustLink()
 	account := l.Account.(link.VLESS)
@@ -76,7 +75,7 @@ func startBatch(t testing.TB, spec BatchSpec) *Batch {
 	return b
 }
 
-// askThrough returns what a site says through one server of a batch.
+// askThrough returns the answer of a site through one server of a batch.
 func askThrough(t *testing.T, in Inbound) string {
 	t.Helper()
 	d := probe.Get(t.Context(), probe.Proxy{Address: in.Address, User: in.User, Password: in.Password}, []string{"http://site.invalid/"}, long, long)
@@ -94,8 +93,7 @@ func askThrough(t *testing.T, in Inbound) string {
 	return string(text)
 }
 
-// Every link has its own way out, and those that the core refuses are named
-// without taking the others along.
+// Every link leads to its own server, and a link that the core refuses spoils no other.
 func TestBatch(t *testing.T) {
 	var links []link.Link
 	want := map[int]string{}
@@ -133,7 +131,7 @@ func TestBatch(t *testing.T) {
 	if len(users) != len(want) {
 		t.Errorf("%d users for %d links", len(users), len(want))
 	}
-	// Nobody without a user gets anywhere.
+	// An unknown user gets nowhere.
 	in := b.Inbound(0)
 	in.User = b.Inbound(1).Password
 	if err := handshake(t.Context(), in); err == nil {
@@ -166,7 +164,7 @@ func TestBatchAlone(t *testing.T) {
 	}
 }
 
-// A batch stands back behind the core that serves the user, with all its threads.
+// All threads of a batch have a lower priority than the core that serves the user.
 func TestBatchPriority(t *testing.T) {
 	b := startBatch(t, batchSpec(t, mustLink()))
 	tasks, err := filepath.Glob(procPath(b.PID(), "task/*/stat"))
@@ -186,23 +184,6 @@ func TestBatchPriority(t *testing.T) {
 	}
 }
 
-// Whoever started a batch may be gone: its nonce finds it.
-func TestFindNonces(t *testing.T) {
-	spec := batchSpec(t, mustLink())
-	b := startBatch(t, spec)
-	found, err := FindNonces(func(nonce string) bool { return strings.HasPrefix(nonce, "batch of TestFind") })
-	if err != nil || len(found) != 1 || found[0].PID != b.PID() {
-		t.Fatalf("found %v, %v; want %d", found, err, b.PID())
-	}
-	if err := End(t.Context(), zerolog.Nop(), found[0], time.Second); err != nil {
-		t.Fatal(err)
-	}
-	await(t, "the batch is gone", b.Done())
-	if b.ExitReason() == "" {
-		t.Error("no reason")
-	}
-}
-
 func TestBatchFails(t *testing.T) {
 	spec := batchSpec(t, mustLink(), mustLink())
 	ctx, cancel := context.WithCancel(t.Context())
@@ -217,11 +198,11 @@ func TestBatchFails(t *testing.T) {
 	}
 	spec.Nonce = stubPrefix + "silent exit"
 	if _, err := StartBatch(t.Context(), zerolog.Nop(), spec); err == nil {
-		t.Error("a core that ends is a success")
+		t.Error("no error although the core exits")
 	}
 	spec.Executable = filepath.Join(spec.Dir, "none")
 	if _, err := StartBatch(t.Context(), zerolog.Nop(), spec); err == nil {
-		t.Error("no core is a success")
+		t.Error("no error although there is no core")
 	}
 }
 

@@ -13,8 +13,8 @@ import (
 	"github.com/xrat-tray/xrat/runtime/link"
 )
 
-// hostileFields are settings of the core that read or write files, change this machine's sockets and routes, or send the traffic
-// elsewhere. None of them may come from a link.
+// hostileFields are settings of the core that read or write files, change this machine's sockets
+// and routes, or send traffic elsewhere. No link may set one.
 var hostileFields = []string{
 	"masterKeyLog", "certificateFile", "keyFile", "certificates", "allowInsecure", "echServerKeys", "echSockopt", "show", "sockopt", "mark", "interface", "tproxy",
 	"tcpFastOpen", "dialerProxy", "customSockopt", "addressPortStrategy", "sendThrough", "proxySettings", "targetStrategy", "tag", "redirect", "fragment", "noises",
@@ -23,7 +23,8 @@ var hostileFields = []string{
 	"noKernelTun", "domainStrategy", "workers", "finalmask", "fm", "streamSettings", "tlsSettings", "realitySettings", "tcpSettings", "hysteriaSettings", "settings",
 }
 
-// outboundFields are all that an outbound may have, wherever it is. Below "headers" the names are the server's business.
+// outboundFields are all fields that an outbound may have, at whatever level. Below "headers" any
+// name may stand.
 var outboundFields = strings.Fields(`
 		protocol settings streamSettings mux enabled concurrency vnext servers address port users id flow encryption security user pass method password
 		network tlsSettings realitySettings tcpSettings wsSettings httpupgradeSettings grpcSettings xhttpSettings kcpSettings hysteriaSettings finalmask
@@ -35,8 +36,8 @@ var outboundFields = strings.Fields(`
 		uplinkDataPlacement uplinkDataKey uplinkChunkSize noGRPCHeader noSSEHeader scMaxEachPostBytes scMinPostsIntervalMs scMaxBufferedPosts scStreamUpServerSecs
 		xmux maxConcurrency maxConnections cMaxReuseTimes hMaxRequestTimes hMaxReusableSecs hKeepAlivePeriod`)
 
-// TestHostileFields plants every hostile field wherever a link could carry one.
-func TestHostileFields(t *testing.T) {
+// TestHostileFieldsGetNowhere plants every hostile field wherever a link could carry one.
+func TestHostileFieldsGetNowhere(t *testing.T) {
 	const marker = "/home/u/.hostile-marker"
 	quoted, _ := json.Marshal(marker)
 	base := "example.org:443?security=tls&type="
@@ -87,7 +88,7 @@ func TestHostileFields(t *testing.T) {
 		}
 	}
 	if accepted == 0 || rejected == 0 {
-		t.Errorf("%d accepted, %d rejected: the test plants nothing", accepted, rejected)
+		t.Errorf("%d accepted, %d rejected: the test does not plant what it should", accepted, rejected)
 	}
 }
 
@@ -119,8 +120,9 @@ func checkFields(t *testing.T, from string, raw json.RawMessage) {
 	walk(tree)
 }
 
-// TestHostileValues plants values that the core would take for something else: variables of the environment, files, sockets.
-func TestHostileValues(t *testing.T) {
+// TestHostileValuesAreRejected plants values that the core would take for something else:
+// environment variables, files, sockets.
+func TestHostileValuesAreRejected(t *testing.T) {
 	for _, value := range []string{"env:HOME", "/etc/passwd", "@abstract", "unix:/run/x", "file:///etc/passwd", "geosite:cn", "ext:a.dat:b", "${HOME}", "\x00", "a\nb"} {
 		escaped := url.QueryEscape(value)
 		for _, s := range []string{
@@ -140,26 +142,6 @@ func TestHostileValues(t *testing.T) {
 			if l, err := link.Parse(s); err == nil {
 				t.Errorf("%q is accepted as %v", s, l)
 			}
-		}
-	}
-}
-
-// TestResolver: with WireGuard the core asks for names through the tunnel, but for the server's own.
-func TestResolver(t *testing.T) {
-	const parameters = "?publickey=" + testKey
-	for _, test := range []struct{ link, want string }{
-		{"vless://" + testUUID + "@example.org:443", "null"},
-		{"wg://" + testKey + "@192.0.2.1:1" + parameters, `{"servers":["1.1.1.1","8.8.8.8"],"tag":"dns"}`},
-		{"wg://" + testKey + "@Example.org:1" + parameters + "&dns=10.0.0.1", `{"servers":[{"address":"localhost","domains":["full:example.org"],"skipFallback":true},"10.0.0.1"],"tag":"dns"}`},
-		{"wg://" + testKey + "@192.0.2.1:1" + parameters + "&address=2001:db8::2", `{"servers":["2606:4700:4700::1111","2001:4860:4860::8888"],"tag":"dns"}`},
-	} {
-		l, err := link.Parse(test.link)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := json.Marshal(resolver(l))
-		if err != nil || string(got) != test.want {
-			t.Errorf("%v: %s (%v), want %s", l, got, err, test.want)
 		}
 	}
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/xrat-tray/xrat/runtime/link"
 )
 
-// refused returns the links whose outbounds the core refuses, with what it says. One bad outbound fails a whole configuration, so the
-// links are halved until the bad ones are alone.
+// refused returns the links whose outbounds the core refuses, with its reasons. One bad outbound
+// fails a whole configuration, so the links are halved until the bad ones are alone.
 func refused(t *testing.T, core string, links []link.Link) map[string]string {
 	t.Helper()
 	if len(links) == 0 {
@@ -63,8 +63,8 @@ func refused(t *testing.T, core string, links []link.Link) map[string]string {
 	return bad
 }
 
-// TestCoreAcceptsCorpus runs the core on the lists of links in XRAT_LINK_CORPUS; without the variable
-// it has nothing to do.
+// TestCoreAcceptsCorpus runs the core on the lists of links in XRAT_LINK_CORPUS; without the
+// variable it has nothing to do.
 func TestCoreAcceptsCorpus(t *testing.T) {
 	dir := os.Getenv("XRAT_LINK_CORPUS")
 	if dir == "" {
@@ -180,10 +180,7 @@ func TestOutbound(t *testing.T) {
 	var links []link.Link
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			l, err := link.Parse(tt.link)
-			if err != nil {
-				t.Fatal(err)
-			}
+			l := mustParse(tt.link)
 			links = append(links, l)
 			got, err := Outbound(l)
 			if err != nil {
@@ -199,7 +196,7 @@ func TestOutbound(t *testing.T) {
 	}
 }
 
-// TestCoreAccepts runs the core on settings that the core checks and that are easily got wrong.
+// TestCoreAccepts runs the core on settings that it checks and that are easy to get wrong.
 func TestCoreAccepts(t *testing.T) {
 	extra := `{"headers":{"X-A":"b"},"xPaddingBytes":"100-1000","xPaddingObfsMode":true,"xPaddingKey":"k","xPaddingHeader":"X-P","xPaddingPlacement":"cookie","xPaddingMethod":"tokenish",` +
 		`"uplinkHTTPMethod":"GET","sessionPlacement":"header","sessionKey":"s","seqPlacement":"query","seqKey":"q","uplinkDataPlacement":"header","uplinkDataKey":"d","uplinkChunkSize":"10-20",` +
@@ -232,19 +229,14 @@ func TestCoreAccepts(t *testing.T) {
 	}
 	var links []link.Link
 	for _, s := range list {
-		l, err := link.Parse(s)
-		if err != nil {
-			t.Errorf("%s: %v", s, err)
-			continue
-		}
-		links = append(links, l)
+		links = append(links, mustParse(s))
 	}
 	core := realCore(t)
 	for l, why := range refused(t, core, links) {
 		t.Errorf("the core refuses %s: %s", l, why)
 	}
 
-	// The core must be able to say no, or the above means nothing.
+	// Unless the core also refuses links, the above means nothing.
 	bad := link.Link{
 		Protocol: link.ProtocolShadowsocks, Host: "example.org", Port: 1, Transport: link.Raw{},
 		Account: link.Shadowsocks{Method: "rc4-md5", Password: link.NewSecret("x")},

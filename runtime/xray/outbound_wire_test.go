@@ -23,13 +23,11 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/xrat-tray/xrat/runtime/link"
 )
 
-// TestOutboundCarriesBytes runs one core that is both sides of every case: a SOCKS inbound leads to the outbound made of the
-// link, which leads to an inbound of the same core, which leads out. The inbounds are written by hand, so that a
-// misunderstanding of a setting does not cancel itself out.
+// TestOutboundCarriesBytes runs one core that is both sides of every case: a SOCKS inbound leads to
+// the outbound made from the link, which leads to an inbound of the same core, which leads out. The
+// inbounds are written by hand, so that a misunderstood setting does not cancel itself out.
 func TestOutboundCarriesBytes(t *testing.T) {
 	vless := `{"clients":[{"id":"` + testUUID + `"}],"decryption":"none"}`
 	uri := "vless://" + testUUID + "@SERVER"
@@ -75,7 +73,7 @@ func TestOutboundCarriesBytes(t *testing.T) {
 	}))
 	defer origin.Close()
 	var proxies []string
-	for range 10 { // the ports are free when they are chosen, but the core cannot inherit them
+	for range 10 { // somebody else may take a port before the core does
 		if proxies = serveWire(t, tests); proxies != nil {
 			break
 		}
@@ -89,7 +87,8 @@ func TestOutboundCarriesBytes(t *testing.T) {
 			transport := &http.Transport{Proxy: func(*http.Request) (*url.URL, error) { return proxy, nil }}
 			defer transport.CloseIdleConnections()
 			client := &http.Client{Transport: transport, Timeout: 20 * time.Second}
-			// Little first: when more than about 8000 bytes come at once, the core's Trojan client fails (its buffer is full).
+			// Little first: the core's Trojan client fails if more than about 8000 bytes come at
+			// once, because they do not fit its buffer.
 			for _, size := range []int{2000, 64 << 10} {
 				sent := strings.Repeat("x", size)
 				reply, err := client.Post(origin.URL, "text/plain", strings.NewReader(sent))
@@ -106,13 +105,15 @@ func TestOutboundCarriesBytes(t *testing.T) {
 	}
 }
 
-// wireTest is a link, in which SERVER stands for an address, and the settings of the inbound that it is for.
+// wireTest is a link, in which SERVER stands for an address, and the settings of the inbound to
+// which it leads.
 type wireTest struct{ name, protocol, settings, stream, link string }
 
-// serveWire starts the core and returns the addresses of its SOCKS inbounds, one a test; or nil if a port was taken meanwhile.
+// serveWire starts the core and returns the addresses of its SOCKS inbounds, one for each test, or
+// nil if a port was taken meanwhile.
 func serveWire(t *testing.T, tests []wireTest) []string {
 	t.Helper()
-	listeners := make([]net.Listener, 2*len(tests)) // held until all ports are known, so that no port comes twice
+	listeners := make([]net.Listener, 2*len(tests)) // kept open until all ports are chosen, so that they differ
 	for i := range listeners {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -125,10 +126,7 @@ func serveWire(t *testing.T, tests []wireTest) []string {
 	outbounds := []any{map[string]any{"protocol": "freedom"}}
 	var inbounds, rules []any
 	for i, tt := range tests {
-		l, err := link.Parse(strings.Replace(tt.link, "SERVER", listeners[2*i].Addr().String(), 1))
-		if err != nil {
-			t.Fatalf("%s: %v", tt.name, err)
-		}
+		l := mustParse(strings.Replace(tt.link, "SERVER", listeners[2*i].Addr().String(), 1))
 		raw, err := Outbound(l)
 		if err != nil {
 			t.Fatalf("%s: %v", tt.name, err)
@@ -200,7 +198,8 @@ func serveWire(t *testing.T, tests []wireTest) []string {
 	return proxies
 }
 
-// certificate makes a self-signed certificate for example.org. It returns the core's setting for it and its SHA-256.
+// certificate makes a self-signed certificate for example.org. It returns the core's setting for it
+// and its SHA-256 sum in hexadecimal.
 func certificate(t *testing.T) (setting, pin string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

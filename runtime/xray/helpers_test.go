@@ -25,15 +25,17 @@ import (
 )
 
 const (
-	long = 30 * time.Second // no test passes or fails by coming near it
+	long = 30 * time.Second // bounds a wait that takes milliseconds; no test depends on it
 
 	canary = "b831381d-6324-4d53-ad4f-8cda48b30811"
 
 	// envDaemon makes the test binary start a core and wait to be killed.
 	envDaemon = "XRAT_TEST_DAEMON"
-	// stubPrefix begins the nonce of a core that is the test binary itself: the
-	// rest says how it misbehaves.
+	// stubPrefix begins the nonce of a core that is the test binary itself; the rest says how it
+	// behaves.
 	stubPrefix = "stub "
+	// misbehave is the signal on which a stub that serves first does what it is for.
+	misbehave = syscall.SIGUSR1
 )
 
 func TestMain(m *testing.M) {
@@ -46,7 +48,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// stub is a core that does what real ones do only on bad days.
+// stub is a core that does what real ones hardly ever do.
 func stub(behaviour string) int {
 	config, _ := io.ReadAll(os.Stdin)
 	var plan struct {
@@ -54,6 +56,12 @@ func stub(behaviour string) int {
 	}
 	_ = json.Unmarshal(config, &plan)
 	wait := func() { select {} }
+	serveUntilSignal := func() {
+		told := make(chan os.Signal, 1)
+		signal.Notify(told, misbehave)
+		go serveSOCKS(plan.Inbounds[0].Port)
+		<-told
+	}
 	switch behaviour {
 	case "exit 23":
 		fmt.Printf("noise\nFailed to start: \x1b[31mbad\x1b[0m \u202eid %s\n", canary)
@@ -61,8 +69,7 @@ func stub(behaviour string) int {
 	case "silent exit":
 		return 1
 	case "crash later":
-		go serveSOCKS(plan.Inbounds[0].Port)
-		time.Sleep(200 * time.Millisecond)
+		serveUntilSignal()
 		panic("stub")
 	case "no listener":
 		wait()
@@ -87,8 +94,7 @@ func stub(behaviour string) int {
 		}
 		fmt.Println("sleeper", child.Process.Pid)
 		if behaviour == "fork and exit" {
-			go serveSOCKS(plan.Inbounds[0].Port)
-			time.Sleep(200 * time.Millisecond)
+			serveUntilSignal()
 			return 3
 		}
 		serveSOCKS(plan.Inbounds[0].Port)
@@ -107,7 +113,7 @@ func stub(behaviour string) int {
 	return 9
 }
 
-// serveSOCKS answers every greeting and login, like a core that is well.
+// serveSOCKS answers every greeting and login, as a healthy core does.
 func serveSOCKS(port int) {
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	if _, err := net.ListenPacket("udp", address); err != nil {
@@ -134,6 +140,7 @@ func serveSOCKS(port int) {
 	}
 }
 
+// record is what the daemon stores of a core.
 type record struct {
 	Identity Identity
 	Inbound  Inbound
@@ -157,8 +164,8 @@ func daemon(specText string) int {
 	select {}
 }
 
-// runDaemon runs daemon in a process of its own and returns what it printed,
-// and the kill -9 that ends it.
+// runDaemon runs daemon in a process of its own. It returns the record that this printed, and a
+// function that kills it.
 func runDaemon(t *testing.T, spec Spec) (record, func()) {
 	t.Helper()
 	text, _ := json.Marshal(map[string]string{
@@ -208,8 +215,7 @@ func self(t testing.TB) string {
 	return path
 }
 
-// realCore gives the core to test with: $XRAT_XRAY, or the one that the
-// Makefile builds.
+// realCore returns the core to test with: $XRAT_XRAY, or the one that the Makefile builds.
 func realCore(t testing.TB) string {
 	t.Helper()
 	if path := os.Getenv(EnvCore); path != "" {
@@ -233,7 +239,7 @@ func testSpec(t testing.TB, executable, nonce string) Spec {
 	}
 }
 
-// startCore starts a core and ends it with the test.
+// startCore starts a core and stops it at the end of the test.
 func startCore(t testing.TB, spec Spec) *Core {
 	t.Helper()
 	c, err := Start(t.Context(), zerolog.New(zerolog.NewTestWriter(t)), spec, nil)
@@ -253,7 +259,7 @@ func alive(pid int) bool {
 	return err == nil && stat.state != 'Z' && stat.state != 'X'
 }
 
-// eventually waits for something that no event tells.
+// eventually waits for something of which there is no event.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(long); !ok(); time.Sleep(2 * time.Millisecond) {
@@ -263,6 +269,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
+// await waits for an event.
 func await(t testing.TB, what string, done <-chan struct{}) {
 	t.Helper()
 	select {
