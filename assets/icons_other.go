@@ -2,21 +2,9 @@
 
 package assets
 
-import _ "embed"
+import "embed"
 
-var (
-	//go:embed icons/disconnected.png
-	disconnected []byte
-	//go:embed icons/connecting.png
-	connecting []byte
-	//go:embed icons/connected.png
-	connected []byte
-	//go:embed icons/degraded.png
-	degraded []byte
-	//go:embed icons/failed.png
-	failed []byte
-)
+//go:embed icons/*.png
+var icons embed.FS
 
-var trayIcons = map[Icon][]byte{
-	Disconnected: disconnected, Connecting: connecting, Connected: connected, Degraded: degraded, Failed: failed,
-}
+const iconType = ".png"

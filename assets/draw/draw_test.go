@@ -13,7 +13,7 @@ import (
 )
 
 // The files in the repository are what the program draws.
-func TestGenerated(t *testing.T) {
+func TestFilesAreUpToDate(t *testing.T) {
 	dir := t.TempDir()
 	if err := generate(dir, ""); err != nil {
 		t.Fatal(err)
@@ -63,28 +63,27 @@ func contrast(a, b color.NRGBA) float64 {
 	return max(la, lb) / min(la, lb)
 }
 
-// 3:1 is what WCAG 2.2 asks of graphics (success criterion 1.4.11).
+// WCAG 2.2 asks for 3:1 in graphics (success criterion 1.4.11).
 func TestContrast(t *testing.T) {
-	panels := map[string]color.NRGBA{"light": {0xf6, 0xf5, 0xf4, 0xff}, "dark": {0x2d, 0x2d, 0x30, 0xff}}
 	for name, d := range drawings() {
 		for panel, under := range panels {
 			if c := contrast(d[0].color, under); c < 3 {
-				t.Errorf("%s on a %s panel: %.2f:1", name, panel, c)
+				t.Errorf("%s on panel %d: %.2f:1", name, panel, c)
 			}
 		}
 		for _, l := range d[1:] {
 			if c := contrast(l.color, d[0].color); l.color != d[0].color && c < 3 {
-				t.Errorf("the sign on %s: %.2f:1", name, c)
+				t.Errorf("the symbol on %s: %.2f:1", name, c)
 			}
 		}
 	}
 }
 
-// Without colour, at the smallest size, no two icons are alike.
+// Without colour and at the smallest size, no two icons are alike.
 func TestShapesDiffer(t *testing.T) {
 	drawn := map[string]*image.NRGBA{}
 	for name, d := range drawings() {
-		for i := range d { // one colour for all, white for the signs
+		for i := range d { // one colour for everything but the white symbols
 			if d[i].color != white {
 				d[i].color = color.NRGBA{0x77, 0x77, 0x77, 0xff}
 			}
@@ -110,7 +109,7 @@ func TestShapesDiffer(t *testing.T) {
 	}
 }
 
-// What systray does with a picture gives the straight channels.
+// What systray makes of a picture has straight channels, and others see it unchanged.
 func TestForSystray(t *testing.T) {
 	for name, d := range drawings() {
 		straight := d.render(traySize)
@@ -129,7 +128,7 @@ func TestForSystray(t *testing.T) {
 			if got := (color.NRGBA{uint8(r), uint8(g), uint8(b), uint8(a)}); got != want {
 				t.Fatalf("%s at %d, %d: systray sends %v, want %v", name, x, y, got, want)
 			}
-			// And everybody else sees the same picture.
+			// Everybody else sees the same picture.
 			wr, wg, wb, _ := want.RGBA()
 			for _, c := range [][2]uint32{{r, wr}, {g, wg}, {b, wb}} {
 				if math.Abs(float64(c[0])-float64(c[1])) > 2*0x101 {

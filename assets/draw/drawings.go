@@ -5,16 +5,17 @@ import (
 	"math"
 )
 
-// drawing is shapes in colours, from back to front.
+// drawing is a list of layers, from back to front.
 type drawing []layer
 
+// layer is a shape in one colour.
 type layer struct {
 	shape shape
 	color color.NRGBA
 }
 
-// The colours are of middling brightness: at least 3:1 against a white panel and
-// against a dark one.
+// The colours are neither bright nor dark: they have a contrast of at least 3:1 against a light
+// panel and against a dark one.
 var (
 	gray  = color.NRGBA{0x76, 0x7f, 0x8a, 0xff}
 	blue  = color.NRGBA{0x2b, 0x82, 0xd4, 0xff}
@@ -24,8 +25,8 @@ var (
 	white = color.NRGBA{0xff, 0xff, 0xff, 0xff}
 )
 
-// drawings are the states, by the names of their files. Each has an outline of
-// its own, so that colour is not needed to tell them apart.
+// drawings returns the icons by the names of their files. Each has an outline of its own, so that
+// they can be told apart without colour.
 func drawings() map[string]drawing {
 	middle := point{.5, .5}
 	return map[string]drawing{
@@ -34,7 +35,7 @@ func drawings() map[string]drawing {
 			{without(ring(middle, .38, .13), stroke(.24, point{.16, .84}, point{.84, .16})), gray},
 			{stroke(.12, point{.14, .86}, point{.86, .14}), gray},
 		},
-		// Two arrows that chase one another.
+		// Two arrows that chase each other.
 		"connecting": {{union(chaser(middle, 200), chaser(middle, 20)), blue}},
 		// A disc with a tick.
 		"connected": {
@@ -54,7 +55,7 @@ func drawings() map[string]drawing {
 	}
 }
 
-// chaser is an arrow along a third of a circle, beginning at an angle.
+// chaser is an arrow along a third of a circle that begins at the angle from, in degrees.
 func chaser(center point, from float64) shape {
 	const radius, width, sweep = .35, .13, 118
 	end := from + sweep

@@ -5,13 +5,13 @@ import (
 	"encoding/binary"
 )
 
-// icon makes an ICO file. Its pictures are uncompressed bitmaps, which every
-// Windows reads (https://learn.microsoft.com/windows/win32/menurc/about-icons).
+// icon returns an ICO file. Its pictures are uncompressed bitmaps, which every Windows can read
+// (https://learn.microsoft.com/windows/win32/menurc/about-icons).
 func icon(d drawing) []byte {
 	var directory, pictures bytes.Buffer
 	put := func(b *bytes.Buffer, values ...any) {
 		for _, v := range values {
-			binary.Write(b, binary.LittleEndian, v) // a buffer takes everything
+			binary.Write(b, binary.LittleEndian, v) // writing to a buffer never fails
 		}
 	}
 	put(&directory, uint16(0), uint16(1), uint16(len(icoSizes)))

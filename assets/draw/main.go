@@ -1,5 +1,5 @@
-// Command draw makes the icons of the tray: "go generate ./assets" runs it. It
-// owns how they look; package assets owns handing them out.
+// Command draw draws the icons of the tray; "go generate ./assets" runs it. It owns how they look,
+// while package assets embeds and returns them. Begin with drawings.go.
 package main
 
 import (
@@ -14,19 +14,22 @@ import (
 	"slices"
 )
 
-// Sizes in pixels: what panels and desktops ask for, and those that Windows does.
+// The sizes for panels and desktops, and those for Windows, in pixels.
 var (
 	pngSizes = []int{16, 22, 24, 32, 48, 64, 128, 256}
 	icoSizes = []int{16, 20, 24, 32, 48}
 )
 
-// traySize is the one size that the tray hands to panels, which make it fit: they
-// ask for 16 to 24 pixels, on dense screens for twice as many.
+// traySize is the one size that the tray gives to panels, in pixels. They scale it to 16 to 24
+// pixels, on dense screens to twice as many.
 const traySize = 48
+
+// The colours of a light and of a dark panel.
+var panels = []color.NRGBA{{0xf6, 0xf5, 0xf4, 0xff}, {0x2d, 0x2d, 0x30, 0xff}}
 
 func main() {
 	out := flag.String("out", ".", "the directory to write the icons to")
-	preview := flag.String("preview", "", "a file to show all of them in")
+	preview := flag.String("preview", "", "the file to write a picture of all icons to; empty: none")
 	flag.Parse()
 	if err := generate(*out, *preview); err != nil {
 		fmt.Fprintln(os.Stderr, "draw:", err)
@@ -37,7 +40,7 @@ func main() {
 func generate(out, preview string) error {
 	for name, d := range drawings() {
 		for _, size := range pngSizes {
-			// The layout of an icon theme, so that it can be installed as it is.
+			// The layout of an icon theme, which can be installed as it is.
 			dir := filepath.Join(out, "hicolor", fmt.Sprintf("%dx%d", size, size), "apps")
 			if err := os.MkdirAll(dir, 0o755); err != nil {
 				return err
@@ -68,7 +71,7 @@ func writePNG(name string, img image.Image) error {
 	return os.WriteFile(name, file.Bytes(), 0o644)
 }
 
-// render draws in size pixels, each from many samples.
+// render draws a square of size pixels, each the mean of many samples.
 func (d drawing) render(size int) *image.NRGBA {
 	grid := min(16, max(4, 384/size)) // samples along a pixel's side
 	img := image.NewNRGBA(image.Rect(0, 0, size, size))
@@ -105,15 +108,11 @@ func sheet() image.Image {
 	half := img.Rect.Dy() / 2
 	for y := range img.Rect.Dy() {
 		for x := range img.Rect.Dx() {
-			c := color.NRGBA{0xf6, 0xf5, 0xf4, 0xff}
-			if y >= half {
-				c = color.NRGBA{0x2d, 0x2d, 0x30, 0xff}
-			}
-			img.SetNRGBA(x, y, c)
+			img.SetNRGBA(x, y, panels[y/half])
 		}
 	}
 	for i, name := range names {
-		for panel := range 2 {
+		for panel := range panels {
 			y := panel*half + 10
 			for _, size := range sizes {
 				over(img, all[name].render(size), i*cell+(cell-size)/2, y)
@@ -124,7 +123,7 @@ func sheet() image.Image {
 	return img
 }
 
-// over lays one picture over another.
+// over draws src over dst, with its corner at left and top.
 func over(dst, src *image.NRGBA, left, top int) {
 	for y := range src.Rect.Dy() {
 		for x := range src.Rect.Dx() {

@@ -2,25 +2,23 @@ package main
 
 import "math"
 
-// point is a place on the drawing, which reaches from (0, 0) at the top left to
-// (1, 1).
+// point is a place in a drawing, which extends from (0, 0) at the top left to (1, 1).
 type point struct{ x, y float64 }
 
-// shape tells whether a point belongs to it.
+// shape reports whether a point belongs to it.
 type shape func(p point) bool
 
 func circle(center point, radius float64) shape {
 	return func(p point) bool { return math.Hypot(p.x-center.x, p.y-center.y) <= radius }
 }
 
-// ring is a circle's line.
+// ring is the line of a circle.
 func ring(center point, radius, width float64) shape {
 	outer, inner := circle(center, radius+width/2), circle(center, radius-width/2)
 	return func(p point) bool { return outer(p) && !inner(p) }
 }
 
-// arc is the part of a ring between two angles in degrees, clockwise from the
-// right as on a screen.
+// arc is the part of a ring between two angles in degrees, clockwise from the right.
 func arc(center point, radius, width, from, to float64) shape {
 	whole := ring(center, radius, width)
 	return func(p point) bool {
@@ -32,8 +30,7 @@ func arc(center point, radius, width, from, to float64) shape {
 	}
 }
 
-// polygon is the inside of a closed convex line, given clockwise, with rounded
-// corners.
+// polygon is convex, with its corners given clockwise, and rounded.
 func polygon(rounding float64, corners ...point) shape {
 	return func(p point) bool {
 		inside := true
@@ -62,6 +59,7 @@ func stroke(width float64, points ...point) shape {
 	}
 }
 
+// segmentDistance is the distance of p from the line between a and b.
 func segmentDistance(p, a, b point) float64 {
 	dx, dy := b.x-a.x, b.y-a.y
 	t := 0.0
@@ -71,6 +69,7 @@ func segmentDistance(p, a, b point) float64 {
 	return math.Hypot(p.x-a.x-t*dx, p.y-a.y-t*dy)
 }
 
+// union is what belongs to any of the shapes.
 func union(shapes ...shape) shape {
 	return func(p point) bool {
 		for _, s := range shapes {
@@ -82,6 +81,7 @@ func union(shapes ...shape) shape {
 	}
 }
 
+// without is what belongs to s and not to hole.
 func without(s, hole shape) shape {
 	return func(p point) bool { return s(p) && !hole(p) }
 }

@@ -5,12 +5,11 @@ import (
 	"image/color"
 )
 
-// forSystray makes a picture that package systray hands on to panels as it is
-// meant. Panels want straight 8-bit channels (StatusNotifierItem, IconPixmap);
-// systray 1.12.2 sends the low byte of each premultiplied 16-bit channel, which
-// for half transparent pixels is noise. So the channels have 16 bits here, of
-// which the high byte is the premultiplied value, as anybody else reads them, and
-// the low byte the straight one.
+// forSystray returns img in a form that reaches panels unharmed through package systray. Panels
+// want straight (not premultiplied) 8-bit channels (StatusNotifierItem, IconPixmap), but systray
+// 1.12.2 sends the low byte of each premultiplied 16-bit channel, which is noise in half
+// transparent pixels. So the channels here have 16 bits, with the premultiplied value in the high
+// byte, where everybody else reads it, and the straight one in the low byte.
 func forSystray(img *image.NRGBA) *image.NRGBA64 {
 	out := image.NewNRGBA64(img.Rect)
 	for y := range img.Rect.Dy() {
@@ -26,7 +25,7 @@ func forSystray(img *image.NRGBA) *image.NRGBA64 {
 				if want > alpha { // brighter than there is: one step down
 					want -= 1 << 8
 				}
-				// The smallest value that becomes want when it is premultiplied.
+				// The smallest value that premultiplying turns into want.
 				return uint16(min(0xffff, (want*0xffff+alpha-1)/alpha))
 			}
 			out.SetNRGBA64(x, y, color.NRGBA64{R: channel(c.R), G: channel(c.G), B: channel(c.B), A: uint16(alpha)})
