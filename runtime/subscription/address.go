@@ -31,7 +31,7 @@ func typedLocal(host string) bool {
 	return err == nil && !ip.Is4In6() && isLocal(ip)
 }
 
-// Redact returns the part of an address that is no secret, for display: "https://example.org/…".
+// Redact returns the part of an address that is not secret, for display: "https://example.org/…".
 func Redact(address string) string {
 	u, err := url.Parse(strings.TrimSpace(address))
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {

@@ -149,7 +149,7 @@ func TestFetchAllowedSize(t *testing.T) {
 	}
 }
 
-// The limit is that of the decompressed body.
+// The limit applies to the decompressed body.
 func TestFetchGzip(t *testing.T) {
 	pack := func(size int) []byte {
 		var b bytes.Buffer

@@ -25,7 +25,7 @@ func cleanName(text string) string {
 var statement = regexp.MustCompile(`(?i)\d\s*[KMGT]i?B\b|\b20\d\d[-/.年]\d|traffic|expir|remain|renew|reset|official|telegram|channel|` +
 	`t\.me/|流量|剩余|到期|过期|套餐|官网|订阅|重置|距离|трафик|осталось|истека|ترافیک|حجم|انقضا|باقی|کانال`)
 
-// isNotice reports whether an entry is no server but a line of text for clients that show only
+// isNotice reports whether an entry is not a server but a line of text for clients that show only
 // names: it is about the account, and leads nowhere.
 func isNotice(l link.Link) bool { return nowhere(l.Host) && statement.MatchString(l.Name) }
 

@@ -74,7 +74,7 @@ func TestAdoptedCoreStops(t *testing.T) {
 	}
 }
 
-// A record that fits no process is not adopted, and End touches nobody for it.
+// A record that fits no process is not adopted, and End touches no process for it.
 func TestStrangersAreLeftAlone(t *testing.T) {
 	stranger := exec.Command("/proc/self/exe")
 	stranger.Env = []string{envNonce + "=" + stubPrefix + "sleeper"}
