@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"os/exec"
 	"syscall"
 	"testing"
 	"time"
@@ -76,27 +75,14 @@ func TestAdoptedCoreStops(t *testing.T) {
 
 // A record that fits no process is not adopted, and End touches no process for it.
 func TestStrangersAreLeftAlone(t *testing.T) {
-	stranger := exec.Command("/proc/self/exe")
-	stranger.Env = []string{envNonce + "=" + stubPrefix + "sleeper"}
-	if err := stranger.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		_ = stranger.Process.Kill()
-		_ = stranger.Wait()
-	}()
+	stranger := startStub(t, "sleeper")
 	var real Identity
 	eventually(t, "the stranger runs", func() bool {
 		var err error
 		real, err = identify(stranger.Process.Pid)
 		return err == nil && real.Executable != ""
 	})
-	exited := exec.Command("/proc/self/exe")
-	exited.Env = []string{envNonce + "=" + stubPrefix + "silent exit"}
-	if err := exited.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer exited.Wait() // until then it is a zombie
+	exited := startStub(t, "silent exit") // which stays a zombie until the end of the test
 	eventually(t, "the other has exited", func() bool { return !alive(exited.Process.Pid) })
 
 	change := func(f func(*Identity)) Identity {

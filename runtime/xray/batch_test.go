@@ -67,11 +67,7 @@ func startBatch(t testing.TB, spec BatchSpec) *Batch {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := b.Stop(context.Background(), 0); err != nil {
-			t.Error(err)
-		}
-	})
+	stopAtEnd(t, b.Stop)
 	return b
 }
 

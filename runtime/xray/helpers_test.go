@@ -246,12 +246,33 @@ func startCore(t testing.TB, spec Spec) *Core {
 	if err != nil {
 		t.Fatal(err)
 	}
+	stopAtEnd(t, c.Stop)
+	return c
+}
+
+// stopAtEnd calls stop, of a core or of a batch, at the end of the test.
+func stopAtEnd(t testing.TB, stop func(context.Context, time.Duration) error) {
+	t.Helper()
 	t.Cleanup(func() {
-		if err := c.Stop(context.Background(), 0); err != nil {
+		if err := stop(context.Background(), 0); err != nil {
 			t.Error(err)
 		}
 	})
-	return c
+}
+
+// startStub starts a stub that is not a core, and reaps it at the end of the test.
+func startStub(t *testing.T, behaviour string) *exec.Cmd {
+	t.Helper()
+	command := exec.Command("/proc/self/exe")
+	command.Env = []string{envNonce + "=" + stubPrefix + behaviour}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = command.Process.Kill()
+		_ = command.Wait()
+	})
+	return command
 }
 
 func alive(pid int) bool {
