@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
@@ -54,9 +53,13 @@ func TestLateSquatter(t *testing.T) {
 // TestMissingDetour has a core that does not listen for itself, as it should.
 func TestMissingDetour(t *testing.T) {
 	spec := testSpec(t, self(t), stubPrefix+"serve")
+	c := startCore(t, spec)
 	spec.Link = mustParse("ss://aes-128-gcm:password@127.0.0.1:9")
-	spec.ReadyTimeout = 500 * time.Millisecond
-	if _, err := Start(t.Context(), zerolog.Nop(), spec, nil); !errors.Is(err, errNotListening) {
+	_, _, p, err := spec.configure(c.Inbound())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := checkSockets(c.Identity().PID, p, true); !errors.Is(err, errNotListening) {
 		t.Errorf("error %v, want errNotListening", err)
 	}
 }
