@@ -1,28 +1,47 @@
 package settings
 
 import (
+	"fmt"
 	"os"
 	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
 
-// TestTemplateHoldsDefaults takes away the comment signs before keys and reads
-// the result: it must be the defaults, and every key must be there.
-func TestTemplateHoldsDefaults(t *testing.T) {
-	commented := regexp.MustCompile(`(?m)^#([a-z]+ = )`)
-	text := commented.ReplaceAllString(Template(), "$1")
-	if n := len(commented.FindAllString(Template(), -1)); n != len(keys) {
-		t.Errorf("%d keys in the template, want %d", n, len(keys))
+// TestDefaultsAreValidValues reads a file that sets every key to its default.
+func TestDefaultsAreValidValues(t *testing.T) {
+	want := Default()
+	text := ""
+	for _, k := range keys {
+		text += k.path() + " = " + literal(k.value(&want)) + "\n"
 	}
-	got, err := parse("template", []byte(text))
-	if err != nil {
-		t.Fatalf("%v\n%s", err, text)
+	if got, err := parse("defaults", []byte(text)); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v (%v)", got, want, err)
 	}
-	if want := Default(); !reflect.DeepEqual(got, want) {
-		t.Errorf("got  %+v\nwant %+v", got, want)
+}
+
+// literal writes the value behind pointer as TOML does. It is used for the
+// defaults only, whose strings are printable ASCII: there Go and TOML quote alike.
+func literal(pointer any) string {
+	switch v := pointer.(type) {
+	case *string:
+		return strconv.Quote(*v)
+	case *Duration:
+		return strconv.Quote(shortDuration(*v))
+	case *[]string:
+		quoted := make([]string, len(*v))
+		for i, s := range *v {
+			quoted[i] = strconv.Quote(s)
+		}
+		return "[" + strings.Join(quoted, ", ") + "]"
+	case *int:
+		return strconv.Itoa(*v)
+	case *bool:
+		return strconv.FormatBool(*v)
 	}
+	panic(fmt.Sprintf("settings: a key of type %T", pointer))
 }
 
 // TestKeysCoverSettings counts the leaves of Settings: a field without a key

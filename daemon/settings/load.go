@@ -10,9 +10,9 @@ import (
 	"unicode/utf8"
 )
 
-// maxFileSize is far more than any settings file needs. It also bounds the time
-// for a file that is something else by mistake: the library looks through all
-// keys of a table for each new one, which takes a minute for 1 MiB of keys.
+// maxFileSize is far more than any settings file needs. It also bounds the time that a wrong file
+// takes: the library looks through all keys of a table for each new one, which makes a minute for
+// 1 MiB of keys.
 const maxFileSize = 64 << 10
 
 // Load reads the settings file at path. A file that does not exist gives the
@@ -28,8 +28,8 @@ func Load(path string) (Settings, error) {
 	return parse(path, data)
 }
 
-// readFile returns what is in the file, which it has checked to be text. The
-// error is fs.ErrNotExist only when nothing has that name.
+// readFile returns the text in the file. The error is fs.ErrNotExist only when nothing has that
+// name.
 func readFile(path string) ([]byte, error) {
 	problem := func(format string, arguments ...any) error {
 		return &Problem{File: path, Message: fmt.Sprintf(format, arguments...)}
@@ -66,7 +66,7 @@ func readFile(path string) ([]byte, error) {
 	return data, checkText(path, data)
 }
 
-// checkText refuses what is not UTF-8 without a byte order mark, which TOML asks for.
+// checkText accepts only UTF-8 without a byte order mark, as TOML demands.
 func checkText(path string, data []byte) error {
 	at := func(offset int, message string) error {
 		line, column := newLines(data).position(offset)

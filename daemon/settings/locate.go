@@ -29,9 +29,9 @@ func (l lines) position(offset int) (line, column int) {
 	return line, offset - l[line-1] + 1
 }
 
-// locate finds where each key of a valid TOML document first stands, by its
-// path as [keyPath] writes it. The stable part of the library decodes values
-// without their positions; its parser has them.
+// locate returns where each key of a valid TOML document first stands, by its path as keyPath
+// writes it. The stable part of the library decodes values without their positions; only its
+// unstable parser has them.
 func locate(data []byte) map[string]position {
 	found := make(map[string]position)
 	starts := newLines(data)

@@ -23,7 +23,7 @@ func parse(file string, data []byte) (Settings, error) {
 	p := parser{settings: Default(), positions: locate(data)}
 	p.document(document)
 
-	// Checks of values that could not be read would only repeat themselves.
+	// To check a value that could not be read would only report it twice.
 	unread := make(map[string]bool)
 	for _, problem := range p.problems {
 		unread[problem.Key] = true
@@ -42,8 +42,8 @@ func parse(file string, data []byte) (Settings, error) {
 	return p.settings, nil
 }
 
-// syntaxProblem keeps the message and the position of the library's error. Its
-// longer text quotes the lines around, which may hold the password.
+// syntaxProblem keeps the message and the position of the library's error, but not its longer
+// text: that quotes the lines around it, which may hold the password.
 func syntaxProblem(file string, err error) error {
 	problem := &Problem{File: file, Message: "is not TOML: " + strings.TrimPrefix(err.Error(), "toml: ")}
 	if at, ok := errors.AsType[*toml.DecodeError](err); ok {
@@ -105,8 +105,7 @@ func (p *parser) section(section string, table map[string]any) {
 	}
 }
 
-// set stores a value of the file behind pointer; when it does not fit it says
-// what would.
+// set stores a value of the file behind pointer. If it does not fit, set returns what would.
 func set(pointer, value any) (wanted string) {
 	switch target := pointer.(type) {
 	case *string:
@@ -152,7 +151,7 @@ func set(pointer, value any) (wanted string) {
 	panic(fmt.Sprintf("settings: a key of type %T", pointer))
 }
 
-// describe shows a TOML value that is short, and else says what kind it is.
+// describe returns a TOML value if it is short, or else what kind it is.
 func describe(v any) string {
 	switch v := v.(type) {
 	case string:

@@ -39,9 +39,9 @@ const (
 // xdgLock guards the variables in which package xdg keeps its answers.
 var xdgLock sync.Mutex
 
-// FindPaths finds the places by the XDG Base Directory Specification. It makes
-// nothing. It fails when the user has no home, and when the runtime directory
-// is someone else's, in whom a client must not confide.
+// FindPaths finds the places by the XDG Base Directory Specification. It creates nothing. It
+// fails if the user has no home, and if the runtime directory belongs to someone else, whom a
+// client must not trust.
 func FindPaths() (Paths, error) {
 	base, err := baseDirs()
 	if err != nil {
@@ -74,12 +74,12 @@ func baseDirs() (bases, error) {
 	home := xdg.Home
 	b := bases{xdg.ConfigHome, xdg.DataHome, xdg.StateHome, xdg.RuntimeDir}
 	xdgLock.Unlock()
-	// Without $HOME package xdg takes the root directory, which only few mean.
+	// Without $HOME package xdg takes the root directory, which hardly anybody means.
 	if filepath.IsAbs(home) && (home != "/" || os.Getenv("HOME") == "/") {
 		return b, nil
 	}
 
-	// What package xdg made of no home is not usable; what the variables say is.
+	// Without a home, what the variables say can be used, but not what package xdg made up.
 	var database error
 	for _, dir := range []struct {
 		path     *string
@@ -113,12 +113,12 @@ func baseDirs() (bases, error) {
 // else below standard (where the system makes one for this user), else the
 // private directory fallback.
 //
-//   - env that is not set, is relative, or is not ours (it survives su and sudo)
-//     says nothing.
-//   - env that is ours but cannot be used (it does not exist, or a socket in it
-//     would have too long a path) still means "not the usual place": it gets a
-//     private directory of its own, named after its value, so that a second
-//     xrat that someone keeps apart never meets the first one.
+//   - env does not count if it is not set, is relative, or is not ours (it survives
+//     su and sudo).
+//   - env that is ours but cannot be used (it does not exist, or the path of a socket
+//     in it would be too long) still means "not the usual place": it gets a private
+//     directory of its own, named after its value, so that a second xrat that someone
+//     keeps apart never meets the first one.
 //   - fallback does not follow TMPDIR, which differs between a terminal, a
 //     service and a desktop session of one user.
 func runtimeDir(env, standard, fallback string) (string, error) {
@@ -171,11 +171,10 @@ func (e *DirError) Error() string {
 // Unwrap returns the reason.
 func (e *DirError) Unwrap() error { return e.Err }
 
-// Prepare makes the directories for data, state and runtime where they are
-// missing, and takes away what access others have to them. It refuses
-// directories that are symbolic links or belong to another user. The error
-// joins a [*DirError] for each directory that cannot be used; the other ones
-// are ready. For the daemon; clients need nothing made.
+// Prepare creates the directories for data, state and runtime that are missing, and takes all
+// access to them from others. It refuses directories that are symbolic links or belong to another
+// user. The error joins a [*DirError] for each directory that cannot be used; the others are
+// ready. Only the daemon calls it: clients need no directories.
 func (p Paths) Prepare() error {
 	var errs []error
 	for _, dir := range []struct{ purpose, path string }{
@@ -202,8 +201,8 @@ func prepareDir(path string) error {
 	return tighten(path)
 }
 
-// checkDir says why path cannot be a directory of ours; nil when it can, also
-// because it does not exist yet.
+// checkDir returns why path cannot be a directory of ours, and nil if it can or does not exist
+// yet.
 func checkDir(path string) error {
 	info, err := os.Lstat(path)
 	switch {

@@ -6,10 +6,10 @@ import (
 	"slices"
 )
 
-// Problem is one thing wrong with the settings. [Load] and [Settings.Validate]
-// return every problem they find, joined.
+// Problem is one thing wrong with the settings file. [Load] returns every problem that it finds,
+// joined.
 type Problem struct {
-	File         string // as given to Load; empty for settings that came from no file
+	File         string // as given to Load
 	Line, Column int    // from 1, the column in bytes; 0: the key is not in the file
 	Key          string // "front.socks"; empty when the file as a whole is wrong
 	Message      string // what is wrong, why, and the way out; no secrets
@@ -17,17 +17,13 @@ type Problem struct {
 
 // Error returns the message with the place in front, as compilers write it.
 func (p *Problem) Error() string {
-	switch {
-	case p.File == "":
-		return p.Message
-	case p.Line == 0:
+	if p.Line == 0 {
 		return p.File + ": " + p.Message
-	default:
-		return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Message)
 	}
+	return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Message)
 }
 
-// maxProblems keeps the report of a file that is something else altogether short.
+// maxProblems bounds the report on a file that is something else altogether.
 const maxProblems = 20
 
 // join makes one error of problems, in the order of the file; nil for none.

@@ -65,7 +65,7 @@ type Rescue struct {
 	Ceiling Duration // always after more silence than this
 }
 
-// Subscription says when subscriptions are updated, and by what way.
+// Subscription says when subscriptions are updated, and through what.
 type Subscription struct {
 	Interval Duration // between two updates where nobody says otherwise; 0: only by hand
 	Direct   bool     // whether one may be fetched without the proxy
@@ -92,7 +92,7 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil
 // redacted stands where a password was.
 const redacted = "[redacted]"
 
-// safeFront is a Front without its methods, and without its password.
+// safeFront is a Front without its methods and its password.
 type safeFront Front
 
 func (f Front) safe() safeFront {
@@ -102,9 +102,9 @@ func (f Front) safe() safeFront {
 	return safeFront(f)
 }
 
-// Format prints f for any verb, with the password hidden. It also serves a
-// [Settings], whose other fields are no secrets. Reflection cannot be stopped:
-// a Settings in an unexported field of a printed struct would show everything.
+// Format prints f for any verb, with the password hidden. It also works for a printed [Settings],
+// whose other fields are no secrets, but not where fmt cannot call it: a Settings in an unexported
+// field of a printed struct would show everything.
 func (f Front) Format(state fmt.State, verb rune) {
 	fmt.Fprintf(state, fmt.FormatString(state, verb), f.safe())
 }

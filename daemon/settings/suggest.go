@@ -4,8 +4,8 @@ import (
 	"strings"
 )
 
-// suggest names the key that was probably meant by name in section ("" for the
-// top of the file), as the end of a message; "" when nothing comes near.
+// suggest returns the end of a message with the key that name in section ("" for the top of the
+// file) probably means; "" when nothing comes near.
 func suggest(section, name string) string {
 	meant := func(s string) string { return " (did you mean \"" + s + "\"?)" }
 	name = strings.ToLower(name)
@@ -35,9 +35,9 @@ func suggest(section, name string) string {
 	return ""
 }
 
-// editDistance is the number of letters to insert, delete, replace or swap with
-// a neighbour to make b of a (the optimal string alignment distance). Long texts
-// are no misspelled keys: they are as far away as they are long.
+// editDistance is the number of letters to insert, delete, replace or swap with a neighbour to
+// turn a into b (the optimal string alignment distance). Long texts are not misspelled keys: they
+// count as different in every letter.
 func editDistance(a, b string) int {
 	if len(a) > 64 || len(b) > 64 {
 		return max(len(a), len(b))

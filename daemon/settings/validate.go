@@ -23,20 +23,10 @@ const (
 	maxThreshold  = 100
 )
 
-// Validate checks settings that were not loaded from a file. The error joins a
-// [*Problem] for each thing that is wrong; they have no line.
-func (s Settings) Validate() error {
-	var problems []*Problem
-	for _, found := range s.check() {
-		problems = append(problems, &Problem{Key: found.keys[0], Message: found.message})
-	}
-	return join(problems)
-}
-
 // finding is one thing wrong with a value, or with several together.
 type finding struct {
 	message string
-	keys    []string // the one to blame first
+	keys    []string // first the one to blame
 }
 
 // check applies every rule. Messages never quote the password.
@@ -152,7 +142,7 @@ func (f Front) check(add func(message string, keys ...string)) {
 	}
 }
 
-// address is where a listener is to listen.
+// address is what a listener listens on.
 type address struct {
 	ip       netip.Addr // invalid: every address of the machine
 	port     uint16
@@ -198,7 +188,7 @@ func (a address) collides(b address) bool {
 	return a.port == b.port && (a.ip == b.ip || !a.ip.IsValid() || !b.ip.IsValid())
 }
 
-// badURL says why u cannot be a probe's address; "" when it can.
+// badURL returns why u cannot be a probe's address, "" if it can.
 func badURL(u string) string {
 	if len(u) > maxURLLength {
 		return fmt.Sprintf("an address is %d bytes long; at most %d are allowed", len(u), maxURLLength)
@@ -206,7 +196,7 @@ func badURL(u string) string {
 	parsed, err := url.Parse(u)
 	switch {
 	case err != nil:
-		// The text may be anything, also one with a password in it.
+		// The text may be anything, even a password.
 		return "an address is not a URL; write for example \"https://www.gstatic.com/generate_204\""
 	case parsed.User != nil:
 		return fmt.Sprintf("%s contains a user name; a probe sends no credentials, remove it", quote(parsed.Host))
