@@ -1,6 +1,6 @@
-// Package store keeps what must outlive the daemon: the configs, the
-// subscriptions, the sessions, the desired state and the outcomes of probes. It is the only importer of
-// Badger, and one process at a time may use a store.
+// Package store keeps what must outlive the daemon: configs, subscriptions, sessions, the desired
+// state and the outcomes of probes. It is the only importer of Badger. Only one process at a time
+// may use a store.
 //
 // It does not decide anything: which config comes next is the business of
 // package rotation, what a link means that of package link.
@@ -14,7 +14,7 @@
 //	export.json    a copy of the records to restore from, replaced atomically
 //	head           the newest acknowledged change: tells a database that has
 //	               silently lost records from one that has not
-//	opening, crash what is left of a process that died in Badger
+//	opening, crash left by a process that died in Badger
 //	lock           held while a Store is open; contains the holder's pid
 //
 // # Life of the database
@@ -31,5 +31,5 @@
 // newest acknowledged one goes to the head file. When the two disagree, or
 // when Badger reports damage, or has crashed the process twice in a row, the
 // database is moved aside and a new one is made from the export and from the
-// records that can still be read. [Store.Recovery] tells what happened.
+// records that can still be read. [Store.Recovery] reports what happened.
 package store

@@ -234,6 +234,16 @@ func (s *snapshot) addConfig(r configRecord, value []byte) {
 	s.add(identityKey(r.Identity), idKey(prefixIdentity, r.ID)[1:])
 }
 
+// count returns how many records have keys with the prefix.
+func (s *snapshot) count(prefix byte) (n int) {
+	for _, r := range s.records {
+		if r.key[0] == prefix {
+			n++
+		}
+	}
+	return n
+}
+
 func (s *snapshot) sort() {
 	sort.Slice(s.records, func(i, j int) bool { return bytes.Compare(s.records[i].key, s.records[j].key) < 0 })
 }

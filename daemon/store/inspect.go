@@ -40,7 +40,7 @@ func (d *database) checkSchema(dir string) error {
 		defer f.Close()
 		var magic [8]byte // "Bdgr", our version, Badger's version
 		if _, err := f.ReadAt(magic[:], 0); err != nil || string(magic[:4]) != "Bdgr" {
-			return nil // damage is not for here
+			return nil // preflight deals with damage
 		}
 		found = int(binary.BigEndian.Uint16(magic[4:]))
 	}
@@ -194,8 +194,8 @@ func (d *database) initialise(db *badger.DB) (meta, error) {
 	return m, d.head.change(func(h *head) { h.Seq, h.Digest = m.Seq, m.Digest })
 }
 
-// blame tells what a failed opening is due to: the surroundings, as far as
-// they can be seen by trying, otherwise damage.
+// blame returns why the opening failed: what the file system answers when it is
+// tried, or else damage.
 func (d *database) blame(dir string, cause error) error {
 	probe := filepath.Join(d.dir, "probe")
 	if err := os.WriteFile(probe, []byte("x"), 0o600); err != nil {

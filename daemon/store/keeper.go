@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// keep does what has a deadline, export, probe history and the closing of the
-// idle database, until ctx ends. It sleeps without a timer when there is none.
+// keep does what has a deadline, until ctx ends: it saves the probe history, exports,
+// and closes the idle database. Without a deadline it sleeps without a timer.
 func (s *Store) keep(ctx context.Context) {
 	defer close(s.done)
 	timer := time.NewTimer(time.Hour)

@@ -88,9 +88,8 @@ func (o *opener) discard() error {
 	return nil
 }
 
-// openDatabase opens the database and, when it is suspect or its MANIFEST is
-// not the known one, verifies it.
-// The caller holds the gate.
+// openDatabase opens the database and verifies it if it is suspect or its
+// MANIFEST is not the one of the last close. The caller holds the gate.
 func (d *database) openDatabase() error {
 	dir := filepath.Join(d.dir, databaseName)
 	if d.opener.pending != nil && d.opener.pending.dir != dir {
@@ -124,14 +123,7 @@ func (d *database) openDatabase() error {
 		d.crashes.end()
 		return d.blame(dir, err)
 	}
-	var m meta
-	err = protect(func() (err error) {
-		m, err = inspect(db, known, d.head.get(), suspect || changed)
-		return err
-	})
-	if errors.Is(err, errBlank) {
-		m, err = d.initialise(db)
-	}
+	m, err := d.verify(db, known, suspect || changed)
 	if err != nil {
 		if damage, ok := errors.AsType[*damageError](err); ok {
 			// What can be read now may be newer than the export.
@@ -154,6 +146,18 @@ func (d *database) openDatabase() error {
 		d.due.export = time.Now().Add(exportDelay)
 	}
 	return nil
+}
+
+// verify returns the meta record of a database that has just been opened; see inspect.
+func (d *database) verify(db *badger.DB, known meta, full bool) (m meta, err error) {
+	err = protect(func() (err error) {
+		m, err = inspect(db, known, d.head.get(), full)
+		return err
+	})
+	if errors.Is(err, errBlank) {
+		return d.initialise(db)
+	}
+	return m, err
 }
 
 // prepare checks all that can be checked without Badger and begins the watch

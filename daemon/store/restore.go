@@ -83,14 +83,7 @@ func (d *database) restore(damage *damageError) (err error) {
 		return err
 	}
 	d.crashes.clear()
-	for _, rec := range snap.records {
-		switch rec.key[0] {
-		case prefixConfig:
-			r.Configs++
-		case prefixSession:
-			r.Sessions++
-		}
-	}
+	r.Configs, r.Sessions = snap.count(prefixConfig), snap.count(prefixSession)
 	d.log.Warn().Int("configs", r.Configs).Int("sessions", r.Sessions).Uint64("missing_changes", r.Missing).
 		Str("damaged", r.Damaged).Msg("the database was restored")
 	d.mu.Lock()
@@ -99,7 +92,7 @@ func (d *database) restore(damage *damageError) (err error) {
 	return nil
 }
 
-// mustKnow returns the newest acknowledged change that is known of.
+// mustKnow returns the newest change that is known to have been acknowledged.
 func (d *database) mustKnow() head {
 	h := d.head.get()
 	d.mu.Lock()

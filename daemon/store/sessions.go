@@ -101,8 +101,8 @@ func (s *Store) UpdateSession(ctx context.Context, id int64, edit func(*Session)
 	return session, nil
 }
 
-// RemoveSession forgets a session, as one that never came to serve anybody. That
-// there is none is no error.
+// RemoveSession removes a session, such as one that never served. It is no error if
+// there is none.
 func (s *Store) RemoveSession(ctx context.Context, id int64) error {
 	err := s.update(ctx, func(c *change) error {
 		there, err := c.remove(idKey(prefixSession, id))

@@ -66,7 +66,7 @@ type Store struct {
 }
 
 // Open locks the store in dir, which is made if it does not exist, checks it and
-// repairs what it must; Recovery tells what. It fails, at once, while another process
+// repairs what it must; Recovery reports what. It fails, at once, while another process
 // has the store, and when a newer xrat has written it. A lack of disk space is no error:
 // reads are then served from the export, and changes fail until there is space.
 // All errors are for people: they say what to do.

@@ -2,15 +2,13 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"time"
 )
 
 // Subscription is an address at which a provider offers servers. URL and the two
 // validators are secrets (a token in the address lets anybody use the account, and
-// the validators can name it, too): they are in the database and in the export, but
+// the validators may identify it): they are in the database and in the export, but
 // neither in the JSON nor in any printed form of a Subscription.
 type Subscription struct {
 	ID        int64     `json:"id"`
@@ -38,11 +36,11 @@ type Subscription struct {
 	LastModified string   `json:"-"`
 	Problems     int      `json:"problems,omitempty"` // entries that could not be used
 	Notices      []string `json:"notices,omitempty"`  // of the provider
-	Usage        *Usage   `json:"usage,omitempty"`    // nil: not told
+	Usage        *Usage   `json:"usage,omitempty"`    // nil: not said
 }
 
-// Usage is what an account at a provider has used, in bytes, of how many; 0: not
-// told. ExpiresAt is zero if it does not.
+// Usage is what an account at a provider has used of its Total, in bytes; 0: not
+// said. A zero ExpiresAt: it does not expire, or that was not said.
 type Usage struct {
 	Upload    uint64    `json:"upload"`
 	Download  uint64    `json:"download"`
@@ -131,13 +129,11 @@ func (s *Store) Subscriptions(ctx context.Context) ([]Subscription, error) {
 // returns ErrNotFound if there is none. Edit must not call the store, and may be
 // called twice; it cannot change the id.
 func (s *Store) UpdateSubscription(ctx context.Context, id int64, edit func(*Subscription)) (subscription Subscription, err error) {
-	err = s.update(ctx, func(c *change) error {
-		stored, err := getSubscription(c, id)
+	err = s.update(ctx, func(c *change) (err error) {
+		subscription, err = getSubscription(c, id)
 		if err != nil {
 			return err
 		}
-		subscription = stored
-		subscription.Notices = slices.Clone(stored.Notices)
 		edit(&subscription)
 		subscription.ID = id
 		c.dirty = true
@@ -149,15 +145,15 @@ func (s *Store) UpdateSubscription(ctx context.Context, id int64, edit func(*Sub
 	return subscription, nil
 }
 
-// RemoveSubscription removes a subscription if it exists, and tells whether it did.
-// What the configs say of it stays.
+// RemoveSubscription removes a subscription and reports whether there was one. What
+// the configs say of it stays.
 func (s *Store) RemoveSubscription(ctx context.Context, id int64) (removed bool, err error) {
 	err = s.update(ctx, func(c *change) (err error) {
 		c.dirty = true
 		removed, err = c.remove(idKey(prefixSubscription, id))
 		return err
 	})
-	if err != nil && !errors.Is(err, ErrNotFound) {
+	if err != nil {
 		return false, fmt.Errorf("removing subscription %d: %w", id, err)
 	}
 	return removed, nil

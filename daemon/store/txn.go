@@ -116,7 +116,7 @@ type change struct {
 	txnReader
 	meta  meta
 	bytes int  // written so far
-	dirty bool // the export shall follow soon
+	dirty bool // worth a new export soon
 }
 
 func (c *change) put(key, value []byte) error {
@@ -209,6 +209,12 @@ func (d *database) tryUpdate(ctx context.Context, fn func(*change) error) error 
 	if err != nil || c.bytes == 0 {
 		return err
 	}
+	d.acknowledge(c)
+	return nil
+}
+
+// acknowledge takes note of a change that is on disk.
+func (d *database) acknowledge(c *change) {
 	if err := d.head.change(func(h *head) { h.Seq, h.Digest = c.meta.Seq, c.meta.Digest }); err != nil {
 		// The change is made; only noticing its loss has become harder.
 		d.log.Warn().Err(err).Msg("recording a change")
@@ -229,5 +235,4 @@ func (d *database) tryUpdate(ctx context.Context, fn func(*change) error) error 
 	if measure {
 		d.measure()
 	}
-	return nil
 }

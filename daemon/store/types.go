@@ -21,13 +21,13 @@ type Config struct {
 	Source    string    `json:"source"` // one of the Source constants
 	CreatedAt time.Time `json:"created_at"`
 
-	// Subscriptions are the ids of those that have it, the one that it is named
-	// after first. RetiredAt is when the last of them ceased to have it, which that
-	// list then still names; zero: not retired. A retired config is never chosen.
+	// Subscriptions are the ids of those that have it, first the one that it is
+	// named after. RetiredAt is when the last of them ceased to have it (it stays in
+	// Subscriptions); zero: not retired. A retired config is never chosen.
 	Subscriptions []int64   `json:"subscriptions,omitempty"`
 	RetiredAt     time.Time `json:"retired_at,omitzero"`
 
-	// Named tells that the name was given by the user, and no subscription's.
+	// Named: the name is the user's and not a subscription's.
 	Named bool `json:"named,omitempty"`
 
 	// What the user decided. A pinned config is preferred, an excluded one is
@@ -38,14 +38,14 @@ type Config struct {
 	Tags      []string `json:"tags,omitempty"`
 }
 
-// Where configs come from. One that was imported belongs to the user and is never
-// retired, whatever subscriptions have it, too.
+// Where configs come from. An imported one belongs to the user and is never retired,
+// even if subscriptions have it too.
 const (
 	SourceImport       = "import"
 	SourceSubscription = "subscription"
 )
 
-// Retired tells that no subscription has the config any more.
+// Retired reports whether no subscription has the config any more.
 func (c Config) Retired() bool { return !c.RetiredAt.IsZero() }
 
 // Format prints the config without its link, whatever the verb.
@@ -67,7 +67,7 @@ const (
 	StatusFailed   Status = "failed"
 )
 
-// Live tells whether a session with this status may still have a process.
+// Live reports whether a session with this status may still have a process.
 func (s Status) Live() bool { return s != StatusStopped && s != StatusFailed }
 
 // Inbound is an address the core of a session listens on. User and Password
