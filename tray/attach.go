@@ -22,7 +22,7 @@ type news struct {
 	err        error // why it is absent or unusable, where that is worth telling
 }
 
-// errSilent is why a subscription without a first state is given up.
+// errSilent is what the user is told of a daemon that gives no first state.
 var errSilent = errors.New("the daemon does not answer: it may be stopped or overloaded; see `xrat daemon restart`")
 
 // attacher follows the daemon: it subscribes, and looks for the daemon again with
@@ -76,16 +76,13 @@ func (a *attacher) run(ctx context.Context) {
 // follow reports the daemon's states until the subscription breaks, and tells
 // whether there were any.
 func (a *attacher) follow(ctx context.Context) (seen bool, err error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	// A stopped daemon accepts the connection and then says nothing.
-	silence := time.AfterFunc(ipc.DialTimeout, func() { cancel(errSilent) })
-	defer silence.Stop()
 	err = a.subscribe(ctx, func(e ipc.EventPayload) error {
 		seen = true
-		silence.Stop()
 		a.report(ctx, news{attachment: attached, status: e.Status})
 		return ctx.Err()
 	})
+	if errors.Is(err, ipc.ErrNoAnswer) {
+		err = errSilent
+	}
 	return seen, err
 }

@@ -45,11 +45,11 @@ the exit code is 130. It is 1 if nothing worked.
 
 ` + refHelp,
 		RunE: func(c *cobra.Command, args []string) error {
-			request, err := a.testRequest(c.Context(), args, flags)
+			options, err := a.testOptions(c.Context(), args, flags)
 			if err != nil {
 				return err
 			}
-			return a.test(c.Context(), request, flags)
+			return a.test(c.Context(), options, flags)
 		},
 	}
 	f := c.Flags()
@@ -65,11 +65,10 @@ the exit code is 130. It is 1 if nothing worked.
 	return c
 }
 
-// testRequest makes the request from the command line, and starts the daemon if
-// need be.
-func (a *app) testRequest(ctx context.Context, args []string, flags testFlags) (ipc.Request, error) {
-	usage := func(format string, args ...any) (ipc.Request, error) {
-		return ipc.Request{}, &exitError{exitUsage, fmt.Errorf(format, args...)}
+// testOptions are what the command line asks for. The daemon runs then.
+func (a *app) testOptions(ctx context.Context, args []string, flags testFlags) (ipc.TestOptions, error) {
+	usage := func(format string, args ...any) (ipc.TestOptions, error) {
+		return ipc.TestOptions{}, &exitError{exitUsage, fmt.Errorf(format, args...)}
 	}
 	switch {
 	case len(args) > 0 && (flags.All || len(flags.Tags) > 0 || flags.limit != 0):
@@ -83,28 +82,28 @@ func (a *app) testRequest(ctx context.Context, args []string, flags testFlags) (
 	case flags.timeout < 0 || flags.timeout > 0 && flags.timeout < time.Millisecond:
 		return usage("--timeout has to be a positive duration, such as 5s")
 	}
-	request := ipc.Request{Type: ipc.KindConfigTest, Limit: flags.limit, TestArguments: flags.TestArguments}
-	request.TimeoutMillis = flags.timeout.Milliseconds()
+	options := ipc.TestOptions{Limit: flags.limit, TestArguments: flags.TestArguments}
+	options.TimeoutMillis = flags.timeout.Milliseconds()
 	if flags.speed {
-		request.SpeedURL = flags.speedURL
+		options.SpeedURL = flags.speedURL
 	}
 	if len(args) == 0 {
-		return request, a.ensureDaemon(ctx)
+		return options, a.ensureDaemon(ctx)
 	}
 	configs, err := a.chosen(ctx, args)
-	request.IDs = ids(configs)
-	return request, err
+	options.IDs = ids(configs)
+	return options, err
 }
 
 // test runs a test and prints what it finds.
-func (a *app) test(ctx context.Context, request ipc.Request, flags testFlags) error {
+func (a *app) test(ctx context.Context, options ipc.TestOptions, flags testFlags) error {
 	var results []ipc.TestResultPayload
 	var summary ipc.TestSummaryPayload
 	bar := newTestBar(a.err)
 	defer bar.close()
 	lines := json.NewEncoder(a.out)
 	lines.SetEscapeHTML(false)
-	err := a.client.Test(ctx, request, func(e ipc.TestEventPayload) error {
+	err := a.client.Test(ctx, options, func(e ipc.TestEventPayload) error {
 		switch {
 		case e.Total > 0:
 			bar.begin(e.Total)

@@ -1,195 +1,205 @@
 package ipc
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	stdjson "encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"io/fs"
-	"net"
-	"os"
-	"syscall"
 	"time"
-
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 )
 
-// DialTimeout bounds how long a client waits for a daemon that is there to take
-// a request, and for the reply of one that needs no work (a stopped daemon still
-// accepts connections, so that only the missing reply shows).
-const DialTimeout = 3 * time.Second
-
-// maxReply bounds what a client reads of one reply.
-const maxReply = 64 << 20
-
-// readSize is the size of a client's read buffer: a list can be several megabytes.
-const readSize = 64 << 10
-
-// Client talks to the daemon. It holds no connection between two calls and may
-// be used from many goroutines.
+// Client asks the daemon, one method for each kind of request. It holds no connection between two
+// calls and may be used from many goroutines.
+//
+// The error of every method is ErrNotRunning when no daemon listens, an *Error when the daemon
+// refused, ErrNoAnswer or ErrNoReply when it said nothing, and the context's when that ended.
+// A message that a method returns is a sentence for the user, without a capital and a full stop.
 type Client struct {
 	// Socket is the path of the daemon's socket.
 	Socket string
+
+	// answerTime replaces the constant of that name in tests.
+	answerTime time.Duration
 }
 
-// Do sends one request and decodes the payload of its reply into payload, unless
-// that is nil. It returns the daemon's message. The error is ErrNotRunning when
-// no daemon listens, an *Error when the daemon refused, and ctx's when it ended.
-func (c *Client) Do(ctx context.Context, request Request, payload any) (message string, err error) {
-	conn, err := c.send(ctx, request)
-	if err != nil {
-		return "", err
+// answerTime bounds how long a client waits until the daemon has taken a request and, if the answer
+// needs no work, until it is there. A stopped daemon still accepts connections: only the missing
+// answer shows it.
+const answerTime = 3 * time.Second
+
+// needsWork reports whether the daemon has to try servers, ask providers or use the disk for a
+// request. How long that takes is up to the settings and the network, so the caller's context alone
+// bounds it. Everything else is answered from memory, at once or not at all.
+func needsWork(kind Kind) bool {
+	switch kind {
+	case KindDaemonPing, KindStatus, KindRuntimeStatus, KindProxyStart, KindProxyStop, KindProxyStatus:
+		return false
 	}
-	defer conn.Close()
-	stop := closeOnDone(ctx, conn)
-	defer stop()
-	r, err := readResponse(bufio.NewReaderSize(io.LimitReader(conn, maxReply), readSize))
-	if err != nil {
-		return "", readError(ctx, err)
-	}
-	return decodeResponse(r, payload)
+	return true
 }
 
-// Quick is Do for requests that are answered without work: it gives up after
-// DialTimeout.
-func (c *Client) Quick(ctx context.Context, request Request, payload any) (message string, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, DialTimeout, ErrNoAnswer)
-	defer cancel()
-	return c.Do(ctx, request, payload)
+// call makes a request and decodes the payload of its reply.
+func call[P any](ctx context.Context, c *Client, r Request) (payload P, message string, err error) {
+	message, err = c.Do(ctx, r, &payload)
+	return payload, message, err
 }
 
-// Ping asks the daemon whether it is ready.
+// Ping asks whether the daemon is there and ready; it is not ready while it ends.
 func (c *Client) Ping(ctx context.Context) (PingPayload, error) {
-	var payload PingPayload
-	_, err := c.Quick(ctx, Request{Type: KindDaemonPing}, &payload)
+	payload, _, err := call[PingPayload](ctx, c, Request{Type: KindDaemonPing})
 	return payload, err
 }
 
-// Subscribe calls receive with every state that arrives until ctx ends, receive
-// returns an error, or the connection breaks; it returns that reason.
-func (c *Client) Subscribe(ctx context.Context, receive func(EventPayload) error) error {
-	conn, err := c.send(ctx, Request{Type: KindSubscribe})
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	stop := closeOnDone(ctx, conn)
-	defer stop()
-	reader := bufio.NewReader(conn)
-	for {
-		r, err := readResponse(reader)
-		if err != nil {
-			return readError(ctx, err)
-		}
-		var event EventPayload
-		if _, err := decodeResponse(r, &event); err != nil {
-			return err
-		}
-		if err := receive(event); err != nil {
-			return err
-		}
-	}
+// Shutdown has the daemon stop the core and end. The answer comes before the daemon's end.
+func (c *Client) Shutdown(ctx context.Context) (ShutdownPayload, error) {
+	payload, _, err := call[ShutdownPayload](ctx, c, Request{Type: KindDaemonShutdown})
+	return payload, err
 }
 
-// send connects and writes the request.
-func (c *Client) send(ctx context.Context, request Request) (net.Conn, error) {
-	var line bytes.Buffer
-	// The standard library's, whose omitempty the requests have. Links are full of
-	// ampersands, which need no escape.
-	encoder := stdjson.NewEncoder(&line)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(requestEnvelope{ProtocolVersion, request}); err != nil {
-		return nil, fmt.Errorf("encoding the request: %w", err)
-	}
-	info, err := os.Lstat(c.Socket)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, ErrNotRunning
-	case err != nil:
-		return nil, fmt.Errorf("looking at the socket: %w", err)
-	}
-	if err := checkSocketFile(c.Socket, info); err != nil {
-		return nil, err
-	}
-	dialer := net.Dialer{Timeout: DialTimeout}
-	conn, err := dialer.DialContext(ctx, "unix", c.Socket)
-	if err != nil {
-		if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist) {
-			return nil, ErrNotRunning
-		}
-		return nil, fmt.Errorf("connecting to the daemon: %w", err)
-	}
-	if err := checkPeer(conn); err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("refusing to talk to %s: %w", c.Socket, err)
-	}
-	if err := conn.SetWriteDeadline(time.Now().Add(DialTimeout)); err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("sending the request: %w", err)
-	}
-	if _, err := conn.Write(line.Bytes()); err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
-		// After a broken pipe the daemon's reason can still be read, and a daemon
-		// that ended before it took the connection gives no reply.
-		conn.Close()
-		return nil, fmt.Errorf("sending the request: %w", err)
-	}
-	return conn, nil
+// Status returns the whole state.
+func (c *Client) Status(ctx context.Context) (StatusPayload, error) {
+	payload, _, err := call[StatusPayload](ctx, c, Request{Type: KindStatus})
+	return payload, err
 }
 
-// closeOnDone ends a blocked read when ctx does.
-func closeOnDone(ctx context.Context, conn net.Conn) (stop func()) {
-	cancel := context.AfterFunc(ctx, func() { conn.Close() })
-	return func() { cancel() }
+// RuntimeStatus returns the part of the state that version 1 of the protocol began with.
+func (c *Client) RuntimeStatus(ctx context.Context) (RuntimeStatusPayload, error) {
+	payload, _, err := call[RuntimeStatusPayload](ctx, c, Request{Type: KindRuntimeStatus})
+	return payload, err
 }
 
-func readError(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) {
-		return ErrNoReply
-	}
-	return fmt.Errorf("reading the reply: %w", err)
+// ConnectOptions say what to connect to, and how.
+type ConnectOptions struct {
+	// ConfigID is the config to connect to; 0: the one used last, or else the best.
+	ConfigID int64
+	// Unchecked connects even if the server gives no answer.
+	Unchecked bool
 }
 
-func readResponse(reader *bufio.Reader) (reply, error) {
-	var r reply
-	line, err := reader.ReadBytes('\n')
-	if err != nil {
-		return r, err
-	}
-	if err := json.Unmarshal(line, &r); err != nil {
-		return r, fmt.Errorf("the reply is no valid JSON: %w", err)
-	}
-	return r, nil
+// Connect connects, or moves to another config without a gap.
+func (c *Client) Connect(ctx context.Context, o ConnectOptions) (payload ConnectPayload, message string, err error) {
+	return call[ConnectPayload](ctx, c, Request{Type: KindRuntimeConnect, ConfigID: optional(o.ConfigID), Unchecked: o.Unchecked})
 }
 
-// reply is a response as a client reads it.
-type reply struct {
-	ProtocolVersion int            `json:"protocol_version"`
-	OK              bool           `json:"ok"`
-	Code            Code           `json:"code"`
-	Message         string         `json:"message"`
-	Payload         jsontext.Value `json:"payload"`
+// Rotate moves to the candidate, or with 0 to the config used least recently. If that does not work,
+// the session stays as it is.
+func (c *Client) Rotate(ctx context.Context, candidateID int64) (payload ReplacePayload, message string, err error) {
+	return call[ReplacePayload](ctx, c, Request{Type: KindRuntimeReplace, Trigger: TriggerManual, CandidateID: optional(candidateID)})
 }
 
-// decodeResponse turns a reply into what the caller asked for.
-func decodeResponse(r reply, payload any) (string, error) {
-	if r.ProtocolVersion != ProtocolVersion {
-		return "", Errorf(CodeInvalidState, "the daemon speaks protocol version %d and this program %d: update the older of the two and run `xrat daemon restart`",
-			r.ProtocolVersion, ProtocolVersion)
+// Disconnect stops the session, and has the daemon stay disconnected.
+func (c *Client) Disconnect(ctx context.Context) (payload DisconnectPayload, message string, err error) {
+	return call[DisconnectPayload](ctx, c, Request{Type: KindRuntimeDisconnect})
+}
+
+// StartRotation switches automatic rotation on.
+func (c *Client) StartRotation(ctx context.Context) (payload ProxySwitchPayload, message string, err error) {
+	return call[ProxySwitchPayload](ctx, c, Request{Type: KindProxyStart})
+}
+
+// StopRotation switches automatic rotation off. The session stays.
+func (c *Client) StopRotation(ctx context.Context) (payload ProxySwitchPayload, message string, err error) {
+	return call[ProxySwitchPayload](ctx, c, Request{Type: KindProxyStop})
+}
+
+// ProxyStatus returns what automatic rotation does.
+func (c *Client) ProxyStatus(ctx context.Context) (ProxyStatusPayload, error) {
+	payload, _, err := call[ProxyStatusPayload](ctx, c, Request{Type: KindProxyStatus})
+	return payload, err
+}
+
+// Configs lists the configs that may be used, by id.
+func (c *Client) Configs(ctx context.Context) ([]ConfigPayload, error) {
+	payload, _, err := call[ConfigListPayload](ctx, c, Request{Type: KindConfigList})
+	return payload.Configs, err
+}
+
+// RetiredConfigs lists the configs that no subscription has any more, by id.
+func (c *Client) RetiredConfigs(ctx context.Context) ([]ConfigPayload, error) {
+	payload, _, err := call[ConfigListPayload](ctx, c, Request{Type: KindConfigList, Retired: true})
+	return payload.Configs, err
+}
+
+// Import adds the servers of a text: share links, one a line, or what a subscription serves. A text
+// that is too long for the one line of a request (1 MiB in JSON) is refused.
+func (c *Client) Import(ctx context.Context, text string) (ConfigImportPayload, error) {
+	payload, _, err := call[ConfigImportPayload](ctx, c, Request{Type: KindConfigImport, Text: text})
+	return payload, err
+}
+
+// ImportURL has the daemon fetch an address once and add the servers that it serves.
+func (c *Client) ImportURL(ctx context.Context, url string) (ConfigImportPayload, error) {
+	payload, _, err := call[ConfigImportPayload](ctx, c, Request{Type: KindConfigImport, URL: url})
+	return payload, err
+}
+
+// ConfigChange is what UpdateConfigs changes. A field with its zero value changes nothing.
+type ConfigChange struct {
+	// Name is for one config only.
+	Name                        string
+	Pinned, Excluded, Favourite *bool
+	AddTags, RemoveTags         []string
+}
+
+// UpdateConfigs changes configs, all or none, and returns them as they are then.
+func (c *Client) UpdateConfigs(ctx context.Context, ids []int64, change ConfigChange) ([]ConfigPayload, error) {
+	payload, _, err := call[ConfigUpdatePayload](ctx, c, Request{
+		Type: KindConfigUpdate, IDs: ids, Name: change.Name,
+		Pinned: change.Pinned, Excluded: change.Excluded, Favourite: change.Favourite,
+		AddTags: change.AddTags, RemoveTags: change.RemoveTags,
+	})
+	return payload.Configs, err
+}
+
+// RemoveConfigs removes configs and their history.
+func (c *Client) RemoveConfigs(ctx context.Context, ids []int64) (payload ConfigRemovePayload, message string, err error) {
+	return call[ConfigRemovePayload](ctx, c, Request{Type: KindConfigRemove, IDs: ids})
+}
+
+// Sessions lists at most limit sessions, the newest first; 0 is the daemon's own limit.
+func (c *Client) Sessions(ctx context.Context, limit int) ([]SessionRecordPayload, error) {
+	payload, _, err := call[SessionListPayload](ctx, c, Request{Type: KindSessionList, Limit: limit})
+	return payload.Sessions, err
+}
+
+// Subscriptions lists the subscriptions, by id.
+func (c *Client) Subscriptions(ctx context.Context) ([]SubscriptionPayload, error) {
+	payload, _, err := call[SubscriptionListPayload](ctx, c, Request{Type: KindSubscriptionList})
+	return payload.Subscriptions, err
+}
+
+// SubscriptionOptions say how to keep a subscription.
+type SubscriptionOptions struct {
+	// Name to give to it; empty: as its provider calls it.
+	Name string
+	// Interval between two updates, in whole seconds; 0: as its provider says, or else the settings.
+	Interval time.Duration
+	// NoUpdate adds it without fetching it now.
+	NoUpdate bool
+}
+
+// AddSubscription adds the address of a subscription and, as a rule, fetches it. That this did not
+// work is not an error: the payload's Refresh says so. One that is there already gets the options.
+func (c *Client) AddSubscription(ctx context.Context, url string, o SubscriptionOptions) (payload SubscriptionAddPayload, message string, err error) {
+	return call[SubscriptionAddPayload](ctx, c, Request{
+		Type: KindSubscriptionAdd, URL: url, Name: o.Name, IntervalSecs: int64(o.Interval / time.Second), NoUpdate: o.NoUpdate,
+	})
+}
+
+// UpdateSubscriptions fetches subscriptions now, without ids all. That one could not be updated is
+// not an error: its result says so.
+func (c *Client) UpdateSubscriptions(ctx context.Context, ids []int64) ([]RefreshPayload, error) {
+	payload, _, err := call[SubscriptionUpdatePayload](ctx, c, Request{Type: KindSubscriptionUpdate, IDs: ids})
+	return payload.Results, err
+}
+
+// RemoveSubscriptions removes subscriptions, and the configs that only they have unless keepConfigs
+// says otherwise.
+func (c *Client) RemoveSubscriptions(ctx context.Context, ids []int64, keepConfigs bool) (payload SubscriptionRemovePayload, message string, err error) {
+	return call[SubscriptionRemovePayload](ctx, c, Request{Type: KindSubscriptionRemove, IDs: ids, KeepConfigs: keepConfigs})
+}
+
+// optional is an id on the wire, where 0 is left out.
+func optional(id int64) *int64 {
+	if id == 0 {
+		return nil
 	}
-	if !r.OK {
-		return "", &Error{Code: r.Code, Message: r.Message}
-	}
-	if payload != nil {
-		if err := json.Unmarshal(r.Payload, payload); err != nil {
-			return "", fmt.Errorf("decoding the reply: %w", err)
-		}
-	}
-	return r.Message, nil
+	return &id
 }

@@ -20,13 +20,13 @@ const (
 // ErrNotRunning is returned by the client when no daemon listens on the socket.
 var ErrNotRunning = errors.New("the daemon is not running")
 
-// ErrNoReply is returned by the client when the daemon ended the connection
+// ErrNoReply is returned by the client when the daemon closed the connection
 // without an answer; whether it carried out the request is unknown.
 var ErrNoReply = errors.New("the daemon closed the connection without an answer: it may have been stopped")
 
-// ErrNoAnswer is returned by Quick and Ping when a daemon took the request and
-// said nothing.
-var ErrNoAnswer = fmt.Errorf("the daemon does not answer (waited %s): it may be stopped or overloaded; `xrat daemon restart` replaces it", DialTimeout)
+// ErrNoAnswer is returned by the client when the daemon took a request that
+// needs no work and said nothing.
+var ErrNoAnswer = fmt.Errorf("the daemon does not answer (waited %s): it may be stopped or overloaded; `xrat daemon restart` replaces it", answerTime)
 
 // Error is a request's failure with the code that crosses the wire. Its text is
 // meant for the user and holds no secret.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -43,19 +42,21 @@ func (e *echo) Handle(ctx context.Context, r Request) (any, string, error) {
 
 func (e *echo) Subscribe() (<-chan EventPayload, func()) { return e.states, func() {} }
 
+// socketDir is a directory for sockets; that of t.TempDir can be too long for them.
+func socketDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "ipc")
+	must(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
 // serve starts a server and returns its socket.
 func serve(t *testing.T, h Handler, adjust ...func(*Server)) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "ipc") // t.TempDir can be too long for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	path := filepath.Join(dir, "s")
+	path := filepath.Join(socketDir(t), "s")
 	listener, err := Listen(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	server := &Server{Handler: h, Log: zerolog.Nop()}
 	for _, a := range adjust {
 		a(server)
@@ -78,9 +79,7 @@ func serve(t *testing.T, h Handler, adjust ...func(*Server)) string {
 func dial(t *testing.T, path string) *net.UnixConn {
 	t.Helper()
 	conn, err := net.Dial("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() { conn.Close() })
 	conn.SetDeadline(time.Now().Add(20 * time.Second))
 	return conn.(*net.UnixConn)
@@ -186,21 +185,6 @@ func TestMalformedRequestIsNotRepeated(t *testing.T) {
 	}
 }
 
-func TestCodes(t *testing.T) {
-	client := &Client{Socket: serve(t, &echo{})}
-	_, err := client.Do(t.Context(), Request{Type: KindRuntimeReplace, Trigger: TriggerManual}, nil)
-	if CodeOf(err) != CodeBusy {
-		t.Errorf("got %v; want busy", err)
-	}
-	_, err = client.Do(t.Context(), Request{Type: KindConfigList}, nil)
-	if CodeOf(err) != CodeInternalError || err.Error() != "the disk is on fire" {
-		t.Errorf("got %v; want internal_error", err)
-	}
-	if CodeOf(nil) != CodeOK {
-		t.Error("nil is not ok")
-	}
-}
-
 func TestSlowSenderIsToldAndCutOff(t *testing.T) {
 	path := serve(t, &echo{}, func(s *Server) { s.requestTime = 50 * time.Millisecond })
 	conn := dial(t, path)
@@ -234,44 +218,13 @@ func TestIdleAndGreedyClientsDoNotStarveOthers(t *testing.T) {
 	}
 }
 
-func TestClientAgainstNobody(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "s")
-	client := &Client{Socket: path}
-	if _, err := client.Ping(t.Context()); !errors.Is(err, ErrNotRunning) {
-		t.Errorf("no socket: %v", err)
-	}
-	makeStale(t, path)
-	if _, err := client.Ping(t.Context()); !errors.Is(err, ErrNotRunning) {
-		t.Errorf("stale socket: %v", err)
-	}
-}
-
 // makeStale leaves a socket behind as a killed daemon does.
 func makeStale(t *testing.T, path string) {
 	t.Helper()
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	l.SetUnlinkOnClose(false)
 	l.Close()
-}
-
-func TestClientAgainstAStoppedDaemon(t *testing.T) {
-	path := serve(t, &echo{block: make(chan struct{})})
-	ctx, cancel := context.WithTimeoutCause(t.Context(), 50*time.Millisecond, ErrNoAnswer)
-	defer cancel()
-	// A listener that accepts and never answers stands for a stopped process.
-	mute, err := net.Listen("unix", path+"2")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer mute.Close()
-	_, err = (&Client{Socket: path + "2"}).Do(ctx, Request{Type: KindDaemonPing}, nil)
-	if !errors.Is(err, ErrNoAnswer) {
-		t.Errorf("got %v", err)
-	}
 }
 
 func TestListenReplacesOnlyAStaleSocket(t *testing.T) {
@@ -294,10 +247,7 @@ func TestListenReplacesOnlyAStaleSocket(t *testing.T) {
 		}, "another program"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir, err := os.MkdirTemp("", "ipc")
-			must(t, err)
-			defer os.RemoveAll(dir)
-			path := filepath.Join(dir, "s")
+			path := filepath.Join(socketDir(t), "s")
 			test.make(t, path)
 			before, _ := os.Lstat(path)
 			l, err := Listen(path)
@@ -338,26 +288,6 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func TestSubscribe(t *testing.T) {
-	states := make(chan EventPayload, 3)
-	client := &Client{Socket: serve(t, &echo{states: states})}
-	for i := range 3 {
-		states <- EventPayload{Seq: uint64(i), Status: StatusPayload{State: StateConnected}}
-	}
-	enough := errors.New("enough")
-	var seen []uint64
-	err := client.Subscribe(t.Context(), func(e EventPayload) error {
-		seen = append(seen, e.Seq)
-		if len(seen) == 3 {
-			return enough
-		}
-		return nil
-	})
-	if !errors.Is(err, enough) || fmt.Sprint(seen) != "[0 1 2]" {
-		t.Errorf("got %v, %v", seen, err)
-	}
-}
-
 func TestSubscriptionEndsWithTheClient(t *testing.T) {
 	states := make(chan EventPayload)
 	ended := make(chan struct{})
@@ -386,10 +316,7 @@ func (e *endNotice) Subscribe() (<-chan EventPayload, func()) {
 
 // A request in flight when the server ends is answered within the grace.
 func TestRequestInFlightIsAnsweredAtTheEnd(t *testing.T) {
-	dir, err := os.MkdirTemp("", "ipc")
-	must(t, err)
-	defer os.RemoveAll(dir)
-	listener, err := Listen(filepath.Join(dir, "s"))
+	listener, err := Listen(filepath.Join(socketDir(t), "s"))
 	must(t, err)
 	h := &echo{block: make(chan struct{})}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -210,4 +211,44 @@ func (s *Server) reply(conn net.Conn, payload any, message string, err error) bo
 	}
 	_, werr := conn.Write(append(line, '\n'))
 	return werr == nil
+}
+
+// Test starts what a config_test asks for and returns what it finds: the
+// channel is closed after the summary. It has room for everything, so that
+// whoever measures does not wait for the client. The end of ctx stops it.
+type Test func(ctx context.Context, request Request) (<-chan TestEventPayload, error)
+
+// test serves one config_test. The client ends it by closing the connection, or
+// its half of it.
+func (s *Server) test(ctx context.Context, conn net.Conn, request Request, halfClosed bool) {
+	if s.Test == nil {
+		s.reply(conn, nil, "", Errorf(CodeInvalidState, "nothing can be measured here"))
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	events, err := s.Test(ctx, request)
+	if err != nil {
+		s.reply(conn, nil, "", err)
+		return
+	}
+	if !halfClosed {
+		if err := conn.SetReadDeadline(time.Time{}); err != nil {
+			cancel()
+		}
+		var reader sync.WaitGroup
+		defer reader.Wait()
+		defer conn.Close()
+		reader.Go(func() {
+			_, _ = io.Copy(io.Discard, conn)
+			cancel()
+		})
+	}
+	taken := true
+	for event := range events { // to the end, when whoever measures has stopped
+		if taken && !s.reply(conn, event, "", nil) {
+			taken = false
+			cancel()
+		}
+	}
 }

@@ -74,7 +74,7 @@ func TestStreamOfResults(t *testing.T) {
 		b.step <- struct{}{}
 	}
 	var got received
-	if err := client.Test(t.Context(), Request{Type: KindConfigTest}, got.take); err != nil {
+	if err := client.Test(t.Context(), TestOptions{}, got.take); err != nil {
 		t.Fatal(err)
 	}
 	if got.total != 1000 || got.results != 1000 || got.summary == nil || got.summary.OK != 1000 {
@@ -88,7 +88,7 @@ func TestStreamCalledOff(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	b.step <- struct{}{}
 	var got received
-	err := client.Test(ctx, Request{Type: KindConfigTest}, func(e TestEventPayload) error {
+	err := client.Test(ctx, TestOptions{}, func(e TestEventPayload) error {
 		if e.Result != nil {
 			cancel()
 		}
@@ -101,7 +101,7 @@ func TestStreamCalledOff(t *testing.T) {
 	b.step <- struct{}{}
 	<-b.began
 	full := errors.New("the disk is full")
-	err = client.Test(t.Context(), Request{Type: KindConfigTest}, func(e TestEventPayload) error {
+	err = client.Test(t.Context(), TestOptions{}, func(e TestEventPayload) error {
 		if e.Result != nil {
 			return full
 		}
@@ -132,11 +132,11 @@ func TestStreamOfVanishedClient(t *testing.T) {
 func TestStreamRefused(t *testing.T) {
 	b, client := serveBulk(t, 1)
 	b.err = Errorf(CodeBusy, "another test")
-	if err := client.Test(t.Context(), Request{Type: KindConfigTest}, (&received{}).take); CodeOf(err) != CodeBusy {
+	if err := client.Test(t.Context(), TestOptions{}, (&received{}).take); CodeOf(err) != CodeBusy {
 		t.Errorf("%v", err)
 	}
 	nothing := &Client{Socket: serve(t, &echo{})}
-	if err := nothing.Test(t.Context(), Request{Type: KindConfigTest}, (&received{}).take); CodeOf(err) != CodeInvalidState {
+	if err := nothing.Test(t.Context(), TestOptions{}, (&received{}).take); CodeOf(err) != CodeInvalidState {
 		t.Errorf("%v", err)
 	}
 	for _, arguments := range []string{`"speed":1`, `"tcp_only":1`, `"text":"x"`, `"concurrency":"many"`} {
@@ -149,5 +149,25 @@ func TestStreamRefused(t *testing.T) {
 		`"tcp_only":true,"speed_url":"u","concurrency":5,"timeout_ms":6}}`))
 	if err != nil || !request.All || request.Tags[0] != "a" || request.Limit != 4 || request.SpeedURL != "u" || request.Concurrency != 5 || request.TimeoutMillis != 6 {
 		t.Errorf("%+v, %v", request, err)
+	}
+}
+
+func TestSubscribe(t *testing.T) {
+	states := make(chan EventPayload, 3)
+	client := &Client{Socket: serve(t, &echo{states: states})}
+	for i := range 3 {
+		states <- EventPayload{Seq: uint64(i), Status: StatusPayload{State: StateConnected}}
+	}
+	enough := errors.New("enough")
+	var seen []uint64
+	err := client.Subscribe(t.Context(), func(e EventPayload) error {
+		seen = append(seen, e.Seq)
+		if len(seen) == 3 {
+			return enough
+		}
+		return nil
+	})
+	if !errors.Is(err, enough) || fmt.Sprint(seen) != "[0 1 2]" {
+		t.Errorf("got %v, %v", seen, err)
 	}
 }
