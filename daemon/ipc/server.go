@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -35,10 +33,15 @@ const (
 	replyTime   = 5 * time.Second
 )
 
+// Test starts the test that a config_test asks for and returns what it finds: the channel is closed
+// after the summary. It has room for everything, so that the test does not wait for the client. The
+// end of ctx stops it.
+type Test func(ctx context.Context, request Request) (<-chan TestEventPayload, error)
+
 // Server serves the socket. Its fields are set before Serve and not changed after.
 type Server struct {
 	Handler Handler
-	// Test carries out what measures configs; nil: nothing does.
+	// Test carries out a config_test; nil: nothing does.
 	Test Test
 	Log  zerolog.Logger
 
@@ -54,74 +57,33 @@ func (s *Server) Serve(ctx context.Context, listener *Listener, grace time.Durat
 	// asked for the shutdown gets its answer.
 	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	var handlers sync.WaitGroup
-	var mu sync.Mutex
-	idle := make(map[net.Conn]struct{}) // connections without a complete request
-	big := make(places, bigLines)
-	slots := make(chan struct{}, maxClients)
-	patience := cmp.Or(s.requestTime, requestTime)
-
+	c := newClients()
 	stop := context.AfterFunc(ctx, func() {
 		listener.Close()
-		mu.Lock()
-		for conn := range idle {
-			conn.Close()
-		}
-		mu.Unlock()
+		c.closeIdle()
 	})
 	defer stop()
+	err := s.accept(ctx, listener, c, func(conn net.Conn) { s.serve(ctx, requests, conn, c) })
+	timer := time.AfterFunc(grace, cancel)
+	defer timer.Stop()
+	c.serving.Wait()
+	return err
+}
 
-	serve := func(conn net.Conn) {
-		defer handlers.Done()
-		defer func() { <-slots }()
-		defer conn.Close()
-		mu.Lock()
-		idle[conn] = struct{}{}
-		ended := ctx.Err() != nil
-		mu.Unlock()
-		if ended {
-			return
-		}
-		line, eof, err := readLine(ctx, conn, time.Now().Add(patience), big)
-		mu.Lock()
-		delete(idle, conn)
-		mu.Unlock()
-		if err != nil {
-			if errors.Is(err, errLineTooLong) || errors.Is(err, errTooSlow) {
-				s.reply(conn, nil, "", Errorf(CodeInvalidState, "%s; the request was not carried out", err))
-			}
-			return
-		}
-		request, err := decodeRequest(line)
-		if err != nil {
-			s.reply(conn, nil, "", err)
-			return
-		}
-		if request.Type == KindSubscribe {
-			s.stream(ctx, conn, eof)
-			return
-		}
-		if request.Type == KindConfigTest {
-			s.test(requests, conn, request, eof)
-			return
-		}
-		payload, message, err := s.Handler.Handle(requests, request)
-		s.reply(conn, payload, message, err)
-	}
-
-	var failure error
+// accept runs serve in a goroutine for each client, until ctx ends or the listener fails.
+func (s *Server) accept(ctx context.Context, listener *Listener, c *clients, serve func(net.Conn)) error {
 	for backoff := time.Duration(0); ; {
 		conn, err := listener.accept()
-		if err != nil {
-			if ctx.Err() != nil {
-				break
-			}
-			var temporary *net.OpError
-			if !errors.As(err, &temporary) || errors.Is(err, net.ErrClosed) {
-				failure = fmt.Errorf("accepting clients: %w", err)
-				break
-			}
-			// Out of file descriptors, or a foreign peer: not the listener's end.
+		var temporary *net.OpError
+		switch {
+		case err == nil:
+			backoff = 0
+		case ctx.Err() != nil:
+			return nil
+		case !errors.As(err, &temporary) || errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("accepting clients: %w", err)
+		default:
+			// Out of file descriptors: not the listener's end.
 			backoff = min(max(2*backoff, 5*time.Millisecond), time.Second)
 			s.Log.Warn().Err(err).Msg("accepting a client")
 			select {
@@ -130,65 +92,44 @@ func (s *Server) Serve(ctx context.Context, listener *Listener, grace time.Durat
 			}
 			continue
 		}
-		backoff = 0
 		if err := checkPeer(conn); err != nil {
 			s.Log.Warn().Err(err).Msg("client refused")
 			conn.Close()
 			continue
 		}
-		select {
-		case slots <- struct{}{}:
-			handlers.Add(1)
-			go serve(conn)
-		default:
+		if !c.serve(func() { serve(conn) }) {
 			// Not worth a goroutine: one write into an empty socket buffer.
 			s.reply(conn, nil, "", Errorf(CodeBusy, "the daemon serves %d clients already", maxClients))
 			conn.Close()
 		}
 	}
-	timer := time.AfterFunc(grace, cancel)
-	handlers.Wait()
-	timer.Stop()
-	return failure
 }
 
-// stream sends states until the client or the server ends.
-func (s *Server) stream(ctx context.Context, conn net.Conn, halfClosed bool) {
-	states, cancel := s.Handler.Subscribe()
-	defer cancel()
-	gone := make(chan struct{})
-	if halfClosed {
-		// The end of the stream ended the request; only a failing write can
-		// tell that this client is gone.
-		gone = nil
-	} else {
-		if err := conn.SetReadDeadline(time.Time{}); err != nil {
-			return
-		}
-		var reader sync.WaitGroup
-		defer reader.Wait()
-		defer conn.Close()
-		reader.Go(func() {
-			defer close(gone)
-			buffer := make([]byte, 64)
-			for {
-				if _, err := conn.Read(buffer); err != nil {
-					return
-				}
-			}
-		})
+// serve is the life of one client's connection: it takes a request and answers it. The requests
+// context is for what has to outlive ctx, which ends when the daemon takes no more requests.
+func (s *Server) serve(ctx, requests context.Context, conn net.Conn, c *clients) {
+	defer conn.Close()
+	line, halfClosed, err := c.readRequest(ctx, conn, cmp.Or(s.requestTime, requestTime))
+	switch {
+	case errors.Is(err, errLineTooLong), errors.Is(err, errTooSlow):
+		s.reply(conn, nil, "", Errorf(CodeInvalidState, "%s; the request was not carried out", err))
+		return
+	case err != nil:
+		return // the client or the server has gone
 	}
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-gone:
-			return
-		case state, open := <-states:
-			if !open || !s.reply(conn, state, "", nil) {
-				return
-			}
-		}
+	request, err := decodeRequest(line)
+	if err != nil {
+		s.reply(conn, nil, "", err)
+		return
+	}
+	switch request.Type {
+	case KindSubscribe:
+		s.subscribe(ctx, conn, halfClosed)
+	case KindConfigTest:
+		s.test(requests, conn, request, halfClosed)
+	default:
+		payload, message, err := s.Handler.Handle(requests, request)
+		s.reply(conn, payload, message, err)
 	}
 }
 
@@ -211,44 +152,4 @@ func (s *Server) reply(conn net.Conn, payload any, message string, err error) bo
 	}
 	_, werr := conn.Write(append(line, '\n'))
 	return werr == nil
-}
-
-// Test starts what a config_test asks for and returns what it finds: the
-// channel is closed after the summary. It has room for everything, so that
-// whoever measures does not wait for the client. The end of ctx stops it.
-type Test func(ctx context.Context, request Request) (<-chan TestEventPayload, error)
-
-// test serves one config_test. The client ends it by closing the connection, or
-// its half of it.
-func (s *Server) test(ctx context.Context, conn net.Conn, request Request, halfClosed bool) {
-	if s.Test == nil {
-		s.reply(conn, nil, "", Errorf(CodeInvalidState, "nothing can be measured here"))
-		return
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	events, err := s.Test(ctx, request)
-	if err != nil {
-		s.reply(conn, nil, "", err)
-		return
-	}
-	if !halfClosed {
-		if err := conn.SetReadDeadline(time.Time{}); err != nil {
-			cancel()
-		}
-		var reader sync.WaitGroup
-		defer reader.Wait()
-		defer conn.Close()
-		reader.Go(func() {
-			_, _ = io.Copy(io.Discard, conn)
-			cancel()
-		})
-	}
-	taken := true
-	for event := range events { // to the end, when whoever measures has stopped
-		if taken && !s.reply(conn, event, "", nil) {
-			taken = false
-			cancel()
-		}
-	}
 }
