@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -40,21 +38,19 @@ const exitCodesHelp = `Every command ends with one of these codes:
 130  test only: it was interrupted; what was measured until then is kept
 `
 
-// app is what the commands share.
+// app is one run of the program, from which the commands take what they need.
 type app struct {
-	in       io.Reader
-	out, err io.Writer
-	asJSON   bool
-
-	paths  settings.Paths
-	client *ipc.Client
-	began  bool // a command was found and its arguments are right
+	printer
+	launcher
+	in    io.Reader
+	err   io.Writer
+	began bool // a command was found and its arguments are right
 }
 
 // run executes one command line and returns the exit code.
 func run(ctx context.Context, args []string, in io.Reader, out, stderr io.Writer) int {
-	a := &app{in: in, out: out, err: stderr}
-	root := a.rootCommand()
+	a := &app{printer: printer{out: out}, in: in, err: stderr}
+	root := rootCommand(a)
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(out)
@@ -102,7 +98,7 @@ func exitCode(err error) int {
 	}
 }
 
-func (a *app) rootCommand() *cobra.Command {
+func rootCommand(a *app) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "xrat",
 		Short: "Keeps one of many proxy servers working",
@@ -123,40 +119,21 @@ Start with:
 			if err != nil {
 				return err
 			}
-			a.paths, a.client = paths, &ipc.Client{Socket: paths.Socket}
+			a.launcher = launcher{paths: paths, client: &ipc.Client{Socket: paths.Socket}}
 			return nil
 		},
 	}
 	root.SetVersionTemplate("xrat {{.Version}}\n")
 	root.PersistentFlags().BoolVar(&a.asJSON, "json", false, "print data as JSON")
 	root.AddCommand(
-		a.importCommand(), a.listCommand(), a.showCommand(), a.removeCommand(), a.testCommand(), a.parseCommand(), a.subscriptionCommand(),
-		a.connectCommand(), a.disconnectCommand(), a.rotateCommand(),
-		a.statusCommand(), a.sessionsCommand(), a.whyCommand(),
-		a.proxyCommand(), a.daemonCommand(), a.demoCommand(), a.versionCommand(),
+		importCommand(a), listCommand(a), showCommand(a), removeCommand(a), testCommand(a), parseCommand(a), subscriptionCommand(a),
+		connectCommand(a), disconnectCommand(a), rotateCommand(a),
+		statusCommand(a), sessionsCommand(a), whyCommand(a),
+		proxyCommand(a), daemonCommand(a), demoCommand(a), versionCommand(a),
 		&cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: exitCodesHelp},
 	)
-	root.AddCommand(a.editCommands()...)
+	root.AddCommand(editCommands(a)...)
 	return root
-}
-
-// print writes data as JSON when that was asked for, and otherwise as text.
-func (a *app) print(data any, text func(w io.Writer)) error {
-	var page bytes.Buffer
-	if a.asJSON {
-		encoder := json.NewEncoder(&page)
-		encoder.SetEscapeHTML(false)
-		encoder.SetIndent("", "  ")
-		if err := encoder.Encode(data); err != nil {
-			return fmt.Errorf("printing: %w", err)
-		}
-	} else {
-		text(&page)
-	}
-	if _, err := a.out.Write(page.Bytes()); err != nil {
-		return fmt.Errorf("printing: %w", err)
-	}
-	return nil
 }
 
 // group makes a command that only holds others: alone it prints its help, and an
@@ -167,7 +144,17 @@ func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	return g
 }
 
-func (a *app) versionCommand() *cobra.Command {
+// withDaemon makes a command's action of one that asks the daemon, which is started if need be.
+func (a *app) withDaemon(action func(ctx context.Context, client *ipc.Client, args []string) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		if _, _, err := a.startDaemon(c.Context()); err != nil {
+			return err
+		}
+		return action(c.Context(), a.client, args)
+	}
+}
+
+func versionCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {

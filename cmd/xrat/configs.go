@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -17,17 +18,17 @@ func server(c ipc.ConfigPayload) string {
 	return net.JoinHostPort(c.Address, strconv.Itoa(int(c.Port)))
 }
 
-func (a *app) showCommand() *cobra.Command {
+func showCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "show REF", Short: "Show one config, without its secrets", Long: "Show one config.\n\n" + refHelp, Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			found, err := a.chosen(c.Context(), args)
+		RunE: a.withDaemon(func(ctx context.Context, client *ipc.Client, args []string) error {
+			found, err := chosenConfigs(ctx, client, args)
 			if err != nil {
 				return err
 			}
 			subscriptions := map[int64]string{}
 			if len(found[0].Subscriptions) > 0 {
-				list, err := a.subscriptions(c.Context())
+				list, err := listSubscriptions(ctx, client)
 				if err != nil {
 					return err
 				}
@@ -36,7 +37,7 @@ func (a *app) showCommand() *cobra.Command {
 				}
 			}
 			return a.print(found[0], func(w io.Writer) { printConfig(w, found[0], subscriptions, time.Now()) })
-		},
+		}),
 	}
 }
 
@@ -87,22 +88,21 @@ func decisions(c ipc.ConfigPayload) (words []string) {
 	return words
 }
 
-func (a *app) removeCommand() *cobra.Command {
+func removeCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "remove REF...", Short: "Remove configs", Args: cobra.MinimumNArgs(1),
 		Long: "Remove configs and their history. The one in use stays. One that a subscription still\n" +
 			"has comes back with its next update: exclude it instead.\n\n" + refHelp,
-		RunE: func(c *cobra.Command, args []string) error {
-			found, err := a.chosen(c.Context(), args)
+		RunE: a.withDaemon(func(ctx context.Context, client *ipc.Client, args []string) error {
+			found, err := chosenConfigs(ctx, client, args)
 			if err != nil {
 				return err // before anything was removed
 			}
-			var p ipc.ConfigRemovePayload
-			message, err := a.client.Do(c.Context(), ipc.Request{Type: ipc.KindConfigRemove, IDs: ids(found)}, &p)
+			payload, message, err := client.RemoveConfigs(ctx, ids(found))
 			if err != nil {
 				return fmt.Errorf("removing: %w", err)
 			}
-			return a.print(p, func(w io.Writer) { fmt.Fprintln(w, sentence(message)) })
-		},
+			return a.printMessage(payload, message)
+		}),
 	}
 }

@@ -1,16 +1,16 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
 	"github.com/xrat-tray/xrat/daemon/ipc"
 )
 
-func (a *app) connectCommand() *cobra.Command {
+func connectCommand(a *app) *cobra.Command {
 	var unchecked bool
 	c := &cobra.Command{
 		Use:   "connect [REF]",
@@ -21,43 +21,41 @@ connected, this moves to the other server without breaking connections.
 
 ` + refHelp,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			id, err := a.configID(c.Context(), args)
+		RunE: a.withDaemon(func(ctx context.Context, client *ipc.Client, args []string) error {
+			id, err := optionalConfig(ctx, client, args)
 			if err != nil {
 				return err
 			}
-			var payload ipc.ConnectPayload
-			message, err := a.client.Do(c.Context(), ipc.Request{Type: ipc.KindRuntimeConnect, ConfigID: id, Unchecked: unchecked}, &payload)
+			payload, message, err := client.Connect(ctx, ipc.ConnectOptions{ConfigID: id, Unchecked: unchecked})
 			if err != nil {
 				return fmt.Errorf("connecting: %w", err)
 			}
-			return a.print(payload, func(w io.Writer) { fmt.Fprintln(w, sentence(message)) })
-		},
+			return a.printMessage(payload, message)
+		}),
 	}
 	c.Flags().BoolVar(&unchecked, "no-check", false, "connect even if the server gives no answer now")
 	return c
 }
 
-func (a *app) disconnectCommand() *cobra.Command {
+func disconnectCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "disconnect", Short: "Disconnect and stay disconnected", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			var payload ipc.DisconnectPayload
 			if _, err := a.client.Ping(c.Context()); errors.Is(err, ipc.ErrNotRunning) {
 				return fmt.Errorf("disconnecting: %w (if it was killed while connected, `xrat daemon start` takes its core over, and then this works)", err)
 			} else if err != nil {
 				return fmt.Errorf("disconnecting: %w", err)
 			}
-			message, err := a.client.Do(c.Context(), ipc.Request{Type: ipc.KindRuntimeDisconnect}, &payload)
+			payload, message, err := a.client.Disconnect(c.Context())
 			if err != nil {
 				return fmt.Errorf("disconnecting: %w", err)
 			}
-			return a.print(payload, func(w io.Writer) { fmt.Fprintln(w, sentence(message)) })
+			return a.printMessage(payload, message)
 		},
 	}
 }
 
-func (a *app) rotateCommand() *cobra.Command {
+func rotateCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "rotate [REF]",
 		Short: "Move to another server now",
@@ -66,17 +64,16 @@ breaking connections. If it does not work, the present one stays.
 
 ` + refHelp,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			id, err := a.configID(c.Context(), args)
+		RunE: a.withDaemon(func(ctx context.Context, client *ipc.Client, args []string) error {
+			id, err := optionalConfig(ctx, client, args)
 			if err != nil {
 				return err
 			}
-			var payload ipc.ReplacePayload
-			message, err := a.client.Do(c.Context(), ipc.Request{Type: ipc.KindRuntimeReplace, Trigger: ipc.TriggerManual, CandidateID: id}, &payload)
+			payload, message, err := client.Rotate(ctx, id)
 			if err != nil {
 				return fmt.Errorf("rotating: %w", err)
 			}
-			return a.print(payload, func(w io.Writer) { fmt.Fprintln(w, sentence(message)) })
-		},
+			return a.printMessage(payload, message)
+		}),
 	}
 }

@@ -1,10 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,21 +16,15 @@ type daemonResult struct {
 	Running bool   `json:"running"`
 	PID     int    `json:"pid"`
 	Version string `json:"version"`
-	// Started tells whether this command started it.
+	// Started reports whether this command started it.
 	Started bool `json:"started"`
 }
 
-func (a *app) daemonCommand() *cobra.Command {
+func daemonCommand(a *app) *cobra.Command {
 	return group("daemon", "The background daemon: start, stop, restart, status",
 		&cobra.Command{
 			Use: "start", Short: "Start the daemon in the background", Args: cobra.NoArgs,
-			RunE: func(c *cobra.Command, _ []string) error {
-				ping, started, err := a.startDaemon(c.Context())
-				if err != nil {
-					return err
-				}
-				return a.printDaemon(ping, started)
-			},
+			RunE: func(c *cobra.Command, _ []string) error { return startCommand(c.Context(), &a.launcher, &a.printer) },
 		},
 		&cobra.Command{
 			Use: "stop", Short: "Stop the daemon and the core; the next start connects again if it was connected", Args: cobra.NoArgs,
@@ -52,28 +46,12 @@ func (a *app) daemonCommand() *cobra.Command {
 				if _, err := a.stopDaemon(c.Context()); err != nil && !errors.Is(err, ipc.ErrNotRunning) {
 					return err
 				}
-				ping, started, err := a.startDaemon(c.Context())
-				if err != nil {
-					return err
-				}
-				return a.printDaemon(ping, started)
+				return startCommand(c.Context(), &a.launcher, &a.printer)
 			},
 		},
 		&cobra.Command{
 			Use: "status", Short: "Tell whether the daemon runs", Args: cobra.NoArgs,
-			RunE: func(c *cobra.Command, _ []string) error {
-				ping, err := a.client.Ping(c.Context())
-				if errors.Is(err, ipc.ErrNotRunning) && a.asJSON {
-					if err := a.print(daemonResult{}, nil); err != nil {
-						return err
-					}
-				}
-				if err != nil {
-					return err
-				}
-				data := daemonResult{Running: true, PID: ping.PID, Version: ping.Version}
-				return a.print(data, func(w io.Writer) { fmt.Fprintf(w, "Daemon running (pid: %d, version %s)\n", ping.PID, ping.Version) })
-			},
+			RunE: func(c *cobra.Command, _ []string) error { return daemonStatus(c.Context(), a.client, &a.printer) },
 		},
 		&cobra.Command{
 			Use: "run-server", Short: "Be the daemon, in the foreground", Args: cobra.NoArgs,
@@ -84,9 +62,13 @@ is what "xrat daemon start" runs in the background; a service manager runs it it
 	)
 }
 
-func (a *app) printDaemon(ping ipc.PingPayload, started bool) error {
+func startCommand(ctx context.Context, l *launcher, p *printer) error {
+	ping, started, err := l.startDaemon(ctx)
+	if err != nil {
+		return err
+	}
 	data := daemonResult{Running: true, PID: ping.PID, Version: ping.Version, Started: started}
-	return a.print(data, func(w io.Writer) {
+	return p.print(data, func(w io.Writer) {
 		if started {
 			fmt.Fprintf(w, "Daemon started (pid: %d)\n", ping.PID)
 			return
@@ -95,5 +77,16 @@ func (a *app) printDaemon(ping ipc.PingPayload, started bool) error {
 	})
 }
 
-// stopTime bounds how long a stop waits for the daemon's end.
-const stopTime = 20 * time.Second
+func daemonStatus(ctx context.Context, client *ipc.Client, p *printer) error {
+	ping, err := client.Ping(ctx)
+	if errors.Is(err, ipc.ErrNotRunning) && p.asJSON {
+		if err := p.print(daemonResult{}, nil); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return err
+	}
+	data := daemonResult{Running: true, PID: ping.PID, Version: ping.Version}
+	return p.print(data, func(w io.Writer) { fmt.Fprintf(w, "Daemon running (pid: %d, version %s)\n", ping.PID, ping.Version) })
+}

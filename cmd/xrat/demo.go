@@ -20,7 +20,7 @@ import (
 	"github.com/xrat-tray/xrat/runtime/xray"
 )
 
-func (a *app) demoCommand() *cobra.Command {
+func demoCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "demo",
 		Short: "Show all of it in half a minute, with servers on this machine",
@@ -278,8 +278,8 @@ func (d *demo) expect(t *traffic, exit, what string) error {
 }
 
 func (d *demo) status(ctx context.Context) (ipc.StatusPayload, error) {
-	var status ipc.StatusPayload
-	if _, err := d.client.Quick(ctx, ipc.Request{Type: ipc.KindStatus}, &status); err != nil {
+	status, err := d.client.Status(ctx)
+	if err != nil {
 		return status, fmt.Errorf("asking for the status: %w", err)
 	}
 	return status, nil

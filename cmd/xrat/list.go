@@ -81,7 +81,7 @@ func sortConfigs(configs []ipc.ConfigPayload, order string, reverse bool) {
 	})
 }
 
-func (a *app) listCommand() *cobra.Command {
+func listCommand(a *app) *cobra.Command {
 	var f listFilter
 	var subscriptions []string
 	var order string
@@ -93,25 +93,25 @@ flags say. Before the id stands a mark for each that applies:
 
   *  in use now          +  pinned: preferred
   ♥  favourite           -  excluded: never chosen without being asked for`,
-		RunE: func(c *cobra.Command, args []string) error {
+		PreRunE: func(*cobra.Command, []string) error {
 			if _, known := orders[order]; !known {
 				return &exitError{exitUsage, fmt.Errorf("--sort %s: use %s", fit(order, 40), orderNames)}
 			}
-			if err := a.ensureDaemon(c.Context()); err != nil {
+			return nil
+		},
+		RunE: a.withDaemon(func(ctx context.Context, client *ipc.Client, args []string) (err error) {
+			if f.subscriptions, err = subscriptionIDs(ctx, client, subscriptions); err != nil {
 				return err
 			}
-			var err error
-			if f.subscriptions, err = a.subscriptionIDs(c.Context(), subscriptions); err != nil {
-				return err
-			}
-			f.texts = args
-			configs, err := a.list(c.Context(), f)
+			configs, err := listConfigs(ctx, client, f.onlyRetired)
 			if err != nil {
 				return err
 			}
+			f.texts = args
+			configs = slices.DeleteFunc(configs, func(c ipc.ConfigPayload) bool { return !f.takes(c) })
 			sortConfigs(configs, order, reverse)
 			return a.print(configs, func(w io.Writer) { printConfigs(w, a.width(), configs, f) })
-		},
+		}),
 	}
 	flags := c.Flags()
 	flags.StringSliceVar(&f.tags, "tag", nil, "with this tag; several: with all")
@@ -128,14 +128,6 @@ flags say. Before the id stands a mark for each that applies:
 	flags.StringVar(&order, "sort", "id", "by "+orderNames)
 	flags.BoolVarP(&reverse, "reverse", "r", false, "the other way around")
 	return c
-}
-
-func (a *app) list(ctx context.Context, f listFilter) ([]ipc.ConfigPayload, error) {
-	configs, err := a.listConfigs(ctx, f.onlyRetired)
-	if err != nil {
-		return nil, err
-	}
-	return slices.DeleteFunc(configs, func(c ipc.ConfigPayload) bool { return !f.takes(c) }), nil
 }
 
 func printConfigs(w io.Writer, width int, configs []ipc.ConfigPayload, f listFilter) {

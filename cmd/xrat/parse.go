@@ -44,7 +44,7 @@ type parsedConfig struct {
 	Name     string `json:"name"`
 }
 
-func (a *app) parseCommand() *cobra.Command {
+func parseCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "parse [LINK | FILE | -]",
 		Short: "Say what share links mean, without the daemon",

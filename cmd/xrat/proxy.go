@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"time"
@@ -10,39 +11,32 @@ import (
 	"github.com/xrat-tray/xrat/daemon/ipc"
 )
 
-func (a *app) proxyCommand() *cobra.Command {
+func proxyCommand(a *app) *cobra.Command {
 	return group("proxy", "Automatic rotation: start, stop, status",
-		a.proxySwitch("start", "Switch automatic rotation on", ipc.KindProxyStart),
-		a.proxySwitch("stop", "Switch automatic rotation off; the connection stays", ipc.KindProxyStop),
+		proxySwitch(a, "start", "Switch automatic rotation on", (*ipc.Client).StartRotation),
+		proxySwitch(a, "stop", "Switch automatic rotation off; the connection stays", (*ipc.Client).StopRotation),
 		&cobra.Command{
 			Use: "status", Short: "Show what automatic rotation does", Args: cobra.NoArgs,
-			RunE: func(c *cobra.Command, _ []string) error {
-				if err := a.ensureDaemon(c.Context()); err != nil {
-					return err
-				}
-				var p ipc.ProxyStatusPayload
-				if _, err := a.client.Quick(c.Context(), ipc.Request{Type: ipc.KindProxyStatus}, &p); err != nil {
+			RunE: a.withDaemon(func(ctx context.Context, client *ipc.Client, _ []string) error {
+				p, err := client.ProxyStatus(ctx)
+				if err != nil {
 					return fmt.Errorf("asking for the rotation's status: %w", err)
 				}
 				return a.print(p, func(w io.Writer) { printRotation(w, p) })
-			},
+			}),
 		})
 }
 
-func (a *app) proxySwitch(use, short string, kind ipc.Kind) *cobra.Command {
+func proxySwitch(a *app, use, short string, turn func(*ipc.Client, context.Context) (ipc.ProxySwitchPayload, string, error)) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Short: short, Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := a.ensureDaemon(c.Context()); err != nil {
-				return err
-			}
-			var p ipc.ProxySwitchPayload
-			message, err := a.client.Quick(c.Context(), ipc.Request{Type: kind}, &p)
+		RunE: a.withDaemon(func(ctx context.Context, client *ipc.Client, _ []string) error {
+			payload, message, err := turn(client, ctx)
 			if err != nil {
 				return fmt.Errorf("switching rotation: %w", err)
 			}
-			return a.print(p, func(w io.Writer) { fmt.Fprintln(w, sentence(message)) })
-		},
+			return a.printMessage(payload, message)
+		}),
 	}
 }
 

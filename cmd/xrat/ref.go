@@ -63,26 +63,22 @@ func ambiguous[T any](ref string, found []T, name func(T) (int64, string)) error
 	return ipc.Errorf(ipc.CodeNotFound, "%q could be %s%s: use the id", fit(ref, 100), strings.Join(names, ", "), more)
 }
 
-// configs lists what is stored, starting the daemon for it if need be.
-func (a *app) configs(ctx context.Context) ([]ipc.ConfigPayload, error) {
-	if err := a.ensureDaemon(ctx); err != nil {
-		return nil, err
+// listConfigs lists the configs that may be used, or those that were retired.
+func listConfigs(ctx context.Context, client *ipc.Client, retired bool) ([]ipc.ConfigPayload, error) {
+	list := client.Configs
+	if retired {
+		list = client.RetiredConfigs
 	}
-	return a.listConfigs(ctx, false)
-}
-
-// listConfigs lists those that may be used, or those that were retired.
-func (a *app) listConfigs(ctx context.Context, retired bool) ([]ipc.ConfigPayload, error) {
-	var list ipc.ConfigListPayload
-	if _, err := a.client.Do(ctx, ipc.Request{Type: ipc.KindConfigList, Retired: retired}, &list); err != nil {
+	configs, err := list(ctx)
+	if err != nil {
 		return nil, fmt.Errorf("listing the configs: %w", err)
 	}
-	return list.Configs, nil
+	return configs, nil
 }
 
-// chosen resolves REFs, all or none. The daemon runs then, in any case.
-func (a *app) chosen(ctx context.Context, refs []string) ([]ipc.ConfigPayload, error) {
-	configs, err := a.configs(ctx)
+// chosenConfigs resolves REFs, all or none.
+func chosenConfigs(ctx context.Context, client *ipc.Client, refs []string) ([]ipc.ConfigPayload, error) {
+	configs, err := listConfigs(ctx, client, false)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +92,7 @@ func (a *app) chosen(ctx context.Context, refs []string) ([]ipc.ConfigPayload, e
 			}
 			if retired == nil {
 				var listErr error
-				if retired, listErr = a.listConfigs(ctx, true); listErr != nil {
+				if retired, listErr = listConfigs(ctx, client, true); listErr != nil {
 					return nil, listErr
 				}
 			}
@@ -111,17 +107,16 @@ func (a *app) chosen(ctx context.Context, refs []string) ([]ipc.ConfigPayload, e
 	return found, nil
 }
 
-// configID resolves an optional REF: nil when there is none. The daemon runs then,
-// in any case.
-func (a *app) configID(ctx context.Context, args []string) (*int64, error) {
+// optionalConfig resolves an optional REF to the id of a config: 0 when there is none.
+func optionalConfig(ctx context.Context, client *ipc.Client, args []string) (int64, error) {
 	if len(args) == 0 {
-		return nil, a.ensureDaemon(ctx)
+		return 0, nil
 	}
-	found, err := a.chosen(ctx, args[:1])
+	found, err := chosenConfigs(ctx, client, args[:1])
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	return &found[0].ID, nil
+	return found[0].ID, nil
 }
 
 func ids(configs []ipc.ConfigPayload) (ids []int64) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -11,26 +12,37 @@ import (
 	"github.com/xrat-tray/xrat/daemon/ipc"
 )
 
-func (a *app) sessionsCommand() *cobra.Command {
+// maxHistory is how many sessions are kept, and can be asked for.
+const maxHistory = 1000
+
+func sessionsCommand(a *app) *cobra.Command {
 	limit := 20
 	c := &cobra.Command{
 		Use: "sessions", Short: "Show past and present sessions, the newest first", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if limit < 1 || limit > 1000 {
-				return &exitError{exitUsage, fmt.Errorf("--limit %d: use 1 to 1000", limit)}
+		PreRunE: func(*cobra.Command, []string) error {
+			if limit < 1 || limit > maxHistory {
+				return &exitError{exitUsage, fmt.Errorf("--limit %d: use 1 to %d", limit, maxHistory)}
 			}
-			if err := a.ensureDaemon(c.Context()); err != nil {
+			return nil
+		},
+		RunE: a.withDaemon(func(ctx context.Context, client *ipc.Client, _ []string) error {
+			sessions, err := listSessions(ctx, client, limit)
+			if err != nil {
 				return err
 			}
-			var p ipc.SessionListPayload
-			if _, err := a.client.Do(c.Context(), ipc.Request{Type: ipc.KindSessionList, Limit: limit}, &p); err != nil {
-				return fmt.Errorf("listing the sessions: %w", err)
-			}
-			return a.print(p.Sessions, func(w io.Writer) { printSessions(w, p.Sessions, time.Now()) })
-		},
+			return a.print(sessions, func(w io.Writer) { printSessions(w, sessions, time.Now()) })
+		}),
 	}
 	c.Flags().IntVarP(&limit, "limit", "n", limit, "how many to show")
 	return c
+}
+
+func listSessions(ctx context.Context, client *ipc.Client, limit int) ([]ipc.SessionRecordPayload, error) {
+	sessions, err := client.Sessions(ctx, limit)
+	if err != nil {
+		return nil, fmt.Errorf("listing the sessions: %w", err)
+	}
+	return sessions, nil
 }
 
 func printSessions(w io.Writer, sessions []ipc.SessionRecordPayload, now time.Time) {

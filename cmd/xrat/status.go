@@ -12,7 +12,7 @@ import (
 	"github.com/xrat-tray/xrat/daemon/ipc"
 )
 
-func (a *app) statusCommand() *cobra.Command {
+func statusCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "status", Short: "Show the connection, its addresses and its health", Args: cobra.NoArgs,
 		Long: `Show the state, the session, the addresses for applications, rotation and traffic.
@@ -22,8 +22,7 @@ degraded, the condition says if the machine is offline, or that no other config 
 
 Without a daemon the state is disconnected and the exit code 3.`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			var p ipc.StatusPayload
-			_, err := a.client.Quick(c.Context(), ipc.Request{Type: ipc.KindStatus}, &p)
+			p, err := a.client.Status(c.Context())
 			if errors.Is(err, ipc.ErrNotRunning) && a.asJSON {
 				// A script gets the same document in every case.
 				p = ipc.StatusPayload{State: ipc.StateDisconnected, Message: err.Error(), Inbounds: []ipc.EndpointPayload{}, Warnings: []string{}}

@@ -16,9 +16,9 @@ import (
 const subscriptionRefHelp = `REF names a subscription: its id, its name, or the beginning of either when only one
 begins so.`
 
-func (a *app) subscriptionCommand() *cobra.Command {
+func subscriptionCommand(a *app) *cobra.Command {
 	g := group("subscription", "Lists of servers that are kept up to date",
-		a.subscriptionAdd(), a.subscriptionList(), a.subscriptionUpdate(), a.subscriptionRemove())
+		subscriptionAdd(a), subscriptionList(a), subscriptionUpdate(a), subscriptionRemove(a))
 	g.Aliases = []string{"sub"}
 	g.Long = `Subscriptions are addresses at which providers offer servers. They are fetched now
 and then: as often as you say, or else the provider, or else subscription.interval in
@@ -32,9 +32,8 @@ nothing.`
 	return g
 }
 
-func (a *app) subscriptionAdd() *cobra.Command {
-	r := ipc.Request{Type: ipc.KindSubscriptionAdd}
-	var interval time.Duration
+func subscriptionAdd(a *app) *cobra.Command {
+	var options ipc.SubscriptionOptions
 	c := &cobra.Command{
 		Use: "add URL", Short: "Add a subscription and fetch it", Args: cobra.ExactArgs(1),
 		Long: `Add a subscription by its http or https address, and fetch it. One that is there
@@ -43,60 +42,62 @@ already gets the given name and interval, and is fetched.
 The address is a secret. Arguments are seen by other users of the machine and kept
 in the shell's history: "-" reads it from standard input.`,
 		RunE: func(c *cobra.Command, args []string) error {
-			if c.Flags().Changed("interval") && (interval < time.Hour || interval > 365*24*time.Hour) {
-				return &exitError{exitUsage, fmt.Errorf("--interval %s: use 1h to 8760h", interval)}
+			if c.Flags().Changed("interval") && (options.Interval < time.Hour || options.Interval > 365*24*time.Hour) {
+				return &exitError{exitUsage, fmt.Errorf("--interval %s: use 1h to 8760h", options.Interval)}
 			}
-			r.URL, r.IntervalSecs = args[0], int64(interval.Seconds())
-			if r.URL == "-" {
+			address := args[0]
+			if address == "-" {
 				text, err := readBounded(c.Context(), a.in)
 				if err != nil {
 					return fmt.Errorf("reading standard input: %w", err)
 				}
-				r.URL = strings.TrimSpace(text)
+				address = strings.TrimSpace(text)
 			}
-			if err := a.ensureDaemon(c.Context()); err != nil {
-				return err
+			add := func(ctx context.Context, client *ipc.Client, _ []string) error {
+				return addSubscription(ctx, client, &a.printer, address, options)
 			}
-			var p ipc.SubscriptionAddPayload
-			message, err := a.client.Do(c.Context(), r, &p)
-			if err != nil {
-				return fmt.Errorf("adding the subscription: %w", err)
-			}
-			err = a.print(p, func(w io.Writer) {
-				if p.Refresh != nil && !p.Refresh.OK {
-					return // the error says it
-				}
-				fmt.Fprintln(w, fit(sentence(message), 500))
-				if p.Refresh != nil {
-					printProblems(w, *p.Refresh)
-				}
-			})
-			if err == nil && p.Refresh != nil && !p.Refresh.OK {
-				err = errors.New(fit(message, 1000))
-			}
-			return err
+			return a.withDaemon(add)(c, args)
 		},
 	}
-	c.Flags().StringVar(&r.Name, "name", "", "what to call it; otherwise as the provider does")
-	c.Flags().DurationVar(&interval, "interval", 0, "how often to update it, such as 24h")
-	c.Flags().BoolVar(&r.NoUpdate, "no-update", false, "do not fetch it now")
+	c.Flags().StringVar(&options.Name, "name", "", "what to call it; otherwise as the provider does")
+	c.Flags().DurationVar(&options.Interval, "interval", 0, "how often to update it, such as 24h")
+	c.Flags().BoolVar(&options.NoUpdate, "no-update", false, "do not fetch it now")
 	return c
 }
 
-func (a *app) subscriptionList() *cobra.Command {
+func addSubscription(ctx context.Context, client *ipc.Client, p *printer, address string, options ipc.SubscriptionOptions) error {
+	payload, message, err := client.AddSubscription(ctx, address, options)
+	if err != nil {
+		return fmt.Errorf("adding the subscription: %w", err)
+	}
+	refresh := payload.Refresh
+	failed := refresh != nil && !refresh.OK
+	err = p.print(payload, func(w io.Writer) {
+		if failed {
+			return // the error says it
+		}
+		fmt.Fprintln(w, fit(sentence(message), 500))
+		if refresh != nil {
+			printProblems(w, *refresh)
+		}
+	})
+	if err == nil && failed {
+		err = errors.New(fit(message, 1000))
+	}
+	return err
+}
+
+func subscriptionList(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the subscriptions", Args: cobra.NoArgs,
 		Long: "List the subscriptions: how many servers each has, what of the account is used, when\nit was updated and will be, and what went wrong.",
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := a.ensureDaemon(c.Context()); err != nil {
-				return err
-			}
-			list, err := a.subscriptions(c.Context())
+		RunE: a.withDaemon(func(ctx context.Context, client *ipc.Client, _ []string) error {
+			list, err := listSubscriptions(ctx, client)
 			if err != nil {
 				return err
 			}
 			return a.print(list, func(w io.Writer) { printSubscriptions(w, a.width(), list, time.Now()) })
-		},
+		}),
 	}
 }
 
@@ -164,35 +165,32 @@ func expires(u *ipc.UsagePayload, now time.Time) string {
 	}
 }
 
-func (a *app) subscriptionUpdate() *cobra.Command {
+func subscriptionUpdate(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "update [REF]...", Short: "Fetch subscriptions now: those named, or all", Long: "Fetch subscriptions now: those named, or all.\n\n" + subscriptionRefHelp,
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := a.ensureDaemon(c.Context()); err != nil {
-				return err
-			}
-			ids, err := a.subscriptionIDs(c.Context(), args)
+		RunE: a.withDaemon(func(ctx context.Context, client *ipc.Client, args []string) error {
+			ids, err := subscriptionIDs(ctx, client, args)
 			if err != nil {
 				return err
 			}
-			var p ipc.SubscriptionUpdatePayload
-			if _, err := a.client.Do(c.Context(), ipc.Request{Type: ipc.KindSubscriptionUpdate, IDs: ids}, &p); err != nil {
+			results, err := client.UpdateSubscriptions(ctx, ids)
+			if err != nil {
 				return fmt.Errorf("updating: %w", err)
 			}
-			if err := a.print(p.Results, func(w io.Writer) { printRefreshes(w, p.Results) }); err != nil {
+			if err := a.print(results, func(w io.Writer) { printRefreshes(w, results) }); err != nil {
 				return err
 			}
 			failed := 0
-			for _, r := range p.Results {
+			for _, r := range results {
 				if !r.OK {
 					failed++
 				}
 			}
 			if failed > 0 {
-				return fmt.Errorf("%d of %d could not be updated; their configs stay as they were", failed, len(p.Results))
+				return fmt.Errorf("%d of %d could not be updated; their configs stay as they were", failed, len(results))
 			}
 			return nil
-		},
+		}),
 	}
 }
 
@@ -233,45 +231,41 @@ func printProblems(w io.Writer, r ipc.RefreshPayload) {
 	}
 }
 
-func (a *app) subscriptionRemove() *cobra.Command {
+func subscriptionRemove(a *app) *cobra.Command {
 	var keep bool
 	c := &cobra.Command{
 		Use: "remove REF...", Short: "Remove subscriptions, and the configs that they brought", Args: cobra.MinimumNArgs(1),
 		Long: "Remove subscriptions, and the configs that only they have. The one in use stays, and so\ndo those that you imported yourself.\n\n" + subscriptionRefHelp,
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := a.ensureDaemon(c.Context()); err != nil {
-				return err
-			}
-			ids, err := a.subscriptionIDs(c.Context(), args)
+		RunE: a.withDaemon(func(ctx context.Context, client *ipc.Client, args []string) error {
+			ids, err := subscriptionIDs(ctx, client, args)
 			if err != nil {
 				return err
 			}
-			var p ipc.SubscriptionRemovePayload
-			message, err := a.client.Do(c.Context(), ipc.Request{Type: ipc.KindSubscriptionRemove, IDs: ids, KeepConfigs: keep}, &p)
+			payload, message, err := client.RemoveSubscriptions(ctx, ids, keep)
 			if err != nil {
 				return fmt.Errorf("removing: %w", err)
 			}
-			return a.print(p, func(w io.Writer) { fmt.Fprintln(w, sentence(message)) })
-		},
+			return a.printMessage(payload, message)
+		}),
 	}
 	c.Flags().BoolVar(&keep, "keep-configs", false, "keep the configs, as if you had imported them")
 	return c
 }
 
-func (a *app) subscriptions(ctx context.Context) ([]ipc.SubscriptionPayload, error) {
-	var p ipc.SubscriptionListPayload
-	if _, err := a.client.Do(ctx, ipc.Request{Type: ipc.KindSubscriptionList}, &p); err != nil {
+func listSubscriptions(ctx context.Context, client *ipc.Client) ([]ipc.SubscriptionPayload, error) {
+	list, err := client.Subscriptions(ctx)
+	if err != nil {
 		return nil, fmt.Errorf("listing the subscriptions: %w", err)
 	}
-	return p.Subscriptions, nil
+	return list, nil
 }
 
 // subscriptionIDs resolves REFs of subscriptions, all or none.
-func (a *app) subscriptionIDs(ctx context.Context, refs []string) (ids []int64, err error) {
+func subscriptionIDs(ctx context.Context, client *ipc.Client, refs []string) (ids []int64, err error) {
 	if len(refs) == 0 {
 		return nil, nil
 	}
-	list, err := a.subscriptions(ctx)
+	list, err := listSubscriptions(ctx, client)
 	if err != nil {
 		return nil, err
 	}

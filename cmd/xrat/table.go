@@ -3,10 +3,7 @@ package main
 import (
 	"bufio"
 	"io"
-	"os"
 	"strings"
-
-	"golang.org/x/term"
 )
 
 // column is one column of a table.
@@ -81,17 +78,4 @@ func table(w io.Writer, width int, head []column, rows [][]string) error {
 		line(func(i int) string { return row[i] })
 	}
 	return out.Flush()
-}
-
-// width is that of the terminal that is written to; 0: it is none.
-func (a *app) width() int {
-	file, ok := a.out.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) {
-		return 0
-	}
-	width, _, err := term.GetSize(int(file.Fd()))
-	if err != nil {
-		return 0
-	}
-	return width
 }

@@ -27,7 +27,7 @@ type testFlags struct {
 	sort     string
 }
 
-func (a *app) testCommand() *cobra.Command {
+func testCommand(a *app) *cobra.Command {
 	var flags testFlags
 	c := &cobra.Command{
 		Use:   "test [REF]...",
@@ -44,13 +44,19 @@ there. Ctrl-C ends the test; what was measured until then is printed and kept, a
 the exit code is 130. It is 1 if nothing worked.
 
 ` + refHelp,
-		RunE: func(c *cobra.Command, args []string) error {
-			options, err := a.testOptions(c.Context(), args, flags)
-			if err != nil {
-				return err
+		PreRunE: func(_ *cobra.Command, args []string) error { return flags.check(args) },
+		RunE: a.withDaemon(func(ctx context.Context, client *ipc.Client, args []string) error {
+			options := flags.options()
+			if len(args) > 0 {
+				configs, err := chosenConfigs(ctx, client, args)
+				if err != nil {
+					return err
+				}
+				options.IDs = ids(configs)
 			}
-			return a.test(c.Context(), options, flags)
-		},
+			t := testRun{printer: &a.printer, flags: flags}
+			return t.run(ctx, client, options, newTestBar(a.err))
+		}),
 	}
 	f := c.Flags()
 	f.BoolVar(&flags.All, "all", false, "excluded configs, too")
@@ -65,54 +71,57 @@ the exit code is 130. It is 1 if nothing worked.
 	return c
 }
 
-// testOptions are what the command line asks for. The daemon runs then.
-func (a *app) testOptions(ctx context.Context, args []string, flags testFlags) (ipc.TestOptions, error) {
-	usage := func(format string, args ...any) (ipc.TestOptions, error) {
-		return ipc.TestOptions{}, &exitError{exitUsage, fmt.Errorf(format, args...)}
-	}
+// check finds what contradicts itself or makes no sense.
+func (f *testFlags) check(refs []string) error {
+	usage := func(format string, args ...any) error { return &exitError{exitUsage, fmt.Errorf(format, args...)} }
 	switch {
-	case len(args) > 0 && (flags.All || len(flags.Tags) > 0 || flags.limit != 0):
+	case len(refs) > 0 && (f.All || len(f.Tags) > 0 || f.limit != 0):
 		return usage("--all, --tag and --limit choose configs, and so does REF: use one or the other")
-	case flags.speed && flags.TCPOnly:
+	case f.speed && f.TCPOnly:
 		return usage("--speed needs more than --tcp-only does: use one or the other")
-	case flags.sort != "" && testOrders[flags.sort] == nil:
-		return usage("unknown --sort %q: use %s", flags.sort, sortNames())
-	case flags.limit < 0:
+	case f.sort != "" && testOrders[f.sort] == nil:
+		return usage("unknown --sort %q: use %s", f.sort, sortNames())
+	case f.limit < 0:
 		return usage("--limit has to be positive")
-	case flags.timeout < 0 || flags.timeout > 0 && flags.timeout < time.Millisecond:
+	case f.timeout < 0 || f.timeout > 0 && f.timeout < time.Millisecond:
 		return usage("--timeout has to be a positive duration, such as 5s")
 	}
-	options := ipc.TestOptions{Limit: flags.limit, TestArguments: flags.TestArguments}
-	options.TimeoutMillis = flags.timeout.Milliseconds()
-	if flags.speed {
-		options.SpeedURL = flags.speedURL
-	}
-	if len(args) == 0 {
-		return options, a.ensureDaemon(ctx)
-	}
-	configs, err := a.chosen(ctx, args)
-	options.IDs = ids(configs)
-	return options, err
+	return nil
 }
 
-// test runs a test and prints what it finds.
-func (a *app) test(ctx context.Context, options ipc.TestOptions, flags testFlags) error {
-	var results []ipc.TestResultPayload
-	var summary ipc.TestSummaryPayload
-	bar := newTestBar(a.err)
+// options are what the daemon is asked for.
+func (f *testFlags) options() ipc.TestOptions {
+	options := ipc.TestOptions{Limit: f.limit, TestArguments: f.TestArguments}
+	options.TimeoutMillis = f.timeout.Milliseconds()
+	if f.speed {
+		options.SpeedURL = f.speedURL
+	}
+	return options
+}
+
+// testRun is one test and what it has found.
+type testRun struct {
+	*printer
+	flags   testFlags
+	results []ipc.TestResultPayload // for the table; with --json they are printed as they come
+	summary ipc.TestSummaryPayload
+}
+
+// run has the daemon test, and prints what it finds.
+func (t *testRun) run(ctx context.Context, client *ipc.Client, options ipc.TestOptions, bar *testBar) error {
 	defer bar.close()
-	lines := json.NewEncoder(a.out)
+	lines := json.NewEncoder(t.out)
 	lines.SetEscapeHTML(false)
-	err := a.client.Test(ctx, options, func(e ipc.TestEventPayload) error {
+	err := client.Test(ctx, options, func(e ipc.TestEventPayload) error {
 		switch {
 		case e.Total > 0:
 			bar.begin(e.Total)
 		case e.Summary != nil:
-			summary = *e.Summary
+			t.summary = *e.Summary
 		case e.Result != nil:
 			bar.add(*e.Result)
-			if !a.asJSON {
-				results = append(results, *e.Result)
+			if !t.asJSON {
+				t.results = append(t.results, *e.Result)
 			} else if err := lines.Encode(e.Result); err != nil {
 				return fmt.Errorf("printing: %w", err)
 			}
@@ -126,18 +135,18 @@ func (a *app) test(ctx context.Context, options ipc.TestOptions, flags testFlags
 		}
 		return fmt.Errorf("testing: %w", err)
 	}
-	if !a.asJSON {
-		sortResults(results, flags)
-		if err := a.print(nil, func(w io.Writer) { printTest(w, a.width(), results, summary, flags) }); err != nil {
+	if !t.asJSON {
+		sortResults(t.results, t.flags)
+		if err := t.print(nil, func(w io.Writer) { printTest(w, t.width(), t.results, t.summary, t.flags) }); err != nil {
 			return err
 		}
 	}
 	switch {
 	case ctx.Err() != nil:
-		return &exitError{exitInterrupted, fmt.Errorf("interrupted: %d configs were not tested", summary.Canceled)}
-	case summary.Canceled > 0:
-		return fmt.Errorf("the daemon ended the test: %d configs were not tested", summary.Canceled)
-	case summary.OK == 0:
+		return &exitError{exitInterrupted, fmt.Errorf("interrupted: %d configs were not tested", t.summary.Canceled)}
+	case t.summary.Canceled > 0:
+		return fmt.Errorf("the daemon ended the test: %d configs were not tested", t.summary.Canceled)
+	case t.summary.OK == 0:
 		return errors.New("no config works")
 	}
 	return nil

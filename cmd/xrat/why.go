@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strconv"
@@ -13,18 +14,15 @@ import (
 	"github.com/xrat-tray/xrat/daemon/ipc"
 )
 
-// maxHistory is how many sessions "why" looks through; it is all that are kept.
-const maxHistory = 1000
-
-func (a *app) whyCommand() *cobra.Command {
+func whyCommand(a *app) *cobra.Command {
 	count := 1
+	var session int64
 	c := &cobra.Command{
 		Use: "why [SESSION]", Short: "Explain why xrat switched to another server", Args: cobra.MaximumNArgs(1),
 		Long: `Explain the last rotation, or the one that began a session: what caused it, what was
 measured, which servers were considered, why the new one won, how long it took and
 what applications noticed. The ids of sessions are those of "xrat sessions".`,
-		RunE: func(c *cobra.Command, args []string) error {
-			var session int64
+		PreRunE: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				id, err := strconv.ParseInt(args[0], 10, 64)
 				if err != nil || id <= 0 {
@@ -35,35 +33,44 @@ what applications noticed. The ids of sessions are those of "xrat sessions".`,
 			if count < 1 || count > maxHistory {
 				return &exitError{exitUsage, fmt.Errorf("--last %d: use 1 to %d", count, maxHistory)}
 			}
-			if err := a.ensureDaemon(c.Context()); err != nil {
+			return nil
+		},
+		RunE: a.withDaemon(func(ctx context.Context, client *ipc.Client, _ []string) error {
+			sessions, err := listSessions(ctx, client, maxHistory)
+			if err != nil {
 				return err
 			}
-			var p ipc.SessionListPayload
-			if _, err := a.client.Do(c.Context(), ipc.Request{Type: ipc.KindSessionList, Limit: maxHistory}, &p); err != nil {
-				return fmt.Errorf("listing the sessions: %w", err)
-			}
-			rotations := []*ipc.RotationPayload{}
-			for _, s := range p.Sessions {
-				switch {
-				case session != 0 && s.ID != session:
-				case s.Rotation != nil:
-					rotations = append(rotations, s.Rotation)
-				case session != 0:
-					return &exitError{exitNotFound, fmt.Errorf("session %d (%s) did not begin with a rotation, but because of %s",
-						s.ID, fit(s.ConfigName, 40), strings.ReplaceAll(fit(s.ReasonCode, 40), "_", " "))}
-				}
-				if len(rotations) == count {
-					break
-				}
-			}
-			if session != 0 && len(rotations) == 0 {
-				return &exitError{exitNotFound, fmt.Errorf("there is no session %d: see `xrat sessions`", session)}
+			rotations, err := rotationsOf(sessions, session, count)
+			if err != nil {
+				return err
 			}
 			return a.print(rotations, func(w io.Writer) { printRotations(w, rotations, time.Now()) })
-		},
+		}),
 	}
 	c.Flags().IntVarP(&count, "last", "n", count, "how many rotations to explain, the newest first")
 	return c
+}
+
+// rotationsOf returns the reports of the newest count rotations, or of the one that a session began with.
+func rotationsOf(sessions []ipc.SessionRecordPayload, session int64, count int) ([]*ipc.RotationPayload, error) {
+	rotations := []*ipc.RotationPayload{}
+	for _, s := range sessions {
+		switch {
+		case session != 0 && s.ID != session:
+		case s.Rotation != nil:
+			rotations = append(rotations, s.Rotation)
+		case session != 0:
+			return nil, &exitError{exitNotFound, fmt.Errorf("session %d (%s) did not begin with a rotation, but because of %s",
+				s.ID, fit(s.ConfigName, 40), strings.ReplaceAll(fit(s.ReasonCode, 40), "_", " "))}
+		}
+		if len(rotations) == count {
+			break
+		}
+	}
+	if session != 0 && len(rotations) == 0 {
+		return nil, &exitError{exitNotFound, fmt.Errorf("there is no session %d: see `xrat sessions`", session)}
+	}
+	return rotations, nil
 }
 
 func printRotations(w io.Writer, rotations []*ipc.RotationPayload, now time.Time) {

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/xrat-tray/xrat/runtime/link"
+	"github.com/xrat-tray/xrat/runtime/subscription"
+)
+
+// maxImport bounds one source of an import, in bytes.
+const maxImport = subscription.MaxBody
+
+// source is one text with servers, or an address of such.
+type source struct{ name, text string }
+
+// readSources reads what the arguments name; in is the standard input.
+func readSources(ctx context.Context, args []string, in io.Reader, fromClipboard bool) ([]source, error) {
+	var sources []source
+	if fromClipboard {
+		text, err := readClipboard(ctx)
+		if err != nil {
+			return nil, err
+		}
+		sources = append(sources, source{"the clipboard", text})
+	} else if len(args) == 0 {
+		args = []string{"-"}
+	}
+	for i, arg := range args {
+		switch {
+		case arg == "-":
+			text, err := readBounded(ctx, in)
+			if err != nil {
+				return nil, fmt.Errorf("reading standard input: %w", err)
+			}
+			sources = append(sources, source{"standard input", text})
+		case strings.Contains(arg, "://"):
+			sources = append(sources, source{fmt.Sprintf("argument %d", i+1), arg})
+		default:
+			file, err := os.Open(arg)
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil, &exitError{exitUsage, fmt.Errorf("argument %d is neither a link (which has \"://\") nor a file that exists", i+1)}
+			}
+			if err != nil {
+				return nil, fmt.Errorf("opening argument %d: %w", i+1, err)
+			}
+			text, err := readBounded(ctx, file)
+			file.Close()
+			if err != nil {
+				return nil, fmt.Errorf("reading %s: %w", arg, err)
+			}
+			sources = append(sources, source{arg, text})
+		}
+	}
+	return sources, nil
+}
+
+// webAddress reports whether a text is nothing but the address of a subscription. A bare
+// http://host:port is an HTTP proxy, unless the user says otherwise.
+func webAddress(text string, wanted bool) (string, bool) {
+	text = strings.TrimSpace(text)
+	if strings.ContainsAny(text, " \r\n\t") || !hasPrefixFold(text, "http://") && !hasPrefixFold(text, "https://") {
+		return "", false
+	}
+	_, err := link.Parse(text)
+	return text, wanted || link.Code(err) == link.CodeWebAddress
+}
+
+// readBounded reads all of a source, unless it is too large or ctx ends first; the
+// read is then left to the end of the program.
+func readBounded(ctx context.Context, r io.Reader) (string, error) {
+	type result struct {
+		text []byte
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		text, err := io.ReadAll(io.LimitReader(r, maxImport+1))
+		done <- result{text, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return "", errors.New("interrupted")
+	case r := <-done:
+		if r.err != nil {
+			return "", r.err
+		}
+		if len(r.text) > maxImport {
+			return "", fmt.Errorf("it is larger than %s: split it", size(maxImport))
+		}
+		return string(r.text), nil
+	}
+}
+
+// isList reports whether a text is beyond doubt a list of links: its first line is one.
+func isList(text string) bool {
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			_, err := link.Parse(line)
+			return err == nil
+		}
+	}
+	return false
+}
