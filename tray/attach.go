@@ -9,36 +9,35 @@ import (
 )
 
 const (
-	// firstRetry and lastRetry bound the time between two looks for the daemon.
+	// firstRetry and lastRetry bound the time between two attempts to reach the daemon.
 	firstRetry = 200 * time.Millisecond
 	lastRetry  = 10 * time.Second
 )
 
-// news is what the subscription has to say: a change of the attachment, or, while
-// attached, a state of the daemon.
+// news is what comes from the daemon: how the tray is attached to it, and while it is, the state.
 type news struct {
 	attachment attachment
 	status     ipc.StatusPayload
-	err        error // why it is absent or unusable, where that is worth telling
+	err        error // why it is absent or unusable, if the user should know
 }
 
 // errSilent is what the user is told of a daemon that gives no first state.
 var errSilent = errors.New("the daemon does not answer: it may be stopped or overloaded; see `xrat daemon restart`")
 
-// attacher follows the daemon: it subscribes, and looks for the daemon again with
-// a growing backoff when it goes away.
+// attacher follows the daemon: it subscribes to the state, and when the daemon goes away it tries
+// again at growing intervals.
 type attacher struct {
 	subscribe func(context.Context, func(ipc.EventPayload) error) error
 	launch    func(context.Context) error
-	// report hands news on and returns when they were taken, so that nothing
+	// tell hands news on and returns when they have been taken, so that nothing
 	// piles up here: the daemon keeps the newest state for a slow reader.
-	report func(context.Context, news)
-	// again asks for the daemon to be started, now.
+	tell func(context.Context, news)
+	// again asks it to start the daemon now.
 	again chan struct{}
 }
 
-// run follows the daemon until ctx ends. An absent daemon is started once, at
-// the beginning; later only the user starts it, who may have stopped it.
+// run follows the daemon until ctx ends. At the beginning it starts an absent daemon, once; later only
+// the user does, who may have stopped it.
 func (a *attacher) run(ctx context.Context) {
 	launch, retry := true, firstRetry
 	for {
@@ -52,15 +51,15 @@ func (a *attacher) run(ctx context.Context) {
 			return
 		case gone && launch:
 			launch = false
-			a.report(ctx, news{attachment: starting})
+			a.tell(ctx, news{attachment: starting})
 			if err = a.launch(ctx); err == nil {
 				continue
 			}
-			a.report(ctx, news{attachment: absent, err: err})
+			a.tell(ctx, news{attachment: absent, err: err})
 		case gone:
-			a.report(ctx, news{attachment: absent})
+			a.tell(ctx, news{attachment: absent})
 		default:
-			a.report(ctx, news{attachment: unusable, err: err})
+			a.tell(ctx, news{attachment: unusable, err: err})
 		}
 		select {
 		case <-ctx.Done():
@@ -73,12 +72,11 @@ func (a *attacher) run(ctx context.Context) {
 	}
 }
 
-// follow reports the daemon's states until the subscription breaks, and tells
-// whether there were any.
+// follow hands the daemon's states on until the connection breaks, and reports whether there were any.
 func (a *attacher) follow(ctx context.Context) (seen bool, err error) {
 	err = a.subscribe(ctx, func(e ipc.EventPayload) error {
 		seen = true
-		a.report(ctx, news{attachment: attached, status: e.Status})
+		a.tell(ctx, news{attachment: attached, status: e.Status})
 		return ctx.Err()
 	})
 	if errors.Is(err, ipc.ErrNoAnswer) {

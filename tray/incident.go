@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// lossGrace is how long a loss must last to be worth a notification: a
-	// restart of the daemon or of the core is over before.
+	// lossGrace is how long a loss must last to be worth a notification: a restart of the daemon or
+	// of the core takes less.
 	lossGrace = 3 * time.Second
 	// noteSpacing is the shortest time between two notifications.
 	noteSpacing = 10 * time.Second
@@ -42,7 +42,7 @@ const (
 	actionPin  = "pin"
 )
 
-// trouble is what is wrong, once the user knows or is about to.
+// trouble is what is wrong as far as the user knows or is about to be told.
 type trouble int
 
 const (
@@ -51,44 +51,43 @@ const (
 	lost          // there is no connection
 )
 
-// incidents tells, from one state to the next, what is worth a notification. It
-// is pure: it keeps no time and sends nothing.
+// incidents decides, from one state to the next, what is worth a notification. It is pure: it looks at
+// no clock and sends nothing.
 type incidents struct {
 	trouble trouble
-	wanted  bool // the user wanted to be connected, as far as was known last
+	wanted  bool // the user wanted to be connected, in the last state that is known
 	seen    bool // there was a first state
 	// rotated is the time of the newest rotation that was seen.
 	rotated time.Time
 }
 
-// verdict is what a state calls for.
-type verdict struct {
+// announcement is what the user should be told because of a state.
+type announcement struct {
 	note *notification
-	// grace is how long the note waits, in case that it is over before.
+	// grace is how long the note waits, in case the incident is over before.
 	grace time.Duration
-	// over takes back a note that was not sent yet, and sends this note only if
-	// there was none to take back.
+	// over withdraws a note that was not sent yet; this note is sent only if there was none.
 	over bool
 }
 
-// observe takes the next piece of news.
-func (i *incidents) observe(n news) verdict {
+// observe returns what the next piece of news calls for.
+func (i *incidents) observe(n news) announcement {
 	switch n.attachment {
 	case attached:
 		return i.state(n.status)
 	case absent, unusable:
 		if i.wanted && i.trouble != lost {
 			i.trouble = lost
-			return verdict{grace: lossGrace, note: &notification{
+			return announcement{grace: lossGrace, note: &notification{
 				Icon: assets.Failed, Title: "Connection lost",
 				Body: "The daemon has ended. Choose \"Daemon not running · Start\" in the menu to connect again.",
 			}}
 		}
 	}
-	return verdict{}
+	return announcement{}
 }
 
-func (i *incidents) state(s ipc.StatusPayload) verdict {
+func (i *incidents) state(s ipc.StatusPayload) announcement {
 	first := !i.seen
 	i.seen = true
 	i.wanted = s.State != ipc.StateDisconnected
@@ -96,36 +95,36 @@ func (i *incidents) state(s ipc.StatusPayload) verdict {
 		i.rotated = r.At
 		if r.Trigger == ipc.TriggerHealthCheckFailed && !first {
 			i.trouble = well
-			return verdict{note: rotationNote(r)}
+			return announcement{note: rotationNote(r)}
 		}
 	}
 	trigger := s.Rotation.LastTrigger
 	switch {
 	case s.State == ipc.StateDisconnected:
 		i.trouble = well
-		return verdict{over: true}
+		return announcement{over: true}
 	case s.State == ipc.StateFailed && i.trouble != lost:
 		i.trouble = lost
-		return verdict{grace: lossGrace, note: &notification{
+		return announcement{grace: lossGrace, note: &notification{
 			Icon: assets.Failed, Title: "Connection lost",
 			Body: sentence("No server works; xrat keeps trying.", clean(s.Message, textWidth)),
 		}}
 	case s.Condition == ipc.ConditionOffline:
-		// The desktop tells of that, and no server is to blame.
+		// The desktop says so itself, and no server is to blame.
 	case s.State == ipc.StateDegraded && s.Attempts > 0 && trigger != nil && *trigger != ipc.TriggerManual && i.trouble == well:
 		i.trouble = stuck
-		return verdict{note: &notification{
+		return announcement{note: &notification{
 			Icon: assets.Degraded, Title: "No working server found",
 			Body: sentence(fmt.Sprintf("Staying on %s and trying again.", sessionName(s)), detail(s.Message)),
 		}}
 	case s.State == ipc.StateConnected && i.trouble != well:
 		i.trouble = well
-		return verdict{over: true, note: &notification{
+		return announcement{over: true, note: &notification{
 			Icon: assets.Connected, Title: "Connected again",
 			Body: join(sessionName(s), milliseconds(latency(s))),
 		}}
 	}
-	return verdict{}
+	return announcement{}
 }
 
 // rotationNote says from where, to where and why.
@@ -163,23 +162,23 @@ type delivery struct {
 	last    time.Time // when the last one went
 }
 
-// take makes a verdict's note the pending one.
-func (d *delivery) take(v verdict, now time.Time) {
-	if v.over && d.pending != nil {
-		d.pending = nil // nobody has heard of it, so nobody need hear of its end
+// take makes an announcement's note the pending one.
+func (d *delivery) take(a announcement, now time.Time) {
+	if a.over && d.pending != nil {
+		d.pending = nil // nobody was told, so nobody need be told that it is over
 		return
 	}
-	if v.note == nil {
+	if a.note == nil {
 		return
 	}
-	d.pending, d.at = v.note, now.Add(v.grace)
+	d.pending, d.at = a.note, now.Add(a.grace)
 	if soonest := d.last.Add(noteSpacing); !d.last.IsZero() && d.at.Before(soonest) {
 		d.at = soonest
 	}
 }
 
-// due returns the note that goes out now, if one does, and otherwise how long it
-// still waits; 0 when there is none.
+// due returns the note to send now, or else how long the pending one still has to wait; 0 when there
+// is none.
 func (d *delivery) due(now time.Time) (*notification, time.Duration) {
 	if d.pending == nil {
 		return nil, 0

@@ -11,8 +11,8 @@ import (
 	"github.com/xrat-tray/xrat/daemon/ipc"
 )
 
-// slot is a place in the menu. All places are made once, since taking items away
-// closes menus that are open; what is not needed is hidden.
+// slot is a place in the menu. All places are made once, since taking items away closes menus that are
+// open; those that are not needed are hidden.
 type slot int
 
 // The slots in their order; those of the submenu come last.
@@ -45,14 +45,14 @@ const (
 // maxConfigs is how many configs the menu offers.
 const maxConfigs = 25
 
-// checkable tells whether a slot can carry a tick.
+// checkable reports whether a slot can carry a tick.
 func (s slot) checkable() bool {
 	return s == slotAutoRotate || s == slotNotifications || s == slotLogin || s.isConfig()
 }
 
 func (s slot) isConfig() bool { return s >= slotConfig && s <= slotConfigLast }
 
-// endsGroup tells whether a line follows the slot.
+// endsGroup reports whether a line follows the slot.
 func (s slot) endsGroup() bool {
 	return s == slotSwitched || s == slotStop || s == slotLogin || s == slotLogs
 }
@@ -72,18 +72,18 @@ type menu struct {
 	Items   [slotCount]item
 }
 
-// attachment is how the tray stands with the daemon.
+// attachment is how the tray is attached to the daemon.
 type attachment int
 
 const (
-	looking  attachment = iota // for the first time
+	looking  attachment = iota // for the daemon, for the first time
 	starting                   // the daemon, because the user or the tray's own start wants it
 	attached
 	absent
 	unusable // it is there, but something is wrong with it
 )
 
-// command is what the user asked for and the daemon has not yet answered.
+// command is what the user has asked for and the daemon has not answered yet.
 type command int
 
 const (
@@ -98,10 +98,10 @@ const (
 // model is what the menu is made of.
 type model struct {
 	attachment attachment
-	status     ipc.StatusPayload // holds while attached
+	status     ipc.StatusPayload // valid while attached
 	configs    []ipc.ConfigPayload
 	pending    command
-	// notice tells of a command that did not work, or why the daemon is unusable.
+	// notice says which command did not work, or why the daemon is unusable.
 	notice        string
 	notifications bool
 	login         bool
@@ -191,7 +191,7 @@ func (m *model) explanation() string {
 		switch m.status.State {
 		case ipc.StateConnected, ipc.StateDisconnected:
 		case ipc.StateDegraded:
-			text = detail(m.status.Message) // the header tells the rest
+			text = detail(m.status.Message) // the header says the rest
 		default:
 			text = m.status.Message
 		}
@@ -202,7 +202,7 @@ func (m *model) explanation() string {
 	return clean(text, rowWidth)
 }
 
-// facts are the rows that tell of the session.
+// facts are the rows about the session.
 func (m *model) facts(now time.Time, row func(slot, string, bool) *item) {
 	for i, in := range m.status.Inbounds {
 		if s := slotInbound + slot(i); s <= slotInboundLast {

@@ -3,27 +3,24 @@ package tray
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
-	"github.com/gen2brain/beeep"
 	"github.com/rs/zerolog"
 )
 
 // notifyTime bounds one notification: its server may be slow, or hang.
 const notifyTime = 2 * time.Second
 
-// errNoServer says that no notification could be sent that can be replaced and
-// has actions; a plain one may work.
+// errNoServer says that there is no server for notifications that replace each other and have actions;
+// a plain one may work.
 var errNoServer = errors.New("no notification server on a bus")
 
-// notifier sends notifications in a goroutine of its own. Of those of one
-// subject that come faster than they can be sent, the newest is.
+// notifier sends notifications in a goroutine of its own. Of notifications of one subject that come
+// faster than they can be sent, only the newest is sent.
 type notifier struct {
-	// rich sends a notification that takes the place of the one before of its
-	// subject.
+	// rich sends a notification that replaces the previous one of its subject.
 	rich func(context.Context, notification) error
-	// plain sends one that does not.
+	// plain sends one that replaces nothing.
 	plain   func(notification) error
 	queue   map[subject]chan notification
 	actions chan string // the keys of actions that the user chose
@@ -47,7 +44,7 @@ func (n *notifier) send(note notification) {
 	case <-queue:
 	default:
 	}
-	queue <- note // has room: others only take
+	queue <- note // has room: nobody else puts anything in
 }
 
 func (n *notifier) run(ctx context.Context) {
@@ -73,12 +70,4 @@ func (n *notifier) deliver(ctx context.Context, note notification) {
 	if err != nil {
 		n.log.Warn().Err(err).Str("title", note.Title).Msg("sending a notification")
 	}
-}
-
-// plainNotification leaves everything to beeep, which knows every system.
-func plainNotification(n notification) error {
-	beeep.AppName = "xrat"
-	// Whether the server reads markup is not known here.
-	body := strings.NewReplacer("<", "‹", ">", "›", "&", "＆").Replace(n.Body)
-	return beeep.Notify(n.Title, body, n.Icon.Tray())
 }

@@ -20,11 +20,11 @@ import (
 const (
 	watcherName  = "org.kde.StatusNotifierWatcher"
 	ownerChanged = "org.freedesktop.DBus.NameOwnerChanged"
-	// busRetry bounds the time between two looks for a bus that is not there.
+	// busRetry is the time between two attempts to connect to a bus that is not there.
 	busRetry = 2 * time.Second
 	// busTime bounds one call of the bus itself.
 	busTime = 5 * time.Second
-	// signalBacklog is how many signals wait; godbus drops none but blocks.
+	// signalBacklog is how many signals can wait; godbus blocks when there are more.
 	signalBacklog = 16
 )
 
@@ -39,9 +39,8 @@ then log out and in again. KDE Plasma, Xfce, Cinnamon, MATE, LXQt and Budgie hav
 With --wait-for-tray, xrat-tray waits for one. Without a tray, use the command line: xrat status`, ErrNoTray)
 )
 
-// desktop is the tray's own connection to the session bus: for the question of
-// whether there is a panel, for notifications, and to notice that the bus has
-// been replaced.
+// desktop is the tray's own connection to the session bus. It finds out whether there is a panel, sends
+// notifications, and notices when the bus has been replaced.
 type desktop struct {
 	address string
 	log     zerolog.Logger
@@ -49,8 +48,8 @@ type desktop struct {
 	server  atomic.Pointer[notificationServer] // nil: no bus
 }
 
-// openDesktop connects to the session bus and makes sure that there is a panel;
-// with wait it waits for both.
+// openDesktop connects to the session bus and makes sure that there is a panel. If wait is true, it
+// waits for both.
 func openDesktop(ctx context.Context, wait bool, log zerolog.Logger) (*desktop, error) {
 	d := &desktop{log: log, actions: make(chan string)}
 	err := d.connect(ctx)
@@ -69,13 +68,13 @@ func openDesktop(ctx context.Context, wait bool, log zerolog.Logger) (*desktop, 
 	return d, d.awaitHost(ctx, wait)
 }
 
-// ownerMatch is for the signals that tell who has a name on the bus.
+// ownerMatch selects the signals about the owner of a name on the bus.
 func ownerMatch(name string) []dbus.MatchOption {
 	return []dbus.MatchOption{dbus.WithMatchSender("org.freedesktop.DBus"), dbus.WithMatchMember("NameOwnerChanged"), dbus.WithMatchArg(0, name)}
 }
 
-// busAddress is where the session bus should be. Unlike godbus it starts none,
-// on which nobody would be.
+// busAddress is where the session bus should be. Unlike godbus, xrat-tray never starts a bus: nobody
+// else would be on it.
 func busAddress() string {
 	return cmp.Or(os.Getenv("DBUS_SESSION_BUS_ADDRESS"),
 		"unix:path="+filepath.Join(cmp.Or(os.Getenv("XDG_RUNTIME_DIR"), fmt.Sprint("/run/user/", os.Getuid())), "bus"))
@@ -86,7 +85,7 @@ func (d *desktop) connect(ctx context.Context) error {
 	if strings.HasPrefix(address, "autolaunch:") {
 		return errors.New("the bus would have to be started first")
 	}
-	// Not ctx: the connection would end with it before the last notification.
+	// Not ctx, with which the connection would close before the last notification.
 	conn, err := dbus.Connect(address)
 	if err != nil {
 		return err
@@ -139,8 +138,8 @@ func (d *desktop) awaitHost(ctx context.Context, wait bool) error {
 	}
 }
 
-// keep takes the signals of the bus, and when the bus ends, connects to the next
-// one, until ctx ends. It calls panel when another panel is about to see the menu.
+// keep handles the signals of the bus until ctx ends. When the bus goes, it connects to the next one.
+// It calls panel when another panel is about to read the menu.
 func (d *desktop) keep(ctx context.Context, panel func(context.Context)) {
 	for {
 		d.listen(ctx, panel)
@@ -155,7 +154,7 @@ func (d *desktop) keep(ctx context.Context, panel func(context.Context)) {
 				return
 			}
 		}
-		panel(ctx) // before it can ask for the menu
+		panel(ctx) // before that panel can read the menu
 		restartSystray()
 	}
 }

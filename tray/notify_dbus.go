@@ -25,21 +25,21 @@ const (
 	notificationsPath = "/org/freedesktop/Notifications"
 )
 
-// notificationServer sends notifications over a connection of the tray's own. On
-// the shared one of the process, a subscription to the signals of notifications
-// would end systray's watch for panels, which takes every signal for its own.
+// notificationServer sends notifications over a connection of its own. On the shared connection of the
+// process, a subscription to the signals of notifications would stop systray from noticing new panels,
+// since it takes every signal for one of its own.
 type notificationServer struct {
 	conn    *dbus.Conn
 	actions chan<- string
 	log     zerolog.Logger
 
 	mu sync.Mutex
-	// capabilities are those of the server that is there now; nil: not known.
+	// capabilities are those of the present server; nil: not known.
 	capabilities []string
 	ids          map[subject]uint32 // of what is or was on the screen
 }
 
-// newNotificationServer subscribes to what the server tells.
+// newNotificationServer subscribes to the server's signals.
 func newNotificationServer(ctx context.Context, conn *dbus.Conn, actions chan<- string, log zerolog.Logger) (*notificationServer, error) {
 	err := conn.AddMatchSignalContext(ctx, dbus.WithMatchInterface(notificationsName), dbus.WithMatchMember("ActionInvoked"))
 	if err == nil {
@@ -51,7 +51,7 @@ func newNotificationServer(ctx context.Context, conn *dbus.Conn, actions chan<- 
 	return &notificationServer{conn: conn, actions: actions, log: log, ids: map[subject]uint32{}}, nil
 }
 
-// send shows a notification, with its actions if the server has such.
+// send shows a notification, with its actions if the server supports them.
 func (s *notificationServer) send(ctx context.Context, n notification) error {
 	capabilities, err := s.capable(ctx)
 	if err != nil {
@@ -87,9 +87,8 @@ func (s *notificationServer) send(ctx context.Context, n notification) error {
 	return nil
 }
 
-// imageData is an icon as the hint of that name wants it: width, height, bytes
-// in a row, whether there is transparency, bits of a sample, samples, and the
-// samples from the top left.
+// imageData returns an icon in the form of the hint image-data: width, height, bytes a row, whether it
+// is transparent, bits a sample, samples a pixel, and the samples from the top left.
 func imageData(icon assets.Icon) (dbus.Variant, bool) {
 	decoded, err := png.Decode(bytes.NewReader(icon.Tray()))
 	if err != nil {
@@ -106,7 +105,7 @@ func imageData(icon assets.Icon) (dbus.Variant, bool) {
 	}{int32(b.Dx()), int32(b.Dy()), int32(picture.Stride), true, 8, 4, picture.Pix}), true
 }
 
-// capable asks the server, once in its life, what it can do.
+// capable returns what the server can do; each server is asked once.
 func (s *notificationServer) capable(ctx context.Context) ([]string, error) {
 	s.mu.Lock()
 	known := s.capabilities
@@ -125,12 +124,12 @@ func (s *notificationServer) capable(ctx context.Context) ([]string, error) {
 	return found, nil
 }
 
-// signal takes what arrives on the connection.
+// signal handles a signal that arrived on the connection.
 func (s *notificationServer) signal(ctx context.Context, signal *dbus.Signal) {
 	switch signal.Name {
 	case ownerChanged:
 		if len(signal.Body) == 3 && signal.Body[0] == notificationsName {
-			// Another server: what this one can do, and its ids, are gone.
+			// Another server, with other capabilities and ids.
 			s.mu.Lock()
 			s.capabilities, s.ids = nil, map[subject]uint32{}
 			s.mu.Unlock()
@@ -142,7 +141,7 @@ func (s *notificationServer) signal(ctx context.Context, signal *dbus.Signal) {
 		id, _ := signal.Body[0].(uint32)
 		key, _ := signal.Body[1].(string)
 		s.mu.Lock()
-		ours := id != 0 && s.ids[subjectConnection] == id // everybody's are told of
+		ours := id != 0 && s.ids[subjectConnection] == id // signals come for everybody's notifications
 		s.mu.Unlock()
 		if !ours {
 			return

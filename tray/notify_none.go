@@ -8,14 +8,14 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// desktop is what a session bus offers, where there is one.
+// desktop stands for a session bus, which this system does not have.
 type desktop struct{ actions chan string }
 
 func openDesktop(context.Context, bool, zerolog.Logger) (*desktop, error) {
 	return &desktop{actions: make(chan string)}, nil
 }
 
-// keep has nothing to keep here.
+// keep does nothing here.
 func (d *desktop) keep(context.Context, func(context.Context)) {}
 
 func (d *desktop) notify(context.Context, notification) error { return errNoServer }

@@ -10,19 +10,18 @@ import (
 // is a round through the bus and the panel.
 const paintSpacing = 250 * time.Millisecond
 
-// painter brings menus to the screen in a goroutine of its own, since a panel
-// that hangs must not keep the tray from doing its work. Of menus that come
-// faster than it paints, it shows the newest.
+// painter brings menus to the screen in a goroutine of its own, so that a panel that hangs does not
+// keep the tray from its work. Of menus that come faster than it paints, it shows the newest.
 type painter struct {
 	screen screen
-	next   chan menu          // holds the newest that is not shown yet
+	next   chan menu          // holds the newest one that is not shown yet
 	anew   chan chan struct{} // asks for the menu to be made anew
 	shown  atomic.Pointer[menu]
 }
 
 // screen is where the menu is seen. One goroutine calls it.
 type screen interface {
-	// show makes the differences to what is shown visible.
+	// show changes what differs from the menu that is shown.
 	show(menu)
 	// rebuild makes the menu anew, for a panel that has never seen it.
 	rebuild(menu)
@@ -55,7 +54,7 @@ func (p *painter) offer(m menu) {
 	case <-p.next:
 	default:
 	}
-	p.next <- m // has room: the painter only takes
+	p.next <- m // has room: the painter puts nothing in
 }
 
 func (p *painter) run(ctx context.Context) {

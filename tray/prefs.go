@@ -12,12 +12,12 @@ import (
 	"github.com/xrat-tray/xrat/assets"
 )
 
-// prefs is what the tray itself remembers.
+// prefs are what the tray keeps in a file of its own.
 type prefs struct {
 	Notifications bool `json:"notifications"`
 }
 
-// loadPrefs reads what the user has switched; without it, the defaults hold.
+// loadPrefs reads what the user has switched in the menu; without the file, the defaults hold.
 func (t *tray) loadPrefs() {
 	p := prefs{Notifications: true}
 	text, err := os.ReadFile(t.PrefsFile)
@@ -69,7 +69,7 @@ func execValue(path string) string {
 	return `"` + quoted + `"`
 }
 
-// replaceFile writes a file so that it is there as a whole or not at all.
+// replaceFile writes a file as a whole or not at all.
 func replaceFile(name string, content []byte, mode fs.FileMode) (err error) {
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return err

@@ -10,13 +10,13 @@ import (
 const (
 	// clickBacklog is how many clicks wait at most.
 	clickBacklog = 16
-	// quitTime bounds how long the end waits for what is under way.
+	// quitTime bounds how long Run waits at the end for what is under way.
 	quitTime = 2 * time.Second
 )
 
-// Run shows the tray and returns when ctx ends or the user quits. It must be
-// called once in a process, by main itself, since some systems want their menus
-// to be handled by the first thread. It returns an ErrNoTray where no panel is.
+// Run shows the tray and returns when ctx ends or the user quits. It must be called once in a process,
+// from main itself, since some systems handle menus only on the first thread. The error is ErrNoTray,
+// wrapped, where there is no panel.
 func Run(ctx context.Context, o Options) error {
 	bus, err := openDesktop(ctx, o.WaitForTray, o.Log)
 	if err != nil || ctx.Err() != nil {

@@ -12,8 +12,7 @@ import (
 	"github.com/atotto/clipboard"
 )
 
-// clipboardTime bounds how long the clipboard may take: it is another program's,
-// which may hang.
+// clipboardTime bounds how long the clipboard may take: another program owns it, and may hang.
 const clipboardTime = 5 * time.Second
 
 var errNoClipboard = errors.New("no program for the clipboard was found: install wl-clipboard (Wayland) or xclip (X11)")
@@ -44,7 +43,7 @@ func writeClipboard(ctx context.Context, text string) error {
 	return nil
 }
 
-// bounded gives up on f after a time; f itself goes on to its end.
+// bounded gives up waiting for f after the limit; f itself goes on.
 func bounded(ctx context.Context, limit time.Duration, f func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- f() }()
@@ -58,7 +57,7 @@ func bounded(ctx context.Context, limit time.Duration, f func() error) error {
 	}
 }
 
-// pause waits; it tells whether it waited to the end.
+// pause waits, and reports whether it did so to the end.
 func pause(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-ctx.Done():
@@ -75,7 +74,7 @@ func (t *tray) openLogs(ctx context.Context) {
 		opener = "xdg-open"
 	}
 	t.worker(ctx, func(ctx context.Context) func() {
-		// It may live as long as the file manager: not waited for beyond its start.
+		// It may run for as long as the file manager does, so only its start is waited for.
 		ctx, cancel := context.WithTimeout(ctx, clipboardTime)
 		defer cancel()
 		said, err := exec.CommandContext(ctx, opener, t.LogDir).CombinedOutput()

@@ -52,10 +52,9 @@ func (h *systrayHost) build(first menu) {
 	h.shown = first
 }
 
-// rebuild makes all items anew. A panel of GTK that meets a menu which is
-// complete already loses its submenus: libdbusmenu-gtk wants to see the items
-// before their children, and systray takes care of that only for the first panel
-// and after ResetMenu. Nobody can have the menu open then.
+// rebuild makes all items anew. A GTK panel that finds a menu which is already complete loses its
+// submenus: libdbusmenu-gtk needs to see the items before their children, and systray takes care of
+// that only for the first panel and after ResetMenu. Nobody can have the menu open then.
 func (h *systrayHost) rebuild(m menu) {
 	systray.ResetMenu()
 	h.build(m)
@@ -99,7 +98,7 @@ func (h *systrayHost) forwardOpened() {
 			case <-systray.TrayOpenedCh:
 				select {
 				case h.opened <- struct{}{}:
-				default: // it is known already
+				default: // known already
 				}
 			case <-h.done:
 				return
@@ -108,8 +107,7 @@ func (h *systrayHost) forwardOpened() {
 	})
 }
 
-// show makes the differences to what is shown visible. Only one goroutine may
-// call it.
+// show changes what differs from the menu that is shown. Only one goroutine may call it.
 func (h *systrayHost) show(next menu) {
 	if next.Icon != h.shown.Icon {
 		setIcon(next.Icon)
@@ -146,21 +144,21 @@ func (h *systrayHost) show(next menu) {
 			}
 		}
 		if !want.Visible {
-			next.Items[s].Title = have.Title // what the hidden item still says
+			next.Items[s].Title = have.Title // the hidden item keeps its text
 		}
 	}
 	h.shown = next
 }
 
-// setIcon sets the icon. When the session bus has just ended, systray panics after
-// it has taken note of the icon, which it then shows on the next bus.
+// setIcon sets the icon. When the session bus has just gone, systray panics, but not before it has
+// stored the icon, which it then shows on the next bus.
 func setIcon(icon assets.Icon) {
 	defer func() { _ = recover() }()
 	systray.SetIcon(icon.Tray())
 }
 
-// escapeLabel keeps a label from naming a key: the character after the marker
-// would be underlined and the marker lost.
+// escapeLabel keeps a marker in a label from making a shortcut: the marker would vanish and the
+// character after it be underlined.
 func escapeLabel(title string) string {
 	if mnemonic == "" {
 		return title

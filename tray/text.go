@@ -16,10 +16,10 @@ const (
 	textWidth = 120
 )
 
-// clean makes one short line of a text, which may come from strangers: names of
-// servers are whatever their links say. Characters that steer the display are
-// taken out; a text that is written from right to left is isolated, so that what
-// stands beside it stays where it is (Unicode Standard Annex #9, section 2.4).
+// clean makes one short line of a text that may come from strangers, since names of servers are
+// whatever their links say. It removes characters that control the display, and isolates text that is
+// written from right to left, so that it does not move what stands beside it (Unicode Standard Annex
+// #9, section 2.4).
 func clean(s string, width int) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
@@ -38,7 +38,7 @@ func clean(s string, width int) string {
 			end-- // no half of a composed character at the end
 		}
 		if end == 0 {
-			end = width - 1 // it is all one
+			end = width - 1 // it is all one character
 		}
 		s = strings.TrimSpace(string(runes[:end])) + "…"
 	}
@@ -51,7 +51,7 @@ func clean(s string, width int) string {
 
 const zeroWidthJoiner = '\u200d'
 
-// joins tells whether a character is shown as one with the one before it.
+// joins reports whether a character is shown as one with the character before it.
 func joins(r rune) bool {
 	return r == zeroWidthJoiner || unicode.In(r, unicode.Mn, unicode.Me, unicode.Sk, unicode.Variation_Selector)
 }

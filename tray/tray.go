@@ -12,8 +12,8 @@ import (
 	"github.com/xrat-tray/xrat/daemon/ipc"
 )
 
-// ErrNoTray is returned by Run when there is no panel that could show the icon.
-// What wraps it says why, and what to do.
+// ErrNoTray is returned by Run when no panel can show the icon. The error that wraps it says why, and
+// what to do.
 var ErrNoTray = errors.New("there is no tray to show the icon in")
 
 // Options says where the tray finds what it works with.
@@ -34,16 +34,15 @@ type Options struct {
 	Log    zerolog.Logger
 }
 
-// tray is the state, which belongs to the goroutine of its loop, and the ways in
-// and out.
+// tray is the loop: its state, which belongs to one goroutine, and the channels to it and from it.
 type tray struct {
 	Options
 	model     model
 	incidents incidents
 	delivery  delivery
-	listed    listing // what the list of configs in the model is about
-	fetching  bool    // the next list
-	offered   menu
+	listed    listing // what the model's list of configs was fetched for
+	fetching  bool    // the next list is on its way
+	offered   menu    // to the painter
 
 	painter  *painter
 	notifier *notifier
@@ -52,7 +51,7 @@ type tray struct {
 	opened   <-chan struct{}
 
 	news    chan news
-	reports chan func() // what workers came to, to be done in the loop
+	results chan func() // of workers, to be applied in the loop
 	quit    bool
 	work    sync.WaitGroup
 }
@@ -60,11 +59,11 @@ type tray struct {
 func newTray(o Options, clicks <-chan slot, opened <-chan struct{}) *tray {
 	t := &tray{
 		Options: o, clicks: clicks, opened: opened,
-		news: make(chan news), reports: make(chan func()),
+		news: make(chan news), results: make(chan func()),
 	}
 	t.attacher = &attacher{
 		subscribe: o.Client.Subscribe, launch: o.Launch, again: make(chan struct{}, 1),
-		report: func(ctx context.Context, n news) {
+		tell: func(ctx context.Context, n news) {
 			select {
 			case t.news <- n:
 			case <-ctx.Done():
@@ -76,13 +75,13 @@ func newTray(o Options, clicks <-chan slot, opened <-chan struct{}) *tray {
 	return t
 }
 
-// run is the loop. It ends when ctx does or the user quits. What it started ends
-// with ctx, and is known to t.work.
+// run is the loop. It returns when ctx ends or the user quits. The goroutines that it started end with
+// ctx; t.work waits for them.
 func (t *tray) run(ctx context.Context) {
 	t.work.Go(func() { t.attacher.run(ctx) })
 	t.work.Go(func() { t.painter.run(ctx) })
 	t.work.Go(func() { t.notifier.run(ctx) })
-	var due <-chan time.Time // when the delivery wants to be looked at; nil: never
+	var due <-chan time.Time // when the next notification may be due; nil: there is none
 	for !t.quit {
 		select {
 		case <-ctx.Done():
@@ -95,8 +94,8 @@ func (t *tray) run(ctx context.Context) {
 			t.act(ctx, key)
 		case <-t.opened:
 			t.refresh(ctx)
-		case report := <-t.reports:
-			report()
+		case apply := <-t.results:
+			apply()
 		case <-due:
 		}
 		due = t.deliver(time.Now())
@@ -107,7 +106,7 @@ func (t *tray) run(ctx context.Context) {
 	}
 }
 
-// learn takes news of the daemon over into the model.
+// learn updates the model with news of the daemon.
 func (t *tray) learn(ctx context.Context, n news) {
 	was := t.model.attachment
 	t.model.attachment, t.model.status = n.attachment, n.status
@@ -126,24 +125,7 @@ func (t *tray) learn(ctx context.Context, n news) {
 	t.delivery.take(t.incidents.observe(n), time.Now())
 }
 
-// listing is what a list of configs depends on: which there are, and what is known
-// of them, which changes with the session and its state.
-type listing struct {
-	attached bool
-	revision uint64
-	session  int64
-	state    ipc.State
-}
-
-func listingOf(p ipc.StatusPayload) listing {
-	l := listing{attached: true, revision: p.ConfigsRevision, state: p.State}
-	if p.Session != nil {
-		l.session = p.Session.ID
-	}
-	return l
-}
-
-// deliver sends the notification that is due, if any, and says when to look again.
+// deliver sends the notification that is due, if there is one, and returns when to look again.
 func (t *tray) deliver(now time.Time) <-chan time.Time {
 	n, wait := t.delivery.due(now)
 	if n != nil && t.model.notifications {
@@ -155,15 +137,15 @@ func (t *tray) deliver(now time.Time) <-chan time.Time {
 	return time.After(wait)
 }
 
-// worker runs f in a goroutine; what f returns is then done in the loop.
+// worker runs f in a goroutine; the loop then calls what f returns, unless that is nil.
 func (t *tray) worker(ctx context.Context, f func(context.Context) func()) {
 	t.work.Go(func() {
-		report := f(ctx)
-		if report == nil {
+		apply := f(ctx)
+		if apply == nil {
 			return
 		}
 		select {
-		case t.reports <- report:
+		case t.results <- apply:
 		case <-ctx.Done():
 		}
 	})
