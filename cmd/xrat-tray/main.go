@@ -1,6 +1,6 @@
 // Command xrat-tray shows xrat in the panel of a desktop. It owns the command
-// line and finding its files, the one tray in a session, and the program that
-// starts the daemon; package tray does the rest.
+// line, finding the tray's files, that there is one tray in a desktop session, and
+// how the daemon is launched; package tray does the rest.
 package main
 
 import (
@@ -12,6 +12,8 @@ import (
 	stdlog "log"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"runtime"
 	"syscall"
 
 	"github.com/rs/zerolog"
@@ -72,7 +74,7 @@ func run(args []string, out, stderr io.Writer) int {
 		level = zerolog.DebugLevel
 	}
 	log := zerolog.New(zerolog.ConsoleWriter{Out: stderr, NoColor: true}).Level(level).With().Timestamp().Logger()
-	// The tray's libraries write to the standard logger what is of no use to a user.
+	// What the tray's libraries write to the standard logger is of no use to users.
 	stdlog.SetFlags(0)
 	stdlog.SetOutput(debugWriter{log})
 
@@ -102,7 +104,7 @@ func show(ctx context.Context, wait bool, log zerolog.Logger) error {
 	if err := paths.Prepare(); err != nil {
 		return fmt.Errorf("preparing the directories: %w", err)
 	}
-	lock, err := lockSession(paths.RuntimeDir)
+	lock, err := lockTray(paths.RuntimeDir)
 	if err != nil {
 		return err
 	}
@@ -113,6 +115,19 @@ func show(ctx context.Context, wait bool, log zerolog.Logger) error {
 	}
 	options.LoginFile, options.LoginExec = loginEntry(paths)
 	return tray.Run(ctx, options)
+}
+
+func prefsFile(paths settings.Paths) string { return filepath.Join(paths.StateDir, "tray.json") }
+
+// loginEntry returns the file that starts the tray at login, and the program that it starts. Both are
+// empty on systems without such files.
+func loginEntry(paths settings.Paths) (file, program string) {
+	own, err := executable()
+	if err != nil || runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
+		return "", ""
+	}
+	config := filepath.Dir(filepath.Dir(paths.ConfigFile))
+	return filepath.Join(config, "autostart", "xrat-tray.desktop"), own
 }
 
 // debugWriter makes lines of the standard logger debug messages.
