@@ -136,15 +136,15 @@ Start with:
 	return root
 }
 
-// group makes a command that only holds others: alone it prints its help, and an
-// unknown word after it is a usage error.
+// group returns a command that only holds others. Alone it prints its help; an unknown word after it is
+// a usage error.
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	g := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	g.AddCommand(commands...)
 	return g
 }
 
-// withDaemon makes a command's action of one that asks the daemon, which is started if need be.
+// withDaemon returns the action of a command that needs the daemon, which it starts if need be.
 func (a *app) withDaemon(action func(ctx context.Context, client *ipc.Client, args []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
 		if _, _, err := a.startDaemon(c.Context()); err != nil {

@@ -11,7 +11,7 @@ import (
 
 var errNoClipboard = errors.New("no program for the clipboard was found: install wl-clipboard (Wayland), or xclip or xsel (X11)")
 
-// readClipboard asks the desktop's clipboard, by one of the usual programs, for text.
+// readClipboard returns the text in the desktop's clipboard, which it gets from one of the usual programs.
 func readClipboard(ctx context.Context) (string, error) {
 	if clipboard.Unsupported {
 		return "", errNoClipboard
@@ -21,7 +21,7 @@ func readClipboard(ctx context.Context) (string, error) {
 		err  error
 	}
 	done := make(chan result, 1)
-	go func() { // left to the end of the program if the clipboard's owner hangs
+	go func() { // goes on until the program ends if the owner of the clipboard hangs
 		text, err := clipboard.ReadAll()
 		done <- result{text, err}
 	}()
@@ -31,7 +31,7 @@ func readClipboard(ctx context.Context) (string, error) {
 	case r := <-done:
 		switch {
 		case r.err != nil:
-			// What these programs say when it is empty differs; all fail.
+			// What these programs say of an empty clipboard differs, but all of them fail.
 			return "", fmt.Errorf("reading the clipboard, which may be empty: %w", r.err)
 		case strings.TrimSpace(r.text) == "":
 			return "", errors.New("the clipboard holds no text")

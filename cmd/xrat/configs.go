@@ -75,7 +75,7 @@ func printConfig(w io.Writer, c ipc.ConfigPayload, subscriptions map[int64]strin
 	}
 }
 
-// decisions names what the user has decided about a config.
+// decisions are the words for what the user has decided about a config.
 func decisions(c ipc.ConfigPayload) (words []string) {
 	for _, d := range []struct {
 		word string

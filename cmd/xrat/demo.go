@@ -36,7 +36,7 @@ only if all that is promised has happened.`,
 // demoTime bounds the whole demonstration.
 const demoTime = 2 * time.Minute
 
-// demo is a user's machine in a temporary directory.
+// demo is everything a user has, in a temporary directory.
 type demo struct {
 	out     io.Writer
 	began   time.Time
@@ -118,11 +118,11 @@ func (d *demo) prepare(ctx context.Context, core string) error {
 	return nil
 }
 
-// cleanUp ends everything and removes the directory.
+// cleanUp stops everything and removes the directory.
 func (d *demo) cleanUp() error {
 	var errs []error
 	if d.client != nil {
-		// Not the demonstration's context: that may have ended.
+		// Not with the demonstration's context, which may have ended.
 		if _, err := d.command(context.Background(), "", "daemon", "stop"); err != nil {
 			var exit *exec.ExitError
 			if !errors.As(err, &exit) || exit.ExitCode() != exitNotRunning {
@@ -156,7 +156,7 @@ func (d *demo) command(ctx context.Context, input string, args ...string) (strin
 	return strings.TrimSpace(string(out)), nil
 }
 
-// user runs a command and shows it with the last line that it printed.
+// user runs a command, and shows it and the last line that it printed.
 func (d *demo) user(ctx context.Context, input string, args ...string) error {
 	out, err := d.command(ctx, input, args...)
 	if err != nil {
@@ -167,7 +167,7 @@ func (d *demo) user(ctx context.Context, input string, args ...string) error {
 	return nil
 }
 
-// play is the story; it returns an error as soon as a promise is broken.
+// play is the demonstration. It returns an error as soon as a promise is broken.
 func (d *demo) play(ctx context.Context) error {
 	var links []string
 	for _, name := range []string{"tokyo", "paris", "lima"} {
@@ -215,7 +215,7 @@ func (d *demo) play(ctx context.Context) error {
 	return d.disaster(ctx, traffic)
 }
 
-// disaster kills the server in use and watches what becomes of the traffic.
+// disaster kills the server in use and watches the traffic.
 func (d *demo) disaster(ctx context.Context, traffic *traffic) error {
 	before := traffic.numbers()
 	if err := d.servers["paris"].Kill(); err != nil {
@@ -237,7 +237,7 @@ func (d *demo) disaster(ctx context.Context, traffic *traffic) error {
 	d.say("rotated from %s to %s after %.1f s: %s", last.FromConfigName, last.ToConfigName, time.Since(killed).Seconds(), last.Reason)
 	rotated := traffic.numbers()
 	d.say("%d of %d requests failed while it was being found out", rotated.failed-before.failed, rotated.sent-before.sent)
-	// Those that were on their way through paris may still fail; later ones not.
+	// Requests that were on their way through paris may still fail, later ones may not.
 	if err := sleep(ctx, 2*time.Second); err != nil {
 		return err
 	}
@@ -262,7 +262,7 @@ func (d *demo) disaster(ctx context.Context, traffic *traffic) error {
 	return nil
 }
 
-// expect checks that nothing has failed so far and that traffic takes that exit.
+// expect checks that nothing has failed so far and through which server traffic leaves.
 func (d *demo) expect(t *traffic, exit, what string) error {
 	n := t.numbers()
 	d.say("%s: %d requests sent, %d failed, %d of %d downloads broken; they leave through %s", what, n.sent, n.failed, n.broken, trafficStreams, n.exit)

@@ -20,7 +20,7 @@ const (
 	trafficStreams = 5
 )
 
-// traffic is what a busy application does, counted.
+// traffic is what a busy application sends, and how it fares.
 type traffic struct {
 	origin *lab.Origin
 	client *http.Client
@@ -31,7 +31,7 @@ type traffic struct {
 	sum numbers
 }
 
-// numbers is what has become of the traffic so far.
+// numbers count the traffic so far.
 type numbers struct {
 	sent, failed, refused, broken int
 	exit                          string // the server that the last request left through
@@ -97,7 +97,7 @@ func (t *traffic) stream(ctx context.Context) {
 	t.sum.err = err
 }
 
-// get fetches a page of the origin; into takes the body if it is not wanted.
+// get fetches a page of the origin and returns its body, unless that is to be copied to into.
 func (t *traffic) get(ctx context.Context, path string, into io.Writer) (string, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, t.origin.URL(path), nil)
 	if err != nil {
@@ -125,7 +125,7 @@ func (t *traffic) numbers() numbers {
 	return t.sum
 }
 
-// stop ends the traffic and returns the final numbers.
+// stop stops the traffic and returns the final numbers.
 func (t *traffic) stop() numbers {
 	t.cancel()
 	t.done.Wait()

@@ -13,13 +13,13 @@ import (
 	"github.com/xrat-tray/xrat/daemon/ipc"
 )
 
-// editCommands are "edit", which can change everything at once, and short words for
-// what is changed most.
+// editCommands are "edit", which can change everything at once, and short commands for the most
+// frequent changes.
 func editCommands(a *app) []*cobra.Command {
 	yes, no := true, false
 	commands := []*cobra.Command{editCommand(a)}
 	for _, word := range []struct {
-		use, short, undo string // a word that only undoes another has no undo, and is not in the overview
+		use, short, undo string // no undo: the command only undoes another one, and is hidden
 		change           ipc.ConfigChange
 	}{
 		{"pin", "Prefer configs to all others", "unpin", ipc.ConfigChange{Pinned: &yes}},

@@ -25,7 +25,7 @@ type importError struct {
 	ipc.ImportErrorPayload
 }
 
-// found counts what was there to import, new or not.
+// found counts what could be imported, whether it was new or not.
 func (r *importResult) found() (n int) {
 	n = len(r.Added) + len(r.Existing)
 	for _, s := range r.Subscriptions {
@@ -69,7 +69,7 @@ give links and addresses on standard input if that matters.`,
 	return c
 }
 
-// importSources hands what was read to the daemon, and prints what came of it.
+// importSources hands the sources to the daemon, and prints the result.
 func importSources(ctx context.Context, client *ipc.Client, p *printer, sources []source, subscribe bool) error {
 	i := importer{client: client, result: importResult{
 		Added: []ipc.ConfigPayload{}, Existing: []ipc.ConfigPayload{},
@@ -125,7 +125,7 @@ func printImport(w io.Writer, r importResult) {
 	fmt.Fprintf(w, "%d added, %d there already, %d not understood.\n", len(r.Added), len(r.Existing), lost)
 }
 
-// printProblem tells of one entry that could not be used as it was.
+// printProblem prints why an entry could not be used as it was.
 func printProblem(w io.Writer, where string, p ipc.ImportErrorPayload) {
 	if p.Line > 0 {
 		where += fmt.Sprintf("line %d", p.Line)

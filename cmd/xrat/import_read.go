@@ -16,7 +16,7 @@ import (
 // maxImport bounds one source of an import, in bytes.
 const maxImport = subscription.MaxBody
 
-// source is one text with servers, or an address of such.
+// source is a text with servers, or the address of one.
 type source struct{ name, text string }
 
 // readSources reads what the arguments name; in is the standard input.
@@ -60,8 +60,8 @@ func readSources(ctx context.Context, args []string, in io.Reader, fromClipboard
 	return sources, nil
 }
 
-// webAddress reports whether a text is nothing but the address of a subscription. A bare
-// http://host:port is an HTTP proxy, unless the user says otherwise.
+// webAddress reports whether a text is nothing but the address of a subscription, which it returns.
+// A bare http://host:port is an HTTP proxy, unless the user says otherwise by wanted.
 func webAddress(text string, wanted bool) (string, bool) {
 	text = strings.TrimSpace(text)
 	if strings.ContainsAny(text, " \r\n\t") || !hasPrefixFold(text, "http://") && !hasPrefixFold(text, "https://") {
@@ -71,8 +71,8 @@ func webAddress(text string, wanted bool) (string, bool) {
 	return text, wanted || link.Code(err) == link.CodeWebAddress
 }
 
-// readBounded reads all of a source, unless it is too large or ctx ends first; the
-// read is then left to the end of the program.
+// readBounded reads all of a source, unless it is too large or ctx ends first. In that case the read
+// goes on until the program ends.
 func readBounded(ctx context.Context, r io.Reader) (string, error) {
 	type result struct {
 		text []byte

@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	// importChunk is how much one request carries; the protocol's limit is 1 MiB.
+	// importChunk is how many bytes of text one request carries; the protocol's limit is 1 MiB.
 	importChunk = 768 << 10
-	// maxLink is far above what a link may have.
+	// maxLink is far above the length, in bytes, that a link may have.
 	maxLink = 128 << 10
 )
 
-// importer hands sources to the daemon and notes what comes of them.
+// importer hands sources to the daemon and collects the results.
 type importer struct {
 	client *ipc.Client
 	result importResult
@@ -40,8 +40,8 @@ func (im *importer) add(ctx context.Context, s source, subscribe bool) error {
 	}
 }
 
-// readLinks returns the links of the good servers of a source, and notes the others.
-// The daemon would do it as well, but only for as much as fits into a request.
+// readLinks returns the links of a source that are understood, and collects the errors of the others.
+// The daemon could do the same, but only with as much as fits into one request.
 func (im *importer) readLinks(s source) (good []string) {
 	body, err := subscription.Parse([]byte(s.text))
 	for _, entry := range body.Entries {
@@ -65,8 +65,8 @@ func (im *importer) sendLinks(ctx context.Context, links []string) error {
 			bytes += len(links[n]) + 2 // a newline takes two characters in JSON
 			n++
 		}
-		// Errors come if this program understood what the daemon does not: they
-		// differ in version.
+		// The daemon finds errors only if it understands less than this program, because their
+		// versions differ.
 		if err := im.send(ctx, "the daemon", strings.Join(links[:n], "\n")); err != nil {
 			return err
 		}
@@ -75,8 +75,8 @@ func (im *importer) sendLinks(ctx context.Context, links []string) error {
 	return nil
 }
 
-// sendList hands a list of links to the daemon as it is, in requests of a bounded size:
-// that the daemon parses it is enough.
+// sendList hands a list of links to the daemon as it is, in requests of a bounded size. The daemon
+// parses it; it need not be parsed here, too.
 func (im *importer) sendList(ctx context.Context, s source) error {
 	before := 0
 	var part strings.Builder
@@ -115,7 +115,7 @@ func (im *importer) sendList(ctx context.Context, s source) error {
 	return flush()
 }
 
-// encodedSize is at least what a text takes in JSON, without the quotes.
+// encodedSize is an upper bound of the bytes that a text takes in JSON, without the quotes.
 func encodedSize(text string) (n int) {
 	for i := range len(text) {
 		switch c := text[i]; {
@@ -136,7 +136,7 @@ func (im *importer) send(ctx context.Context, source, text string) error {
 	return im.note(source, payload, err)
 }
 
-// note adds what came of one request.
+// note adds the result of one request to that of the whole import.
 func (im *importer) note(source string, p ipc.ConfigImportPayload, err error) error {
 	if err != nil {
 		return fmt.Errorf("importing (%d were added before): %w", len(im.result.Added), err)
@@ -161,7 +161,7 @@ func (im *importer) subscribe(ctx context.Context, source, address string) error
 	return nil
 }
 
-// bad notes an entry that could not be used as it was.
+// bad adds an entry that could not be used as it was.
 func (im *importer) bad(source string, e ipc.ImportErrorPayload) {
 	im.result.Errors = append(im.result.Errors, importError{source, e})
 }

@@ -19,10 +19,10 @@ import (
 	"github.com/xrat-tray/xrat/runtime/ports"
 )
 
-// parentPIDVariable tells the daemon which process started it.
+// parentPIDVariable names the variable with the pid of the process that started the daemon.
 const parentPIDVariable = "XRAT_DAEMON_PARENT_PID"
 
-// startTime bounds how long a start waits until the daemon answers.
+// startTime bounds how long a start waits for the daemon to answer.
 const startTime = 20 * time.Second
 
 // launcher finds, starts and stops the one daemon of the user.
@@ -46,8 +46,8 @@ func (l *launcher) loadSettings() (settings.Settings, error) {
 }
 
 // startDaemon makes sure that a daemon answers, and reports whether this call
-// started it. Many may run at once: the daemon's lock lets one daemon live, and
-// every caller waits for whichever answers.
+// started it. Many calls may run at once, in many processes: the daemon's lock lets one daemon live,
+// and each call waits for whichever answers.
 func (l *launcher) startDaemon(ctx context.Context) (ping ipc.PingPayload, started bool, err error) {
 	ping, err = l.client.Ping(ctx)
 	if !absent(ping, err) {
@@ -66,7 +66,7 @@ func (l *launcher) startDaemon(ctx context.Context) (ping ipc.PingPayload, start
 	return l.awaitDaemon(ctx, child)
 }
 
-// validate finds every reason why a daemon could not do its work, before there is one.
+// validate checks, before a daemon is started, what would keep it from its work.
 func (l *launcher) validate() error {
 	config, err := l.loadSettings()
 	if err != nil {
@@ -93,11 +93,11 @@ func (l *launcher) daemonLocked() bool {
 	return err == nil && !locked
 }
 
-// child is a daemon that was spawned, until it answers.
+// child is a daemon that was spawned and does not answer yet.
 type child struct {
 	pid    int
-	exited chan error // closed or sent to when it is gone
-	errors string     // the file that holds what it said before it could log
+	exited chan error // is sent to when it has ended
+	errors string     // the file with what it said before it had a log
 }
 
 // spawnDaemon starts "daemon run-server" detached from this terminal and session.
@@ -106,8 +106,8 @@ func (l *launcher) spawnDaemon() (*child, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding this program's file: %w", err)
 	}
-	// A file of its own: a pipe would end the daemon with this process, and two
-	// starts at once must not mix what they say.
+	// A file, since a pipe would kill the daemon after the end of this process; one for each start,
+	// since two at once must not mix.
 	said, err := os.CreateTemp(l.paths.StateDir, "start-*.err")
 	if err != nil {
 		return nil, err
@@ -144,7 +144,7 @@ func (l *launcher) awaitDaemon(ctx context.Context, c *child) (ping ipc.PingPayl
 			return ping, false, err
 		}
 		if exited == nil && !l.daemonLocked() {
-			// Ours is gone and nobody else's is coming.
+			// Our daemon has ended, and nobody starts another one.
 			if ping, err = l.client.Ping(ctx); err == nil {
 				return ping, false, nil
 			}
@@ -152,7 +152,7 @@ func (l *launcher) awaitDaemon(ctx context.Context, c *child) (ping ipc.PingPayl
 		}
 		select {
 		case <-exited:
-			exited = nil // perhaps because another one won the race
+			exited = nil // perhaps because another daemon was faster
 		case <-ctx.Done():
 			return ping, false, context.Cause(ctx)
 		case <-time.After(wait):
@@ -160,7 +160,7 @@ func (l *launcher) awaitDaemon(ctx context.Context, c *child) (ping ipc.PingPayl
 	}
 }
 
-// failure says what a daemon that ended at once said.
+// failure returns what a daemon that ended at once had to say.
 func (c *child) failure(log string) error {
 	said, _ := os.ReadFile(c.errors)
 	text := strings.TrimSpace(strings.TrimPrefix(string(said), "xrat: "))
@@ -174,7 +174,7 @@ func (c *child) failure(log string) error {
 	return fmt.Errorf("the daemon ended at once: %s", text)
 }
 
-// removeOldStarts deletes what starts that were killed left behind.
+// removeOldStarts deletes the files of starts that were killed.
 func removeOldStarts(dir string) {
 	old, err := filepath.Glob(filepath.Join(dir, "start-*.err"))
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/xrat-tray/xrat/daemon/ipc"
 )
 
-// listFilter is what "xrat list" lets through; what is empty lets everything through.
+// listFilter says which configs "xrat list" shows. A zero field lets everything pass.
 type listFilter struct {
 	texts                        []string // all in the name or the server
 	tags                         []string // all
@@ -23,7 +23,7 @@ type listFilter struct {
 	working, failed, onlyRetired bool
 }
 
-// takes tells whether a config is wanted.
+// takes reports whether a config is to be shown.
 func (f listFilter) takes(c ipc.ConfigPayload) bool {
 	for _, text := range f.texts {
 		if !containsFold(c.Name, text) && !containsFold(server(c), text) {
@@ -43,7 +43,7 @@ func (f listFilter) takes(c ipc.ConfigPayload) bool {
 		(!f.working || works(c)) && (!f.failed || c.LastFailure != nil && !works(c))
 }
 
-// works tells whether the last that is known of a config is that it worked.
+// works reports whether a config worked when it was last tried.
 func works(c ipc.ConfigPayload) bool {
 	return c.LastSuccess != nil && (c.LastFailure == nil || c.LastSuccess.After(*c.LastFailure))
 }
@@ -56,8 +56,8 @@ func containsFold(s, part string) bool {
 	return strings.Contains(strings.ToLower(s), strings.ToLower(part))
 }
 
-// orders are what configs can be sorted by. Where two are equal, the id decides; what
-// is not known comes last.
+// orders are the orders in which configs can be sorted. The id decides between equals; unknown values
+// come last.
 var orders = map[string]func(a, b ipc.ConfigPayload) int{
 	"id":   func(a, b ipc.ConfigPayload) int { return 0 },
 	"rank": func(a, b ipc.ConfigPayload) int { return cmp.Compare(uint(a.Rank-1), uint(b.Rank-1)) },
@@ -154,10 +154,10 @@ func printConfigs(w io.Writer, width int, configs []ipc.ConfigPayload, f listFil
 			marks(c), fmt.Sprint(c.ID), fit(c.Name, 60), c.Protocol, server(c), c.Network, c.Security, latency, strings.Join(c.Tags, ","),
 		})
 	}
-	_ = table(w, width, head, rows) // into memory
+	_ = table(w, width, head, rows) // writing to memory does not fail
 }
 
-// marks are what the help of "list" explains.
+// marks are those that the help of "list" explains.
 func marks(c ipc.ConfigPayload) string {
 	var b strings.Builder
 	for _, m := range []struct {

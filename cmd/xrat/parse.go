@@ -21,7 +21,7 @@ import (
 	"github.com/xrat-tray/xrat/runtime/xray"
 )
 
-// parsedLine is what "xrat parse --json" prints for one line. Of Error and the two below it, one side is null.
+// parsedLine is what "xrat parse --json" prints for one line. Either Error is null, or both Config and Outbound are.
 type parsedLine struct {
 	Line     int             `json:"line"`
 	OK       bool            `json:"ok"`
@@ -132,7 +132,7 @@ func (c *parseCounts) String() string {
 	return b.String()
 }
 
-// parseBatch is a piece of the input on its way through the workers, and what comes out of it.
+// parseBatch is a piece of the input on its way through the workers, and its result.
 type parseBatch struct {
 	lines  []numberedLine
 	page   bytes.Buffer
@@ -146,8 +146,8 @@ type numberedLine struct {
 	err    *link.Error // instead of text: the line cannot be read
 }
 
-// parseLinks parses what r has and prints it to w, in order. It keeps a few batches in memory, whatever the size of the
-// input. If ctx ends, a read that hangs is left to the end of the program.
+// parseLinks parses what r has and prints it to w, in order. It keeps a few batches in memory, whatever
+// the size of the input. When ctx ends, a read that hangs goes on until the program ends.
 func parseLinks(ctx context.Context, r io.Reader, w io.Writer, asJSON bool) (parseCounts, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -242,7 +242,7 @@ func parseLine(line numberedLine) parsedLine {
 	if err != nil {
 		code := link.Code(err)
 		if code == "" {
-			code = "invalid" // as importing says it
+			code = "invalid" // as for an import
 		}
 		p.Error = &parseError{code, err.Error()}
 		return p
@@ -252,7 +252,7 @@ func parseLine(line numberedLine) parsedLine {
 	return p
 }
 
-// text is the line for people: no secrets.
+// text is the line for people. It has no secrets.
 func (p parsedLine) text() string {
 	if !p.OK {
 		return fmt.Sprintf("%6d  %-11s %s\n", p.Line, "-", fit(p.Error.Message, 300))

@@ -12,13 +12,13 @@ import (
 const (
 	// maxParseLine bounds one line, in bytes. Links are far shorter; names are cut.
 	maxParseLine = 4 << 20
-	// batchLines and batchBytes bound a batch: large enough that handing it over costs nothing, small enough that
-	// few links are in memory.
+	// batchLines and batchBytes bound a batch: large enough that handing it over costs next to nothing,
+	// small enough to keep few links in memory.
 	batchLines = 256
 	batchBytes = 256 << 10
 )
 
-// readBatches cuts what r has into batches and gives them to emit, until that says no.
+// readBatches cuts what r has into batches and passes them to emit, until that returns false.
 func readBatches(r io.Reader, emit func(*parseBatch) bool) error {
 	lines := bufio.NewReaderSize(r, 64<<10)
 	if startsAsBase64(lines) {
@@ -44,7 +44,7 @@ func readBatches(r io.Reader, emit func(*parseBatch) bool) error {
 			batch.lines = append(batch.lines, line)
 			size += len(line.text)
 		}
-		// What is typed on a terminal, or comes slowly, is answered at once.
+		// What is typed on a terminal or arrives slowly is answered at once.
 		if len(batch.lines) >= batchLines || size >= batchBytes || err != nil || lines.Buffered() == 0 {
 			if !flush() {
 				return nil
@@ -61,7 +61,7 @@ func readBatches(r io.Reader, emit func(*parseBatch) bool) error {
 
 func newBatch() *parseBatch { return &parseBatch{done: make(chan struct{})} }
 
-// readLine reads one line of any length and keeps no more of it than is allowed.
+// readLine reads a line of any length. Of one that is too long it keeps nothing.
 func readLine(r *bufio.Reader) (numberedLine, error) {
 	var long []byte
 	tooLong := false
@@ -84,8 +84,8 @@ func readLine(r *bufio.Reader) (numberedLine, error) {
 	}
 }
 
-// startsAsBase64 reports whether what comes looks like a list in base64, as subscriptions are delivered, and not like
-// links one a line.
+// startsAsBase64 reports whether the input looks like a list in base64, as subscriptions are delivered,
+// and not like links one a line.
 func startsAsBase64(r *bufio.Reader) bool {
 	const enough = 16
 	if _, err := r.Peek(1); err != nil {
@@ -104,7 +104,7 @@ func startsAsBase64(r *bufio.Reader) bool {
 	return letters >= enough
 }
 
-// plainBase64 makes unpadded standard base64 of any.
+// plainBase64 turns any base64 into standard base64 without padding.
 type plainBase64 struct{ r io.Reader }
 
 func (p plainBase64) Read(b []byte) (int, error) {

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/term"
 )
 
-// printer prints what commands find out.
+// printer prints the results of commands.
 type printer struct {
 	out    io.Writer
 	asJSON bool

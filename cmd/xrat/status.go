@@ -24,7 +24,7 @@ Without a daemon the state is disconnected and the exit code 3.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			p, err := a.client.Status(c.Context())
 			if errors.Is(err, ipc.ErrNotRunning) && a.asJSON {
-				// A script gets the same document in every case.
+				// Scripts get the same document in every case.
 				p = ipc.StatusPayload{State: ipc.StateDisconnected, Message: err.Error(), Inbounds: []ipc.EndpointPayload{}, Warnings: []string{}}
 				p.Rotation.LastResult, p.Rotation.LastCandidateResult = "none", "none"
 				if err := a.print(p, nil); err != nil {

@@ -33,7 +33,7 @@ func (l *launcher) stopDaemon(ctx context.Context) (payload ipc.ShutdownPayload,
 			return payload, fmt.Errorf("ending the daemon that does not answer: %w", err)
 		}
 	default:
-		return payload, err // a socket that is none of ours
+		return payload, err // the socket is not one of ours
 	}
 	return payload, l.awaitStop(ctx)
 }

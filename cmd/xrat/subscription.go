@@ -127,7 +127,7 @@ func printSubscriptions(w io.Writer, width int, list []ipc.SubscriptionPayload, 
 			fmt.Sprint(s.ID), fit(s.Name, 60), s.Address, fmt.Sprint(s.Configs), used(s.Usage), expires(s.Usage, now), updated, next,
 		})
 	}
-	_ = table(w, width, head, rows) // into memory
+	_ = table(w, width, head, rows) // writing to memory does not fail
 	for _, s := range list {
 		if s.Error != nil {
 			times := ""
@@ -142,7 +142,7 @@ func printSubscriptions(w io.Writer, width int, list []ipc.SubscriptionPayload, 
 	}
 }
 
-// used tells what of an account is used: "1.5 GB of 100.0 GB".
+// used says how much of an account is used: "1.5 GB of 100.0 GB".
 func used(u *ipc.UsagePayload) string {
 	switch {
 	case u == nil:
@@ -208,7 +208,7 @@ func printRefreshes(w io.Writer, results []ipc.RefreshPayload) {
 	}
 }
 
-// refreshed says what an update came to.
+// refreshed sums up an update.
 func refreshed(r ipc.RefreshPayload) string {
 	text := fmt.Sprintf("%d added, %d retired, %d kept", r.Added, r.Retired, r.Kept)
 	if r.Revived > 0 {

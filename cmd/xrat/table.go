@@ -9,15 +9,14 @@ import (
 // column is one column of a table.
 type column struct {
 	title string
-	right bool // aligned
-	// least is how narrow it may become to fit the terminal; 0: it keeps its width.
+	right bool // aligned to the right
+	// least is the width to which it may shrink to fit the terminal; 0: it keeps its width.
 	least int
 }
 
-// table prints rows below their titles, in columns that are as wide as they have to
-// be. If that is more than width, 0 for no limit, the columns that may become
-// narrower do, the widest first. Columns without anything in them are left out. Cells
-// are cleaned of what could steer a terminal.
+// table prints rows below their titles, in columns as wide as they have to be. If that is more than
+// width (0: no limit), columns with a least width become narrower, the widest first. Empty columns are
+// left out. Characters that could control a terminal are replaced.
 func table(w io.Writer, width int, head []column, rows [][]string) error {
 	const gap = 2
 	widths := make([]int, len(head))
@@ -47,7 +46,7 @@ func table(w io.Writer, width int, head []column, rows [][]string) error {
 		widths[widest]--
 	}
 	out := bufio.NewWriter(w)
-	var pending int // spaces, which are not written at the end of a line
+	var pending int // spaces that are written only if something follows them
 	cell := func(i int, text string) {
 		if widths[i] == 0 {
 			return

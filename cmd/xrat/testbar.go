@@ -16,12 +16,12 @@ import (
 // barInterval is how often the progress is drawn anew.
 const barInterval = 100 * time.Millisecond
 
-// testBar shows on a terminal how far a test is; elsewhere it does nothing. Its
-// one goroutine ends with close.
+// testBar shows the progress of a test on a terminal; without one it does nothing. Its one goroutine
+// ends with close.
 type testBar struct {
-	w     io.Writer // nil: no terminal
+	w     io.Writer // nil: there is no terminal
 	width func() int
-	stop  func() // ends the drawing and waits for it; nil before begin
+	stop  func() // stops the drawing and waits for its end; nil before begin
 
 	mu          sync.Mutex
 	total, done int
@@ -30,7 +30,7 @@ type testBar struct {
 	began       time.Time
 }
 
-// newTestBar returns a bar on w, if that is a terminal.
+// newTestBar returns a bar that draws on w if that is a terminal.
 func newTestBar(w io.Writer) *testBar {
 	file, isFile := w.(*os.File)
 	if !isFile || !term.IsTerminal(int(file.Fd())) || os.Getenv("TERM") == "dumb" {
@@ -86,7 +86,7 @@ func (b *testBar) add(r ipc.TestResultPayload) {
 	}
 }
 
-// close takes the bar away.
+// close removes the bar.
 func (b *testBar) close() {
 	if b.stop != nil {
 		b.stop()

@@ -18,8 +18,7 @@ import (
 // maxFailures is how many configs that failed are listed one by one.
 const maxFailures = 20
 
-// testOrders are the orders of a test's table. What failed comes last in all
-// but the last two.
+// testOrders are the orders of a test's table. Configs that failed come last in all but the last two.
 var testOrders = map[string]func(a, b ipc.TestResultPayload) int{
 	"delay": byMeasure(func(r ipc.TestResultPayload) int64 { return r.DelayMillis }),
 	"tcp":   byMeasure(func(r ipc.TestResultPayload) int64 { return r.TCPMillis }),
@@ -37,7 +36,7 @@ var testOrders = map[string]func(a, b ipc.TestResultPayload) int{
 
 func sortNames() string { return strings.Join(slices.Sorted(maps.Keys(testOrders)), ", ") }
 
-// byMeasure orders by a figure of which less is better and 0 is none.
+// byMeasure orders by a figure of which less is better; 0 is unknown.
 func byMeasure(figure func(ipc.TestResultPayload) int64) func(a, b ipc.TestResultPayload) int {
 	rank := func(r ipc.TestResultPayload) int64 {
 		if n := figure(r); r.OK && n > 0 {
@@ -83,7 +82,7 @@ func printTest(w io.Writer, width int, results []ipc.TestResultPayload, summary 
 				inMillis(r.TCPMillis), inMillis(r.DelayMillis), speed, result,
 			})
 		}
-		_ = table(w, width, head, rows) // into memory
+		_ = table(w, width, head, rows) // writing to memory does not fail
 		fmt.Fprintln(w)
 	}
 	took := time.Duration(summary.DurationMillis) * time.Millisecond
@@ -103,7 +102,7 @@ func inMillis(n int64) string {
 	return fmt.Sprintf("%d ms", n)
 }
 
-// countCodes tells how often each thing went wrong, the most frequent first.
+// countCodes says how often each thing went wrong, the most frequent first.
 func countCodes(results []ipc.TestResultPayload) string {
 	counts := make(map[string]int)
 	for _, r := range results {

@@ -10,7 +10,7 @@ import (
 	"github.com/rivo/uniseg"
 )
 
-// sentence makes a daemon's message one for the eye.
+// sentence makes a sentence of a daemon's message.
 func sentence(s string) string {
 	first, size := utf8.DecodeRuneInString(s)
 	if size == 0 {
@@ -19,7 +19,7 @@ func sentence(s string) string {
 	return string(unicode.ToUpper(first)) + s[size:] + "."
 }
 
-// size prints a number of bytes as people read it.
+// size writes a number of bytes as people read it.
 func size(n uint64) string {
 	const units = "kMGTPE"
 	if n < 1000 {
@@ -33,7 +33,7 @@ func size(n uint64) string {
 	return fmt.Sprintf("%.1f %cB", value, units[unit])
 }
 
-// ago prints how long something has lasted, roughly.
+// ago writes roughly how long something has lasted.
 func ago(d time.Duration) string {
 	switch d = d.Round(time.Second); {
 	case d < time.Minute:
@@ -47,7 +47,7 @@ func ago(d time.Duration) string {
 	}
 }
 
-// columns tells how many columns of a terminal a text takes.
+// columns returns how many columns of a terminal a text takes.
 func columns(s string) int {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {
@@ -57,8 +57,8 @@ func columns(s string) int {
 	return len(s)
 }
 
-// fit shortens a text to a number of columns and replaces the characters that could
-// steer a terminal; names come from strangers.
+// fit shortens a text to a number of columns and replaces characters that could control a terminal:
+// names come from strangers.
 func fit(s string, width int) string {
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029' || r == unicode.ReplacementChar {

@@ -123,7 +123,7 @@ func explain(w io.Writer, r *ipc.RotationPayload, now time.Time) {
 	}
 }
 
-// noticed says what applications met with.
+// noticed says what applications noticed.
 func noticed(r *ipc.RotationPayload) string {
 	var parts []string
 	add := func(n uint64, one, many string) {

@@ -1,19 +1,18 @@
 package ipc
 
-// KindConfigTest measures configs, and streams what it finds.
+// KindConfigTest tests configs, and streams the results.
 const KindConfigTest Kind = "config_test"
 
-// TestArguments are those of a config_test, besides the ids and the limit. Absent
-// ids mean every config that is not excluded; the limit then takes those that
-// come first in a rotation.
+// TestArguments are the arguments of a config_test besides the ids and the limit. Without ids, every
+// config that is not excluded is tested; a limit then takes those that a rotation would try first.
 type TestArguments struct {
-	// All takes those that are excluded, too.
+	// All takes excluded configs, too.
 	All bool `json:"all,omitempty"`
-	// Tags take only configs that have all of them.
+	// Tags takes only the configs that have all of these.
 	Tags []string `json:"tags,omitempty"`
-	// TCPOnly only connects to the servers, and asks nothing through them.
+	// TCPOnly connects to the servers without a request through them.
 	TCPOnly bool `json:"tcp_only,omitempty"`
-	// SpeedURL is downloaded through each config that works; absent: nothing is.
+	// SpeedURL is downloaded through each config that works; absent: there is no download.
 	SpeedURL string `json:"speed_url,omitempty"`
 	// Concurrency is how many configs are measured at a time; absent: the daemon's own number.
 	Concurrency int `json:"concurrency,omitempty"`
@@ -21,10 +20,10 @@ type TestArguments struct {
 	TimeoutMillis int64 `json:"timeout_ms,omitempty"`
 }
 
-// TestEventPayload is one message of a config_test: the first has Total, then
-// each has one result, the last one the summary.
+// TestEventPayload is one message of a config_test. The first has the total, the last the summary, and
+// each one in between a result.
 type TestEventPayload struct {
-	// Total is how many configs there are to be measured.
+	// Total is the number of configs to be tested.
 	Total   int                 `json:"total,omitempty"`
 	Result  *TestResultPayload  `json:"result,omitempty"`
 	Summary *TestSummaryPayload `json:"summary,omitempty"`
@@ -34,13 +33,13 @@ type TestEventPayload struct {
 // "timeout", "refused" and so on).
 const (
 	TestCodeBadLink     = "bad_link"     // the stored link is not understood
-	TestCodeCoreRefuses = "core_refuses" // the core does not take the config
-	TestCodeCoreFailed  = "core_failed"  // the core ended while it was measured
+	TestCodeCoreRefuses = "core_refuses" // the core refuses the config
+	TestCodeCoreFailed  = "core_failed"  // the core ended during the test
 	TestCodeUnreachable = "unreachable"  // no TCP connection to the server
 	TestCodeNoTCP       = "no_tcp"       // TCPOnly, and the server speaks UDP only
 )
 
-// TestResultPayload is what was found out about one config.
+// TestResultPayload is the result for one config.
 type TestResultPayload struct {
 	ConfigID   int64  `json:"config_id"`
 	ConfigName string `json:"config_name"`
@@ -48,28 +47,27 @@ type TestResultPayload struct {
 	Address    string `json:"address"`
 	Port       uint16 `json:"port"`
 	OK         bool   `json:"ok"`
-	// Code is "ok", or what went wrong, which Message explains.
+	// Code is "ok", or what went wrong; Message then explains it.
 	Code    string `json:"code"`
 	Message string `json:"message"`
-	// TCPMillis is the time to connect to the server, DelayMillis the time of a
-	// request through it, both rounded up; 0: not measured.
+	// TCPMillis is the time to connect to the server, and DelayMillis that of a request through it,
+	// both rounded up; 0: not measured.
 	TCPMillis   int64 `json:"tcp_ms"`
 	DelayMillis int64 `json:"delay_ms"`
-	// SpeedBytes is the download's speed in bytes a second, 0: not measured, or
-	// nothing came: SpeedMessage then says why.
+	// SpeedBytes is the speed of the download in bytes a second. It is 0 if there was none, and if
+	// nothing came, which SpeedMessage then explains.
 	SpeedBytes   int64  `json:"speed_bytes_per_sec"`
 	SpeedMessage string `json:"speed_message,omitempty"`
 }
 
-// TestSummaryPayload ends a config_test. Results that are counted are stored.
+// TestSummaryPayload ends a config_test. The results that OK and Failed count are stored.
 type TestSummaryPayload struct {
 	OK     int `json:"ok"`
 	Failed int `json:"failed"`
-	// Canceled counts those that were not measured, because the client or the
-	// daemon ended it.
+	// Canceled counts the configs that were not tested, because the client or the daemon stopped the test.
 	Canceled       int   `json:"canceled"`
 	DurationMillis int64 `json:"duration_ms"`
-	// Unblamed tells that failures were not stored: as nothing worked, the network
+	// Unblamed reports whether failures were left out of the store: since nothing worked, the network
 	// may be at fault.
 	Unblamed bool `json:"unblamed"`
 }

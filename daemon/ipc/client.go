@@ -15,7 +15,7 @@ type Client struct {
 	// Socket is the path of the daemon's socket.
 	Socket string
 
-	// answerTime replaces the constant of that name in tests.
+	// answerTime replaces the constant of this name in tests.
 	answerTime time.Duration
 }
 

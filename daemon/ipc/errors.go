@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Code says how a request ended.
+// Code says what became of a request.
 type Code string
 
 // The codes of protocol version 1.
@@ -20,16 +20,16 @@ const (
 // ErrNotRunning is returned by the client when no daemon listens on the socket.
 var ErrNotRunning = errors.New("the daemon is not running")
 
-// ErrNoReply is returned by the client when the daemon closed the connection
-// without an answer; whether it carried out the request is unknown.
+// ErrNoReply is returned by the client when the daemon closed the connection without an answer. Whether
+// it has carried out the request is unknown.
 var ErrNoReply = errors.New("the daemon closed the connection without an answer: it may have been stopped")
 
 // ErrNoAnswer is returned by the client when the daemon took a request that
 // needs no work and said nothing.
 var ErrNoAnswer = fmt.Errorf("the daemon does not answer (waited %s): it may be stopped or overloaded; `xrat daemon restart` replaces it", answerTime)
 
-// Error is a request's failure with the code that crosses the wire. Its text is
-// meant for the user and holds no secret.
+// Error is the failure of a request, with its code on the wire. The message is for the user and holds
+// no secret.
 type Error struct {
 	Code    Code
 	Message string
@@ -42,8 +42,7 @@ func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// CodeOf returns the code of err: CodeOK for nil, CodeInternalError for an
-// error that carries none.
+// CodeOf returns the code of err: CodeOK for nil, and CodeInternalError for an error that has none.
 func CodeOf(err error) Code {
 	if err == nil {
 		return CodeOK

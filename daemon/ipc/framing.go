@@ -10,11 +10,10 @@ import (
 )
 
 const (
-	// maxLine bounds a request line and a reply to a client that asked for one.
+	// maxLine bounds the line of a request, in bytes.
 	maxLine = 1 << 20
-	// smallLine is what a connection may buffer without asking anybody. Longer
-	// lines take one of a few places, so that many clients with long lines
-	// cannot fill the memory together.
+	// smallLine is what every connection may buffer. A longer line needs one of a few places, so that
+	// many clients with long lines cannot fill the memory together.
 	smallLine = 64 << 10
 	// bigLines is the number of those places.
 	bigLines = 8
@@ -25,13 +24,12 @@ var (
 	errTooSlow     = errors.New("the line did not come to its end in time")
 )
 
-// places hands out the right to buffer a long line.
+// places are taken by putting something in, and given back by taking it out.
 type places chan struct{}
 
-// readLine reads up to a newline or the end of the stream, at most maxLine
-// bytes. It reads no further than one chunk past the newline, since a
-// connection carries one request. It reports whether the line ended at the end
-// of the stream.
+// readLine reads up to a newline or the end of the stream, at most maxLine bytes, and reports whether
+// it was the end of the stream. What follows a newline is dropped, since a connection carries one
+// request.
 func readLine(ctx context.Context, conn net.Conn, deadline time.Time, big places) (line []byte, eof bool, err error) {
 	if err := conn.SetReadDeadline(deadline); err != nil {
 		return nil, false, err

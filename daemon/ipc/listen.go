@@ -15,9 +15,9 @@ type Listener struct {
 	path   string
 }
 
-// Listen binds the socket at path. The caller holds the daemon's lock, so that a
-// socket which is there and silent is a dead daemon's, and is replaced. Anything
-// else at that path is left alone and named in the error.
+// Listen binds the socket at path. The caller holds the daemon's lock. A socket on which nobody listens
+// is therefore that of a dead daemon, and is replaced; anything else at that path is left alone and
+// named in the error.
 func Listen(path string) (*Listener, error) {
 	if err := clearStale(path); err != nil {
 		return nil, err
@@ -27,7 +27,7 @@ func Listen(path string) (*Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s: %w", path, err)
 	}
-	// The directory is private already; this is for those who look at the file.
+	// The private directory is what protects it; this is for people who look at the file.
 	if err := os.Chmod(path, 0o600); err != nil {
 		socket.Close()
 		return nil, fmt.Errorf("making %s private: %w", path, err)
@@ -43,7 +43,7 @@ func (l *Listener) Close() error { return l.socket.Close() }
 
 func (l *Listener) accept() (net.Conn, error) { return l.socket.Accept() }
 
-// clearStale removes the socket of a daemon that is gone.
+// clearStale removes the socket of a dead daemon.
 func clearStale(path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -66,7 +66,7 @@ func clearStale(path string) error {
 	return nil
 }
 
-// checkSocketFile refuses what a daemon of this user cannot have made.
+// checkSocketFile refuses a file that no daemon of this user can have made.
 func checkSocketFile(path string, info fs.FileInfo) error {
 	switch mode := info.Mode(); {
 	case mode&fs.ModeSymlink != 0:

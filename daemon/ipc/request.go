@@ -11,8 +11,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// arguments lists, for every kind, the arguments that it takes; those marked
-// with "!" must be there.
+// arguments lists the arguments of every kind of request; those with a "!" are required.
 var arguments = map[Kind][]string{
 	KindDaemonPing:        nil,
 	KindDaemonShutdown:    nil,
@@ -38,10 +37,9 @@ var arguments = map[Kind][]string{
 	KindSubscriptionRemove: {"ids!", "keep_configs"},
 }
 
-// decodeRequest parses one request line. It is strict, since encoding/json
-// would take the last of two equal names and names in any case: with two
-// readings of one line, a check and the action could differ. The error's text
-// never repeats the line, which may hold share links.
+// decodeRequest parses the line of a request. It is stricter than encoding/json, which takes the last
+// of two equal names, and names in any case: a line with two readings could be checked as one thing and
+// carried out as another. The error never repeats the line, which may hold share links.
 func decodeRequest(line []byte) (Request, error) {
 	var none Request
 	invalid := func(format string, args ...any) (Request, error) {
@@ -108,7 +106,7 @@ func decodeRequest(line []byte) (Request, error) {
 	return request, nil
 }
 
-// describe tells what is wrong with a JSON text and where, without repeating it.
+// describe says what is wrong with a JSON text and where, without repeating any of its values.
 func describe(err error) string {
 	var semantic *json.SemanticError
 	var syntactic *jsontext.SyntacticError
@@ -124,7 +122,7 @@ func describe(err error) string {
 	}
 }
 
-// clip bounds a piece of a client's text that goes into an error.
+// clip shortens what a client has sent, for an error.
 func clip(s string) string {
 	const limit = 64
 	if len(s) > limit {

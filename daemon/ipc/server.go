@@ -12,23 +12,22 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Handler answers requests. Its methods are called from many goroutines at
-// once, and their context ends when the server does, not when the client goes
-// away: an operation that was begun is finished.
+// Handler answers requests. Its methods are called from many goroutines at once. Their context ends
+// with the server, not when the client goes away: what was begun is finished.
 type Handler interface {
-	// Handle answers one request with a payload and a message for the user. An
-	// *Error gives the code; any other error is an internal one.
+	// Handle answers one request with a payload and a message for the user. The code of the reply is
+	// that of an *Error, and internal_error for any other error.
 	Handle(ctx context.Context, request Request) (payload any, message string, err error)
-	// Subscribe returns a channel that always holds the newest state, and a
-	// function that ends the subscription.
+	// Subscribe returns a channel that always holds the newest state, and a function that the server
+	// calls when it needs no more states.
 	Subscribe() (states <-chan EventPayload, cancel func())
 }
 
 const (
 	// maxClients is how many connections are served at once.
 	maxClients = 2048
-	// requestTime is how long a client may take to send its request, and
-	// replyTime to take the reply.
+	// requestTime is how long a client may take to send its request, and replyTime how long it may
+	// take to read the reply.
 	requestTime = 5 * time.Second
 	replyTime   = 5 * time.Second
 )
@@ -45,16 +44,15 @@ type Server struct {
 	Test Test
 	Log  zerolog.Logger
 
-	// requestTime replaces the constant of that name in tests.
+	// requestTime replaces the constant of this name in tests.
 	requestTime time.Duration
 }
 
-// Serve answers requests until ctx ends, then closes the listener, gives
-// requests in flight the time to be answered (at most grace), and waits for
-// every goroutine. It returns nil unless the listener fails.
+// Serve answers requests until ctx ends. Then it closes the listener, gives requests in flight the time
+// to be answered, at most grace, and waits for every goroutine. It returns nil unless the listener fails.
 func (s *Server) Serve(ctx context.Context, listener *Listener, grace time.Duration) error {
-	// Requests in flight outlive ctx by the grace, so that the client which
-	// asked for the shutdown gets its answer.
+	// Requests in flight outlive ctx by the grace, so that the client that asked for the shutdown gets
+	// its answer.
 	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	c := newClients()

@@ -6,29 +6,27 @@ import "time"
 type SubscriptionPayload struct {
 	ID   int64  `json:"id"`
 	Name string `json:"name"`
-	// Address is as much of the URL as is no secret: "https://provider.example/…".
+	// Address is the part of the URL that is no secret: "https://provider.example/…".
 	Address   string    `json:"address"`
 	CreatedAt time.Time `json:"created_at"`
-	// IntervalSecs is how often it is updated; 0: only by hand.
+	// IntervalSecs is the time between updates; 0: they are made only by hand.
 	IntervalSecs int64 `json:"interval_secs"`
-	// AttemptedAt is when it was last asked for, UpdatedAt when that last succeeded,
-	// NextAt when it is due next.
+	// AttemptedAt is when it was last fetched, UpdatedAt when that last succeeded, and NextAt when it
+	// is due.
 	AttemptedAt *time.Time `json:"attempted_at"`
 	UpdatedAt   *time.Time `json:"updated_at"`
 	NextAt      *time.Time `json:"next_at"`
-	// Failures counts the attempts since the last success; Error says what went
-	// wrong at the last one.
+	// Failures counts the attempts since the last success. Error says what went wrong in the last one.
 	Failures int           `json:"failures"`
 	Error    *ErrorPayload `json:"error"`
-	// Configs counts those that it has, Retired those that it had, Problems the
-	// entries that could not be used.
+	// Configs counts the configs that it has, Retired those that it had, and Problems the entries that
+	// could not be used.
 	Configs  int `json:"configs"`
 	Retired  int `json:"retired"`
 	Problems int `json:"problems"`
-	// Usage of the account, if the provider tells.
+	// Usage of the account; null: the provider does not say.
 	Usage *UsagePayload `json:"usage"`
-	// Notices are what the provider wrote into the names of entries that are no
-	// servers.
+	// Notices are messages of the provider: the names of entries that are no servers.
 	Notices []string `json:"notices"`
 }
 
@@ -38,8 +36,8 @@ type ErrorPayload struct {
 	Message string `json:"message"`
 }
 
-// UsagePayload is what an account at a provider has used, in bytes; total is 0 if it
-// is not limited or not told.
+// UsagePayload is what an account at a provider has used, in bytes. Total is 0 if there is no limit or
+// the provider does not say.
 type UsagePayload struct {
 	Upload    uint64     `json:"upload"`
 	Download  uint64     `json:"download"`
@@ -52,23 +50,22 @@ type SubscriptionListPayload struct {
 	Subscriptions []SubscriptionPayload `json:"subscriptions"`
 }
 
-// RefreshPayload tells what an update of a subscription came to.
+// RefreshPayload is the result of one update of a subscription.
 type RefreshPayload struct {
 	SubscriptionID int64  `json:"subscription_id"`
 	Name           string `json:"name"`
-	// OK is false if nothing came that could be used; everything is then as it was,
-	// and Error says why.
+	// OK is false if nothing usable came. Error then says why, and nothing was changed.
 	OK    bool          `json:"ok"`
 	Error *ErrorPayload `json:"error"`
-	// Via is "proxy" or "direct": how the answer came; empty if none did.
+	// Via says how the answer came, "proxy" or "direct"; empty: none came.
 	Via string `json:"via"`
-	// Added are new, Revived had been retired, Retired have vanished, Kept are the rest.
+	// Added counts new configs, Revived those that had been retired, Retired those that are gone from
+	// the subscription, and Kept the others.
 	Added   int `json:"added"`
 	Revived int `json:"revived"`
 	Retired int `json:"retired"`
 	Kept    int `json:"kept"`
-	// Problems are the entries that could not be used as they were; Unlisted counts
-	// more of them.
+	// Problems are entries that could not be used as they were. Unlisted counts those beyond them.
 	Problems []ImportErrorPayload `json:"problems"`
 	Unlisted int                  `json:"unlisted"`
 }
@@ -76,9 +73,9 @@ type RefreshPayload struct {
 // SubscriptionAddPayload answers subscription_add.
 type SubscriptionAddPayload struct {
 	Subscription SubscriptionPayload `json:"subscription"`
-	// Existed tells that the address was there already.
+	// Existed reports whether the address was there before.
 	Existed bool `json:"existed"`
-	// Refresh is what the first update came to; null if there was none.
+	// Refresh is the result of the update that comes with adding; null: there was none.
 	Refresh *RefreshPayload `json:"refresh"`
 }
 
@@ -90,8 +87,8 @@ type SubscriptionUpdatePayload struct {
 // SubscriptionRemovePayload answers subscription_remove.
 type SubscriptionRemovePayload struct {
 	Removed int `json:"removed"`
-	// ConfigsRemoved counts those that went with them, ConfigsKept those that stay:
-	// because that was asked for, or they are in use.
+	// ConfigsRemoved counts the configs that went with them, ConfigsKept those that stay, because that
+	// was asked for or because they are in use.
 	ConfigsRemoved int `json:"configs_removed"`
 	ConfigsKept    int `json:"configs_kept"`
 }

@@ -5,10 +5,10 @@ import "time"
 // ProtocolVersion is the version of the wire protocol that this package speaks.
 const ProtocolVersion = 1
 
-// Kind names an operation, as it is spelled on the wire.
+// Kind names a request, as it is spelled on the wire.
 type Kind string
 
-// The operations of protocol version 1.
+// The requests of protocol version 1.
 const (
 	KindDaemonPing        Kind = "daemon_ping"
 	KindDaemonShutdown    Kind = "daemon_shutdown"
@@ -20,7 +20,7 @@ const (
 	KindProxyStatus       Kind = "proxy_status"
 	KindProxyStop         Kind = "proxy_stop"
 
-	// Beyond the nine: what the CLI and the tray need besides.
+	// Besides these nine, which version 1 began with, what the CLI and the tray need.
 	KindStatus       Kind = "status"
 	KindSubscribe    Kind = "subscribe"
 	KindConfigList   Kind = "config_list"
@@ -45,8 +45,8 @@ const (
 	TriggerHealthCheckFailed Trigger = "health_check_failed"
 )
 
-// Request is one operation with its arguments. Which arguments a kind takes is
-// listed in the table in request.go; others are refused.
+// Request is what a client asks for, with its arguments. The table in request.go lists the arguments of
+// each kind; all others are refused.
 type Request struct {
 	Type Kind `json:"type"`
 	// ConfigID is the config to connect to; absent: the one used last, or else the best.
@@ -55,13 +55,12 @@ type Request struct {
 	Unchecked bool `json:"unchecked,omitempty"`
 	// Trigger of a runtime_replace.
 	Trigger Trigger `json:"trigger,omitempty"`
-	// CandidateID is the config to rotate to; absent: by hand and by the timer the
-	// one used least recently, after failed checks the best.
+	// CandidateID is the config to rotate to; absent: the one used least recently or, for the trigger
+	// health_check_failed, the best.
 	CandidateID *int64 `json:"candidate_id,omitempty"`
-	// Text of a config_import: share links, one a line, or what a subscription
-	// serves. A secret.
+	// Text of a config_import: share links, one a line, or what a subscription serves. It is a secret.
 	Text string `json:"text,omitempty"`
-	// URL of a subscription: to be added, or for a config_import fetched once. A secret.
+	// URL of a subscription, which a config_import fetches once. It is a secret.
 	URL string `json:"url,omitempty"`
 	// IDs of the configs or subscriptions to remove or to update.
 	IDs []int64 `json:"ids,omitempty"`
@@ -73,7 +72,7 @@ type Request struct {
 	Favourite  *bool    `json:"favourite,omitempty"`
 	AddTags    []string `json:"add_tags,omitempty"`
 	RemoveTags []string `json:"remove_tags,omitempty"`
-	// Retired lists those configs instead that no subscription has any more.
+	// Retired has a config_list list the configs that were retired.
 	Retired bool `json:"retired,omitempty"`
 	// IntervalSecs is how often to update a subscription; absent: as its provider
 	// says, or else the settings.
@@ -117,8 +116,8 @@ type ShutdownPayload struct {
 	RuntimeDisconnected bool `json:"runtime_disconnected"`
 }
 
-// RuntimeStatusPayload answers runtime_status. HTTPAPI* are about an HTTP
-// interface of the daemon, which it does not have.
+// RuntimeStatusPayload answers runtime_status. HTTPAPI* are for an HTTP interface of the daemon; it has
+// none.
 type RuntimeStatusPayload struct {
 	DaemonReady    bool              `json:"daemon_ready"`
 	RuntimeOwned   bool              `json:"runtime_owned"`
@@ -154,7 +153,7 @@ type ReplacePayload struct {
 
 // DisconnectPayload answers runtime_disconnect.
 type DisconnectPayload struct {
-	// StoppedSession tells whether there was a session to stop.
+	// StoppedSession reports whether there was a session to stop.
 	StoppedSession bool `json:"stopped_session"`
 }
 
@@ -163,7 +162,7 @@ type ProxySwitchPayload struct {
 	RotationEnabled bool `json:"rotation_enabled"`
 }
 
-// ProxyStatusPayload answers proxy_status: what rotation does.
+// ProxyStatusPayload answers proxy_status: the state of automatic rotation.
 type ProxyStatusPayload struct {
 	DaemonReady     bool `json:"daemon_ready"`
 	RotationEnabled bool `json:"rotation_enabled"`
@@ -173,7 +172,7 @@ type ProxyStatusPayload struct {
 	CooldownSecs         int64 `json:"cooldown_secs"`
 
 	ActiveConfigID *int64 `json:"active_config_id"`
-	// LastTrigger is what caused the last rotation that was tried.
+	// LastTrigger caused the last rotation that was tried.
 	LastTrigger *Trigger `json:"last_trigger"`
 	// LastResult is "none", "replaced", "no_candidate", "all_failed" or "canceled".
 	LastResult string `json:"last_result"`
@@ -182,11 +181,11 @@ type ProxyStatusPayload struct {
 	LastCandidateResult   string `json:"last_candidate_result"`
 	CooldownActive        bool   `json:"cooldown_active"`
 	NextTimerEpochSecs    *int64 `json:"next_timer_epoch_secs"`
-	// ConsecutiveFailures of the health check of the session.
+	// ConsecutiveFailures counts the failed checks of the session in a row.
 	ConsecutiveFailures int `json:"consecutive_failures"`
 }
 
-// State is what the daemon does for the user, in one word.
+// State says in one word what the daemon does for the user.
 type State string
 
 // The states.
@@ -196,10 +195,10 @@ const (
 	StateConnected    State = "connected"
 	StateDegraded     State = "degraded" // connected, and the last check failed
 	StateRotating     State = "rotating"
-	StateFailed       State = "failed" // should be connected, and no server works; it is being retried
+	StateFailed       State = "failed" // should be connected, but no server works; the daemon keeps trying
 )
 
-// EndpointPayload is one address and whether it answers.
+// EndpointPayload is an address for applications, and whether it answers.
 type EndpointPayload struct {
 	Protocol string `json:"protocol"`
 	Address  string `json:"address"`
@@ -225,7 +224,7 @@ type SessionPayload struct {
 	Trigger    Trigger   `json:"trigger"`
 	ReasonCode string    `json:"reason_code"`
 	StartedAt  time.Time `json:"started_at"`
-	// LatencyMillis of the last probe that succeeded, 0 when there was none.
+	// LatencyMillis is that of the last probe that succeeded; 0: none did.
 	LatencyMillis int64 `json:"latency_ms"`
 }
 
@@ -236,14 +235,14 @@ type TrafficPayload struct {
 	Connections uint64 `json:"connections"`
 	// Open is the number of connections that are open now.
 	Open uint64 `json:"open"`
-	// Waited counts connections that had to wait for a core, Replayed those that
-	// were sent again through another server, Rescued the ones it answered.
+	// Waited counts the connections that had to wait for a core, Replayed those that were sent again
+	// through another server, and Rescued those of them that it answered.
 	Waited   uint64 `json:"waited"`
 	Replayed uint64 `json:"replayed"`
 	Rescued  uint64 `json:"rescued"`
 }
 
-// RotationPayload tells of the last rotation that took place, whatever caused it.
+// RotationPayload is the report of a rotation that took place.
 type RotationPayload struct {
 	At             time.Time `json:"at"`
 	Trigger        Trigger   `json:"trigger"`
@@ -253,22 +252,21 @@ type RotationPayload struct {
 	FromConfigName string    `json:"from_config_name"`
 	ToConfigID     int64     `json:"to_config_id"`
 	ToConfigName   string    `json:"to_config_name"`
-	// DurationMillis is the time from the decision to the swap, DetectMillis the
-	// one from the first sign that something was wrong to the decision.
+	// DurationMillis is the time from the decision to the swap, and DetectMillis that from the first
+	// sign of trouble to the decision.
 	DurationMillis int64 `json:"duration_ms"`
 	DetectMillis   int64 `json:"detect_ms"`
-	// Checks are what was measured before the decision, the oldest first.
+	// Checks are the measurements before the decision, the oldest first.
 	Checks []CheckPayload `json:"checks"`
-	// Considered are the candidates in the order in which they were to be tried;
-	// at most the first ten.
+	// Considered are the first ten candidates at most, in the order in which they would be tried.
 	Considered []ConsideredPayload `json:"considered"`
-	// Candidates counts all that there were.
+	// Candidates counts all of them.
 	Candidates int `json:"candidates"`
 	// Winner says why the new config won.
 	Winner string `json:"winner"`
-	// What the applications' connections met with from the first sign to the swap:
-	// those that had to wait for a core, those that were sent again through
-	// another server, and of these the ones that it answered.
+	// From the first sign of trouble to the swap, Waited counts the connections that had to wait for a
+	// core, Replayed those that were sent again through another server, and Rescued those of them that
+	// it answered.
 	Waited   uint64 `json:"waited"`
 	Replayed uint64 `json:"replayed"`
 	Rescued  uint64 `json:"rescued"`
@@ -276,10 +274,10 @@ type RotationPayload struct {
 	Cut int `json:"cut"`
 }
 
-// CheckPayload is one measurement of a way out.
+// CheckPayload is one probe through a server.
 type CheckPayload struct {
 	At time.Time `json:"at"`
-	// ConfigID and ConfigName tell through which server.
+	// ConfigID and ConfigName are those of the server.
 	ConfigID   int64  `json:"config_id"`
 	ConfigName string `json:"config_name"`
 	OK         bool   `json:"ok"`
@@ -293,11 +291,11 @@ type CheckPayload struct {
 type ConsideredPayload struct {
 	ConfigID   int64  `json:"config_id"`
 	ConfigName string `json:"config_name"`
-	// Class and Why tell what spoke for it, or against.
+	// Class and Why say what spoke for it or against it.
 	Class string `json:"class"`
 	Why   string `json:"why"`
-	// Result is "won", "not_tried", "canceled", or the code of what went wrong,
-	// which Message explains.
+	// Result is "won", "not_tried", "canceled", or the code of what went wrong, which Message then
+	// explains.
 	Result  string `json:"result"`
 	Message string `json:"message"`
 }
@@ -311,7 +309,7 @@ type StandbyPayload struct {
 	LatencyMillis int64     `json:"latency_ms"`
 }
 
-// Condition names what is wrong beyond the server in use.
+// Condition names what is wrong apart from the server in use.
 type Condition string
 
 // The conditions.
@@ -324,11 +322,11 @@ const (
 // the tray shows.
 type StatusPayload struct {
 	State State `json:"state"`
-	// Message explains the state where it needs an explanation.
+	// Message explains a state that is not well.
 	Message string `json:"message"`
 	// Condition is empty, or says why no other server would do better.
 	Condition Condition `json:"condition"`
-	// Attempts counts those in a row at which no server worked.
+	// Attempts counts the attempts in a row that found no server that works.
 	Attempts     int                `json:"attempts"`
 	Daemon       *DaemonPayload     `json:"daemon"`
 	Session      *SessionPayload    `json:"session"`
@@ -337,18 +335,16 @@ type StatusPayload struct {
 	Traffic      TrafficPayload     `json:"traffic"`
 	LastRotation *RotationPayload   `json:"last_rotation"`
 	Standby      *StandbyPayload    `json:"standby"`
-	// Warnings tell of what is wrong for as long as the daemon runs, such as
-	// records that were lost.
+	// Warnings hold for as long as the daemon runs: records that were lost, for example.
 	Warnings []string `json:"warnings"`
-	// Configs counts the stored configs, so that a client knows when to list again.
+	// Configs counts the stored configs.
 	Configs int `json:"configs"`
-	// ConfigsRevision changes when the list of configs does.
+	// ConfigsRevision changes with the list of configs, so that a client knows when to list them again.
 	ConfigsRevision uint64 `json:"configs_revision"`
 }
 
-// EventPayload is one message of a subscription: the whole state at that time.
-// A subscriber that reads slowly misses states in between, which a gap in the
-// sequence numbers shows, and always gets the newest.
+// EventPayload is one message after a subscribe: the whole state at that time. A client that reads
+// slowly misses states in between, which a gap in the sequence numbers shows, but always gets the newest.
 type EventPayload struct {
 	Seq    uint64        `json:"seq"`
 	Status StatusPayload `json:"status"`
@@ -367,20 +363,20 @@ type ConfigPayload struct {
 	Source    string    `json:"source"`
 	CreatedAt time.Time `json:"created_at"`
 	Active    bool      `json:"active"`
-	// What the user decided. A pinned config is preferred, an excluded one is never
-	// chosen without being asked for.
+	// What the user has decided: a pinned config is preferred to all others, an excluded one is used
+	// only when asked for.
 	Pinned    bool     `json:"pinned"`
 	Excluded  bool     `json:"excluded"`
 	Favourite bool     `json:"favourite"`
 	Tags      []string `json:"tags"`
-	// Subscriptions are the ids of those that have it. RetiredAt is when the last of
-	// them, which is then still named, ceased to have it.
+	// Subscriptions are the ids of the subscriptions that have the config. RetiredAt is when the last
+	// one dropped it; that one is then still listed.
 	Subscriptions []int64    `json:"subscriptions"`
 	RetiredAt     *time.Time `json:"retired_at"`
-	// Rank is the config's place, from 1, in the order in which they would be
-	// tried if the best were wanted now; 0 if it would not be.
+	// Rank is the place, from 1, in the order in which configs would be tried if the best one were
+	// wanted now; 0: the config would not be tried.
 	Rank int `json:"rank"`
-	// What is known of its health; zero values when nothing is.
+	// What is known of its health; zero where nothing is known.
 	Successes     int        `json:"successes"`
 	Failures      int        `json:"failures"`
 	LatencyMillis int64      `json:"latency_ms"`
@@ -393,24 +389,22 @@ type ConfigListPayload struct {
 	Configs []ConfigPayload `json:"configs"`
 }
 
-// ImportErrorPayload tells why an entry of an import or a subscription was not
-// taken, or not as it was.
+// ImportErrorPayload says why an entry of an import or a subscription was refused or changed.
 type ImportErrorPayload struct {
-	// Line of a list, or the place among the servers of a document; from 1, and 0
-	// for the whole.
+	// Line in a list, or place among the servers of a document, from 1; 0: the error is about all of it.
 	Line int `json:"line"`
 	// Name of the entry; empty if it has none.
 	Name    string `json:"name"`
 	Code    string `json:"code"`
 	Message string `json:"message"`
-	// Kept tells that the entry was taken all the same.
+	// Kept reports whether the entry was added all the same.
 	Kept bool `json:"kept"`
 }
 
 // ConfigImportPayload answers config_import.
 type ConfigImportPayload struct {
 	Added []ConfigPayload `json:"added"`
-	// Existing are the configs that were there already.
+	// Existing were there before.
 	Existing []ConfigPayload      `json:"existing"`
 	Errors   []ImportErrorPayload `json:"errors"`
 }
@@ -445,8 +439,7 @@ type SessionRecordPayload struct {
 	UpBytes           uint64     `json:"up_bytes"`
 	DownBytes         uint64     `json:"down_bytes"`
 	Connections       uint64     `json:"connections"`
-	// Rotation tells how the rotation that began the session came about; null if
-	// none did.
+	// Rotation is the report of the rotation with which the session began; null: it began otherwise.
 	Rotation *RotationPayload `json:"rotation"`
 }
 
