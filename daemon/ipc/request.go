@@ -41,69 +41,76 @@ var arguments = map[Kind][]string{
 // of two equal names, and names in any case: a line with two readings could be checked as one thing and
 // carried out as another. The error never repeats the line, which may hold share links.
 func decodeRequest(line []byte) (Request, error) {
-	var none Request
-	invalid := func(format string, args ...any) (Request, error) {
-		return none, &Error{CodeInvalidState, fmt.Sprintf(format, args...)}
+	body, err := openEnvelope(bytes.TrimSpace(line))
+	if err != nil {
+		return Request{}, err
 	}
-	line = bytes.TrimSpace(line)
+	kind, err := checkArguments(body)
+	if err != nil {
+		return Request{}, err
+	}
+	var request Request
+	if err := json.Unmarshal(body, &request); err != nil {
+		return Request{}, Errorf(CodeInvalidState, "%s: %s", kind, describe(err))
+	}
+	switch request.Trigger {
+	case "", TriggerManual, TriggerTimer, TriggerHealthCheckFailed:
+		return request, nil
+	}
+	return Request{}, Errorf(CodeInvalidState, "%s: unknown trigger %q: use manual, timer or health_check_failed", kind, clip(string(request.Trigger)))
+}
+
+// openEnvelope checks the protocol version and returns the object that is the request.
+func openEnvelope(line []byte) (jsontext.Value, error) {
 	if len(line) == 0 {
-		return invalid("the request is empty: send one JSON object, ended by a newline")
+		return nil, Errorf(CodeInvalidState, "the request is empty: send one JSON object, ended by a newline")
 	}
 	var envelope struct {
 		ProtocolVersion *int           `json:"protocol_version"`
 		Request         jsontext.Value `json:"request"`
 	}
 	if err := json.Unmarshal(line, &envelope); err != nil {
-		return invalid("the request is malformed: %s", describe(err))
+		return nil, Errorf(CodeInvalidState, "the request is malformed: %s", describe(err))
 	}
 	switch {
 	case envelope.ProtocolVersion == nil:
-		return invalid(`the request has no "protocol_version"; this daemon speaks version %d`, ProtocolVersion)
+		return nil, Errorf(CodeInvalidState, `the request has no "protocol_version"; this daemon speaks version %d`, ProtocolVersion)
 	case *envelope.ProtocolVersion != ProtocolVersion:
-		return invalid("protocol version %d is not supported: this daemon speaks version %d; update the older of the two programs and restart the daemon",
+		return nil, Errorf(CodeInvalidState, "protocol version %d is not supported: this daemon speaks version %d; update the older of the two programs and restart the daemon",
 			*envelope.ProtocolVersion, ProtocolVersion)
 	case len(envelope.Request) == 0 || envelope.Request.Kind() != '{':
-		return invalid(`the request has no "request" object`)
+		return nil, Errorf(CodeInvalidState, `the request has no "request" object`)
 	}
+	return envelope.Request, nil
+}
+
+// checkArguments returns the kind of a request, if it has all the arguments that this needs and no
+// others. An argument that is null counts as absent.
+func checkArguments(request jsontext.Value) (Kind, error) {
 	var names map[string]jsontext.Value
-	if err := json.Unmarshal(envelope.Request, &names); err != nil {
-		return invalid("the request is malformed: %s", describe(err))
+	if err := json.Unmarshal(request, &names); err != nil {
+		return "", Errorf(CodeInvalidState, "the request is malformed: %s", describe(err))
 	}
 	var kind Kind
 	if err := json.Unmarshal(names["type"], &kind); err != nil || kind == "" {
-		return invalid(`the request has no "type"`)
+		return "", Errorf(CodeInvalidState, `the request has no "type"`)
 	}
 	takes, known := arguments[kind]
 	if !known {
-		return invalid("unknown request type %q", clip(string(kind)))
+		return "", Errorf(CodeInvalidState, "unknown request type %q", clip(string(kind)))
 	}
-	for name, value := range names {
-		if name == "type" {
-			continue
-		}
-		if !slices.Contains(takes, name) && !slices.Contains(takes, name+"!") {
-			return invalid("%s does not take %q", kind, clip(name))
-		}
-		if value.Kind() == 'n' {
-			delete(names, name) // null is the same as absent
+	for name := range names {
+		if name != "type" && !slices.Contains(takes, name) && !slices.Contains(takes, name+"!") {
+			return "", Errorf(CodeInvalidState, "%s does not take %q", kind, clip(name))
 		}
 	}
 	for _, name := range takes {
 		name, required := strings.CutSuffix(name, "!")
-		if _, there := names[name]; required && !there {
-			return invalid("%s needs %q", kind, name)
+		if value, there := names[name]; required && (!there || value.Kind() == 'n') {
+			return "", Errorf(CodeInvalidState, "%s needs %q", kind, name)
 		}
 	}
-	var request Request
-	if err := json.Unmarshal(envelope.Request, &request); err != nil {
-		return invalid("%s: %s", kind, describe(err))
-	}
-	switch request.Trigger {
-	case "", TriggerManual, TriggerTimer, TriggerHealthCheckFailed:
-	default:
-		return invalid("%s: unknown trigger %q: use manual, timer or health_check_failed", kind, clip(string(request.Trigger)))
-	}
-	return request, nil
+	return kind, nil
 }
 
 // describe says what is wrong with a JSON text and where, without repeating any of its values.
