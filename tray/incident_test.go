@@ -45,7 +45,7 @@ func state(state ipc.State, change func(*ipc.StatusPayload)) news {
 	return news{attachment: attached, status: p}
 }
 
-func TestIncidents(t *testing.T) {
+func TestEachIncidentIsToldOnce(t *testing.T) {
 	health, manual := ipc.TriggerHealthCheckFailed, ipc.TriggerManual
 	rotatedBy := func(trigger ipc.Trigger, second int) func(*ipc.StatusPayload) {
 		return func(p *ipc.StatusPayload) {
@@ -111,7 +111,7 @@ func TestIncidents(t *testing.T) {
 }
 
 // A server that comes and goes does not flood the screen.
-func TestRateOfNotifications(t *testing.T) {
+func TestNotificationsAreSpaced(t *testing.T) {
 	s := story{now: noon}
 	s.tell(state(ipc.StateConnected, nil))
 	for i := range 600 { // one rotation a second, for ten minutes
@@ -125,7 +125,7 @@ func TestRateOfNotifications(t *testing.T) {
 	}
 }
 
-func TestRotationNote(t *testing.T) {
+func TestNotificationOfARotationSaysWhyAndOffersUndo(t *testing.T) {
 	n := rotationNote(&ipc.RotationPayload{FromConfigID: 7, FromConfigName: "a\nb", ToConfigName: "to", Reason: "3 failed checks in a row: x gave no answer"})
 	if n.Body != "a b: 3 failed checks.\nX gave no answer" || n.Title != "Switched to to" {
 		t.Errorf("%+v", n)

@@ -80,8 +80,8 @@ func sample() model {
 	}
 }
 
-// Every state of the daemon and of the tray has its menu in testdata.
-func TestMenu(t *testing.T) {
+// The menus are in testdata.
+func TestEveryStateHasItsMenu(t *testing.T) {
 	with := func(change func(*model)) model {
 		m := sample()
 		change(&m)
@@ -194,8 +194,8 @@ func TestMenu(t *testing.T) {
 	}
 }
 
-// Whatever is visible has a text, and each icon exists.
-func TestMenuIsWhole(t *testing.T) {
+// Whatever is visible has a text, every icon exists, and one can always quit.
+func TestEveryMenuIsComplete(t *testing.T) {
 	for _, a := range []attachment{looking, starting, attached, absent, unusable} {
 		for _, s := range []ipc.State{"", ipc.StateDisconnected, ipc.StateConnecting, ipc.StateConnected, ipc.StateDegraded, ipc.StateRotating, ipc.StateFailed} {
 			for c := idle; c <= quitting; c++ {

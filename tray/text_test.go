@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-func TestClean(t *testing.T) {
+func TestCleanMakesOneHarmlessLine(t *testing.T) {
 	tests := map[string]string{
 		"":                            "",
 		"tokyo-1":                     "tokyo-1",
@@ -54,7 +54,7 @@ func abs(n int) int {
 	return n
 }
 
-func TestTimes(t *testing.T) {
+func TestAgo(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		-time.Hour: "just now", 0: "just now", 59 * time.Second: "just now", time.Minute: "1 min ago", 90 * time.Minute: "1 h 30 min ago", 100 * time.Hour: "4 days ago",
 	} {
@@ -64,7 +64,7 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-func TestExecValue(t *testing.T) {
+func TestExecValueIsQuotedTwice(t *testing.T) {
 	for in, want := range map[string]string{
 		"/usr/bin/xrat-tray": `"/usr/bin/xrat-tray"`,
 		`/a b/$x"y\z%`:       `"/a b/\\$x\\"y\\\\z%%"`,

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -137,9 +138,10 @@ type stage struct {
 	clicks   chan slot
 	launches chan struct{}
 	launch   func() error
+	tries    atomic.Int64 // of the tray to reach the daemon
 	mu       sync.Mutex
 	notes    []notification
-	end      func() // of the tray; waits for it
+	end      func() // ends the tray and waits for it
 }
 
 func newStage(t *testing.T) *stage {
@@ -166,6 +168,11 @@ func newStage(t *testing.T) *stage {
 			return nil
 		},
 	}, s.clicks, make(chan struct{}))
+	subscribe := s.tray.attacher.subscribe
+	s.tray.attacher.subscribe = func(ctx context.Context, receive func(ipc.EventPayload) error) error {
+		s.tries.Add(1)
+		return subscribe(ctx, receive)
+	}
 	s.tray.painter = newPainter(s.screen, s.tray.offered)
 	s.tray.notifier = newNotifier(func(_ context.Context, n notification) error {
 		s.mu.Lock()
@@ -202,19 +209,26 @@ func (s *stage) await(what string, good func() bool) {
 	}
 }
 
+// triesAgain waits until the tray has looked for the daemon twice more.
+func (s *stage) triesAgain() {
+	s.t.Helper()
+	before := s.tries.Load()
+	s.await("two more tries", func() bool { return s.tries.Load() >= before+2 })
+}
+
 func (s *stage) header(want string) {
 	s.t.Helper()
 	s.await(want, func() bool { return strings.HasPrefix(s.screen.item(slotHeader).Title, want) })
 }
 
-// shown waits until the painter has shown a change, which clicks refer to.
+// click waits until the painter has shown the item as one that can be clicked, and clicks it.
 func (s *stage) click(at slot) {
 	s.t.Helper()
 	s.await(fmt.Sprintf("slot %d", at), func() bool { return s.tray.painter.shown.Load().Items[at].Enabled })
 	s.clicks <- at
 }
 
-func TestLaunchesOnce(t *testing.T) {
+func TestDaemonIsLaunchedOnceAndThenOnRequest(t *testing.T) {
 	s := newStage(t)
 	s.run()
 	defer s.end()
@@ -225,7 +239,7 @@ func TestLaunchesOnce(t *testing.T) {
 	// It ends, and is not started again by itself.
 	s.daemon.stop()
 	s.header("Daemon not running")
-	time.Sleep(3 * firstRetry)
+	s.triesAgain()
 	if len(s.launches) != 1 {
 		t.Errorf("%d launches after the daemon was stopped", len(s.launches))
 	}
@@ -242,18 +256,20 @@ func TestLaunchesOnce(t *testing.T) {
 	s.daemon.stop()
 }
 
-func TestLaunchFails(t *testing.T) {
+func TestReasonOfAFailedLaunchStays(t *testing.T) {
 	s := newStage(t)
 	s.launch = func() error { return errors.New("the settings have errors: line 3") }
 	s.run()
 	defer s.end()
 	s.header("Daemon not running · Start")
 	s.await("the reason", func() bool { return strings.Contains(s.screen.item(slotNotice).Title, "line 3") })
-	time.Sleep(3 * firstRetry)
-	s.await("the reason still", func() bool { return strings.Contains(s.screen.item(slotNotice).Title, "line 3") })
+	s.triesAgain()
+	if notice := s.screen.item(slotNotice).Title; !strings.Contains(notice, "line 3") {
+		t.Errorf("the reason has become %q", notice)
+	}
 }
 
-func TestOtherProtocolVersion(t *testing.T) {
+func TestDaemonOfAnotherVersionIsNotUsable(t *testing.T) {
 	s := newStage(t)
 	s.tray.attacher.subscribe = func(context.Context, func(ipc.EventPayload) error) error {
 		return ipc.Errorf(ipc.CodeInvalidState, "the daemon speaks protocol version 2 and this program 1: update the older of the two")
@@ -267,8 +283,7 @@ func TestOtherProtocolVersion(t *testing.T) {
 	}
 }
 
-// What clicks ask of the daemon.
-func TestClicks(t *testing.T) {
+func TestClicksAskTheDaemon(t *testing.T) {
 	s := newStage(t)
 	s.run()
 	defer s.end()
@@ -315,7 +330,7 @@ func TestClicks(t *testing.T) {
 	s.daemon.stop()
 }
 
-func TestDamagedPrefs(t *testing.T) {
+func TestDefaultsHoldWithDamagedPrefs(t *testing.T) {
 	s := newStage(t)
 	if err := os.WriteFile(s.tray.PrefsFile, []byte("{\"notifications\": 7"), 0o600); err != nil {
 		t.Fatal(err)
@@ -326,7 +341,7 @@ func TestDamagedPrefs(t *testing.T) {
 }
 
 // However many states come, the screen gets few, and the newest in the end.
-func TestCoalescing(t *testing.T) {
+func TestMenuIsPaintedSeldom(t *testing.T) {
 	s := newStage(t)
 	s.run()
 	defer s.end()
@@ -382,7 +397,7 @@ func TestNothingLeaks(t *testing.T) {
 	s.daemon.stop()
 }
 
-func TestSilentDaemon(t *testing.T) {
+func TestSilentDaemonIsNotUsable(t *testing.T) {
 	s := newStage(t)
 	mute, err := net.Listen("unix", s.daemon.socket) // a stopped process takes the connection and says nothing
 	if err != nil {
@@ -395,7 +410,6 @@ func TestSilentDaemon(t *testing.T) {
 	s.await("the reason", func() bool { return strings.Contains(s.screen.item(slotNotice).Title, "does not answer") })
 }
 
-// The list follows what there is, and what is known of it.
 func TestConfigsAreListedAnew(t *testing.T) {
 	s := newStage(t)
 	s.run()

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"testing"
-	"time"
 )
 
-// bulk is a test that is measured as slowly as the channel says.
+// bulk is a test whose results come when the channel says so.
 type bulk struct {
 	total int
 	step  chan struct{} // each lets one result come
@@ -68,7 +66,7 @@ func (r *received) take(e TestEventPayload) error {
 	return nil
 }
 
-func TestStreamOfResults(t *testing.T) {
+func TestEveryResultArrives(t *testing.T) {
 	b, client := serveBulk(t, 1000)
 	for range b.total {
 		b.step <- struct{}{}
@@ -82,8 +80,8 @@ func TestStreamOfResults(t *testing.T) {
 	}
 }
 
-// A client that has enough still learns what was found out until then.
-func TestStreamCalledOff(t *testing.T) {
+// What was found until then still arrives.
+func TestClientCanStopATest(t *testing.T) {
 	b, client := serveBulk(t, 10)
 	ctx, cancel := context.WithCancel(t.Context())
 	b.step <- struct{}{}
@@ -112,24 +110,7 @@ func TestStreamCalledOff(t *testing.T) {
 	}
 }
 
-// The end of a client ends its test.
-func TestStreamOfVanishedClient(t *testing.T) {
-	b, client := serveBulk(t, 10)
-	conn, err := net.Dial("unix", client.Socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	fmt.Fprintln(conn, `{"protocol_version":1,"request":{"type":"config_test","ids":[1,2],"tcp_only":true,"timeout_ms":5}}`)
-	ctx := <-b.began
-	conn.Close()
-	select {
-	case <-ctx.Done():
-	case <-time.After(20 * time.Second):
-		t.Error("the test goes on")
-	}
-}
-
-func TestStreamRefused(t *testing.T) {
+func TestTestIsRefusedWithTheReason(t *testing.T) {
 	b, client := serveBulk(t, 1)
 	b.err = Errorf(CodeBusy, "another test")
 	if err := client.Test(t.Context(), TestOptions{}, (&received{}).take); CodeOf(err) != CodeBusy {
@@ -152,7 +133,7 @@ func TestStreamRefused(t *testing.T) {
 	}
 }
 
-func TestSubscribe(t *testing.T) {
+func TestEveryStateArrives(t *testing.T) {
 	states := make(chan EventPayload, 3)
 	client := &Client{Socket: serve(t, &echo{states: states})}
 	for i := range 3 {
