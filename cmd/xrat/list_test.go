@@ -9,7 +9,7 @@ import (
 	"github.com/xrat-tray/xrat/daemon/ipc"
 )
 
-func TestListFilter(t *testing.T) {
+func TestListShowsWhatEveryFilterTakes(t *testing.T) {
 	early, late := time.Unix(1, 0), time.Unix(2, 0)
 	configs := []ipc.ConfigPayload{
 		{ID: 1, Name: "Tokyo", Address: "a.example", Port: 443, Protocol: "vless", Network: "tcp", Security: "reality", Tags: []string{"home", "fast"}, LastSuccess: &late, LastFailure: &early},
@@ -50,7 +50,7 @@ func TestListFilter(t *testing.T) {
 	}
 }
 
-func TestSortConfigs(t *testing.T) {
+func TestConfigsAreSortedInEveryOrder(t *testing.T) {
 	day := func(n int) time.Time { return time.Unix(int64(n)*86400, 0) }
 	configs := func() []ipc.ConfigPayload {
 		return []ipc.ConfigPayload{

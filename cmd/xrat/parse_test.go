@@ -39,7 +39,7 @@ func parseJSON(t *testing.T, text string) []parsedLine {
 	}
 }
 
-func TestParseJSON(t *testing.T) {
+func TestParsePrintsOneObjectALine(t *testing.T) {
 	var out, stderr bytes.Buffer
 	code := run(t.Context(), []string{"parse", "--json"}, strings.NewReader("# list\n\n"+parseLink+"#a<b>\nbroken"), &out, &stderr)
 	const want = `{"line":3,"ok":true,"error":null,"config":{"protocol":"vless","address":"example.org","port":443,"network":"ws","security":"tls","name":"a<b>"},` +
@@ -78,8 +78,7 @@ func TestParseExitCodes(t *testing.T) {
 	}
 }
 
-// TestParseText shows that what people read has no secrets and no escape sequences.
-func TestParseText(t *testing.T) {
+func TestParsePrintsNoSecretsAndNoEscapeSequences(t *testing.T) {
 	var out bytes.Buffer
 	in := parseLink + "#\x1b]0;gotcha\x07\u202ename\ntrojan://Marked5ecret@[2001:db8::1]:443\nss://\x1b[31m:Marked5ecret@example.org:1\n"
 	counts, err := parseLinks(t.Context(), strings.NewReader(in), &out, false)
@@ -99,8 +98,8 @@ func TestParseText(t *testing.T) {
 	}
 }
 
-// TestParseOrder parses more than a few batches, in every form in which lists come.
-func TestParseOrder(t *testing.T) {
+// There are more than a few batches, in every form in which lists come.
+func TestParseKeepsTheOrder(t *testing.T) {
 	var plain strings.Builder
 	const n = 5000
 	for i := range n {
@@ -130,7 +129,7 @@ func TestParseOrder(t *testing.T) {
 	}
 }
 
-func TestParseLongLines(t *testing.T) {
+func TestLinesThatAreTooLongAreNamed(t *testing.T) {
 	lines := parseJSON(t, parseLink+"#"+strings.Repeat("n", 1<<20)+"\n"+strings.Repeat("x", maxParseLine+100_000)+"\n"+parseLink+"\nvless://"+strings.Repeat("x", 1<<17)+"\n"+strings.Repeat("y", 100_000))
 	if len(lines) != 5 {
 		t.Fatalf("%d lines", len(lines))
@@ -142,8 +141,7 @@ func TestParseLongLines(t *testing.T) {
 	}
 }
 
-// TestParseStreams answers each link before the next one is there.
-func TestParseStreams(t *testing.T) {
+func TestParseAnswersBeforeTheNextLinkIsThere(t *testing.T) {
 	in, feed := io.Pipe()
 	shown, out := io.Pipe()
 	done := make(chan error, 1)
@@ -166,7 +164,7 @@ func TestParseStreams(t *testing.T) {
 	}
 }
 
-func TestParseEndsEarly(t *testing.T) {
+func TestParseStopsWhenItCannotGoOn(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := parseLinks(ctx, neverEnding{}, io.Discard, true); err == nil || err.Error() != "interrupted" {

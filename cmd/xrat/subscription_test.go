@@ -8,7 +8,7 @@ import (
 	"github.com/xrat-tray/xrat/daemon/ipc"
 )
 
-func TestPrintSubscriptions(t *testing.T) {
+func TestSubscriptionsArePrintedWithUsageAndErrors(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.Local)
 	at := func(d time.Duration) *time.Time { t := now.Add(d); return &t }
 	list := []ipc.SubscriptionPayload{
@@ -36,7 +36,7 @@ func TestPrintSubscriptions(t *testing.T) {
 	}
 }
 
-func TestRefreshed(t *testing.T) {
+func TestUpdateIsSummedUp(t *testing.T) {
 	for want, r := range map[string]ipc.RefreshPayload{
 		"1 added, 2 retired, 3 kept (fetched through the proxy)":    {Added: 1, Retired: 2, Kept: 3, Via: "proxy"},
 		"0 added, 0 retired, 0 kept, 4 are back (fetched directly)": {Revived: 4, Via: "direct"},

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestTable(t *testing.T) {
+func TestTableFitsTheTerminal(t *testing.T) {
 	head := []column{{title: ""}, {title: "ID", right: true}, {title: "NAME", least: 6}, {title: "SERVER", least: 8}, {title: "TAGS"}}
 	rows := func() [][]string {
 		return [][]string{

@@ -10,7 +10,7 @@ import (
 	"github.com/xrat-tray/xrat/daemon/ipc"
 )
 
-func TestSortResults(t *testing.T) {
+func TestBestResultsComeFirst(t *testing.T) {
 	results := func() []ipc.TestResultPayload {
 		return []ipc.TestResultPayload{
 			{ConfigID: 1, ConfigName: "d", Code: "timeout", TCPMillis: 1},
@@ -41,7 +41,7 @@ func TestSortResults(t *testing.T) {
 	}
 }
 
-func TestPrintTest(t *testing.T) {
+func TestResultsArePrintedHarmlessly(t *testing.T) {
 	var results []ipc.TestResultPayload
 	results = append(results, ipc.TestResultPayload{ConfigID: 1, ConfigName: "tokyo", Protocol: "vless", Address: "::1", Port: 443, OK: true, TCPMillis: 3, DelayMillis: 45})
 	for i := range maxFailures + 1 {
@@ -77,7 +77,7 @@ func TestPrintTest(t *testing.T) {
 	}
 }
 
-func TestBarLine(t *testing.T) {
+func TestBarFitsTheTerminal(t *testing.T) {
 	b := &testBar{total: 200}
 	for i := range 50 {
 		b.add(ipc.TestResultPayload{OK: i%2 == 0, DelayMillis: int64(90 - i), ConfigName: fmt.Sprintf("s%d\x1b[2J", i)})
@@ -98,8 +98,7 @@ func TestBarLine(t *testing.T) {
 	}
 }
 
-// Where nobody looks on, nothing is drawn.
-func TestBarWithoutTerminal(t *testing.T) {
+func TestBarDrawsOnlyOnATerminal(t *testing.T) {
 	var out bytes.Buffer
 	b := newTestBar(&out)
 	b.begin(3)

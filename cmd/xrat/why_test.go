@@ -8,7 +8,7 @@ import (
 	"github.com/xrat-tray/xrat/daemon/ipc"
 )
 
-func TestPrintRotations(t *testing.T) {
+func TestRotationIsExplained(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.Local)
 	r := &ipc.RotationPayload{
 		At: now.Add(-2 * time.Minute), Trigger: ipc.TriggerHealthCheckFailed, Reason: "3 failed checks in a row: no answer within 1s",

@@ -1,12 +1,12 @@
 package main
 
 import (
-	"encoding/json"
+	"context"
 	"strings"
 	"testing"
 )
 
-func TestWebAddress(t *testing.T) {
+func TestOnlyAnAddressAloneIsFetched(t *testing.T) {
 	for text, want := range map[string][2]bool{ // unless wanted, and if so
 		"https://provider.example/token":         {true, true},
 		" https://provider.example/?token=x \n":  {true, true},
@@ -25,7 +25,7 @@ func TestWebAddress(t *testing.T) {
 	}
 }
 
-func TestIsList(t *testing.T) {
+func TestOnlyATextThatBeginsWithALinkIsAList(t *testing.T) {
 	for text, want := range map[string]bool{
 		"\n# mine\nsocks://h:1\nwhatever": true,
 		"socks://h:1":                     true,
@@ -41,17 +41,25 @@ func TestIsList(t *testing.T) {
 	}
 }
 
-// What does not fit into a request must not be sent as one.
-func TestEncodedSize(t *testing.T) {
-	for _, text := range []string{"", "plain", "\r\n\t\"\\", "\x00\x1b\x7f", "日本 🇯🇵", "\u2028\u2029", "&<>"} {
-		var b strings.Builder
-		encoder := json.NewEncoder(&b)
-		encoder.SetEscapeHTML(false)
-		if err := encoder.Encode(text); err != nil {
-			t.Fatal(err)
-		}
-		if got, need := encodedSize(text), b.Len()-len("\"\"\n"); got < need {
-			t.Errorf("%q: %d, and it takes %d", text, got, need)
-		}
+// A reader that never ends is a terminal, for example.
+func TestEndlessSourcesHoldNothingUp(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := readBounded(ctx, neverEnding{}); err == nil {
+		t.Error("an interrupted read succeeds")
+	}
+	if text, err := readBounded(t.Context(), strings.NewReader("links")); err != nil || text != "links" {
+		t.Errorf("%q, %v", text, err)
+	}
+	if _, err := readBounded(t.Context(), zeros{}); err == nil || !strings.Contains(err.Error(), "larger") {
+		t.Errorf("an endless source: %v", err)
 	}
 }
+
+type neverEnding struct{}
+
+func (neverEnding) Read([]byte) (int, error) { select {} }
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
