@@ -19,9 +19,9 @@ type Client struct {
 	answerTime time.Duration
 }
 
-// answerTime bounds how long a client waits until the daemon has taken a request and, if the answer
-// needs no work, until it is there. A stopped daemon still accepts connections: only the missing
-// answer shows it.
+// answerTime bounds how long a client waits for the daemon to take a request and then, if the answer
+// needs no work, for the answer. A stopped daemon still accepts connections: only the missing answer
+// shows it.
 const answerTime = 3 * time.Second
 
 // needsWork reports whether the daemon has to try servers, ask providers or use the disk for a

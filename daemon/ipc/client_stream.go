@@ -16,15 +16,15 @@ const testEndTime = 10 * time.Second
 // ends, receive returns an error, or the connection breaks; it returns that reason. It is ErrNoAnswer
 // if the first state does not come at once.
 func (c *Client) Subscribe(ctx context.Context, receive func(EventPayload) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	silence := time.AfterFunc(c.patience(), func() { cancel(ErrNoAnswer) })
-	defer silence.Stop()
 	conn, err := c.send(ctx, Request{Type: KindSubscribe})
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	silence := time.AfterFunc(c.patience(), func() { cancel(ErrNoAnswer) })
+	defer silence.Stop()
 	defer context.AfterFunc(ctx, func() { conn.Close() })() // ends a blocked read
 	reader := bufio.NewReader(conn)
 	for {

@@ -29,16 +29,16 @@ const readSize = 64 << 10
 // unless that is nil. It returns the daemon's message. It is for tests of the protocol: the methods
 // of Client that are named for what they do use it.
 func (c *Client) Do(ctx context.Context, request Request, payload any) (message string, err error) {
-	if !needsWork(request.Type) {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, c.patience(), ErrNoAnswer)
-		defer cancel()
-	}
 	conn, err := c.send(ctx, request)
 	if err != nil {
 		return "", err
 	}
 	defer conn.Close()
+	if !needsWork(request.Type) {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, c.patience(), ErrNoAnswer)
+		defer cancel()
+	}
 	defer context.AfterFunc(ctx, func() { conn.Close() })() // ends a blocked read
 	r, err := nextReply(bufio.NewReaderSize(io.LimitReader(conn, maxReply), readSize))
 	if err != nil {
@@ -64,7 +64,7 @@ func (c *Client) send(ctx context.Context, request Request) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = conn.SetWriteDeadline(time.Now().Add(c.patience()))
+	err = conn.SetWriteDeadline(time.Now().Add(answerTime))
 	if err == nil {
 		_, err = conn.Write(line)
 	}
@@ -100,7 +100,7 @@ func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 	if err := checkSocketFile(c.Socket, info); err != nil {
 		return nil, err
 	}
-	dialer := net.Dialer{Timeout: c.patience()}
+	dialer := net.Dialer{Timeout: answerTime}
 	conn, err := dialer.DialContext(ctx, "unix", c.Socket)
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, fs.ErrNotExist):
