@@ -64,12 +64,15 @@ var ours = map[string][]string{
 	// The fake store and the contract speak of the store's types.
 	"daemon/store/storetest": {"daemon/store"},
 
-	"runtime/front": {},
-	"runtime/lab":   {"runtime/xray"},
-	"runtime/link":  {},
-	"runtime/ports": {},
-	"runtime/route": {},
-	"runtime/probe": {},
+	// The bytes of SOCKS5: both are its clients, and the front is a server of it, too.
+	"runtime/front": {"runtime/socks5"},
+	"runtime/probe": {"runtime/socks5"},
+
+	"runtime/lab":    {"runtime/xray"},
+	"runtime/link":   {},
+	"runtime/ports":  {},
+	"runtime/route":  {},
+	"runtime/socks5": {},
 	// An entry of any format becomes a link: one parser decides what a server may be.
 	"runtime/subscription": {"runtime/link"},
 	// probe asks the core's inbound whether it answers: the same handshake as for the front.

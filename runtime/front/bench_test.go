@@ -22,6 +22,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
 // The benchmarks run each party in a process of its own, as in the product: the front, the load and the origin are this
@@ -207,15 +209,15 @@ func (o *order) once(buf []byte, end time.Time, n *atomic.Int64) error {
 	}
 	defer c.Close()
 	// The usual client: a message, its answer, the next message.
-	c.Write([]byte{socks5, 1, methodNone})
+	c.Write(socks5.AppendOpening(nil, "", ""))
 	if _, err := io.ReadFull(c, buf[:2]); err != nil {
 		return err
 	}
-	dest, err := newAddress(o.Origins[rand.IntN(len(o.Origins))])
+	dest, err := socks5.ParseAddress(o.Origins[rand.IntN(len(o.Origins))])
 	if err != nil {
 		return err
 	}
-	c.Write(append([]byte{socks5, commandConnect, 0}, dest...))
+	c.Write(socks5.AppendRequest(nil, socks5.CommandConnect, dest))
 	if _, err := io.ReadFull(c, buf[:10]); err != nil {
 		return err
 	}

@@ -7,12 +7,14 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
 func TestCut(t *testing.T) {
 	checkLeaks(t)
 	f := openFront(t, nil)
-	one := startFakeCore(t, func(c net.Conn, dest address) {
+	one := startFakeCore(t, func(c net.Conn, dest socks5.Address) {
 		succeed(c)
 		io.Copy(c, c)
 	})

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
 // RoundTrip sends requests that may be repeated over kept-alive connections: when one of those turns out to be dead, the
@@ -162,7 +164,7 @@ func (f *Front) newTransport(t *target) *http.Transport {
 }
 
 func (f *Front) dialWeb(t *target, hostport string) (net.Conn, error) {
-	dest, err := newAddress(hostport)
+	dest, err := socks5.ParseAddress(hostport)
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,8 @@ import (
 
 	"github.com/rs/zerolog"
 	"golang.org/x/net/proxy"
+
+	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
 // patience is how long a test waits for what must happen.
@@ -53,7 +55,7 @@ type fakeCore struct {
 	l              net.Listener
 	user, password string
 	// serve gets each connection after the request has been read. Nothing has been answered.
-	serve    func(c net.Conn, dest address)
+	serve    func(c net.Conn, dest socks5.Address)
 	accepted atomic.Int64
 
 	wg    sync.WaitGroup
@@ -61,12 +63,12 @@ type fakeCore struct {
 	conns map[net.Conn]struct{}
 }
 
-func startFakeCore(t testing.TB, serve func(c net.Conn, dest address)) *fakeCore {
+func startFakeCore(t testing.TB, serve func(c net.Conn, dest socks5.Address)) *fakeCore {
 	t.Helper()
 	return startFakeCoreAt(t, "127.0.0.1:0", serve)
 }
 
-func startFakeCoreAt(t testing.TB, at string, serve func(c net.Conn, dest address)) *fakeCore {
+func startFakeCoreAt(t testing.TB, at string, serve func(c net.Conn, dest socks5.Address)) *fakeCore {
 	t.Helper()
 	l, err := net.Listen("tcp", at)
 	if err != nil {
@@ -85,7 +87,7 @@ func startFakeCoreAt(t testing.TB, at string, serve func(c net.Conn, dest addres
 			k.mu.Unlock()
 			k.wg.Go(func() {
 				defer c.Close()
-				want := appendGreeting(nil, k.user, k.password)
+				want := socks5.AppendOpening(nil, k.user, k.password)
 				got := make([]byte, len(want)+3)
 				if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got[:len(want)], want) {
 					return
@@ -117,11 +119,11 @@ func (k *fakeCore) target(id int64) *Target {
 	return &Target{ID: id, Address: k.l.Addr().String(), User: k.user, Password: k.password}
 }
 
-func readAddress(r io.Reader) (address, error) {
-	var a address
+func readAddress(r io.Reader) (socks5.Address, error) {
+	var a socks5.Address
 	for {
-		got, err := cutAddress(a)
-		if !errors.Is(err, errShort) {
+		got, err := socks5.CutAddress(a)
+		if !errors.Is(err, socks5.ErrShort) {
 			return got, err
 		}
 		var b [1]byte
@@ -134,21 +136,21 @@ func readAddress(r io.Reader) (address, error) {
 
 // succeed sends the replies of a core as the real one does, in three writes.
 func succeed(c net.Conn) {
-	c.Write([]byte{socks5, methodPassword})
-	c.Write([]byte{passwordVersion, 0})
-	c.Write(appendReply(nil, replySucceeded, netip.MustParseAddrPort("127.0.0.1:1")))
+	c.Write([]byte{socks5.Version, socks5.MethodPassword})
+	c.Write([]byte{socks5.VersionPassword, 0})
+	c.Write(socks5.AppendReply(nil, socks5.ReplySucceeded, netip.MustParseAddrPort("127.0.0.1:1")))
 }
 
 // echoServe answers and sends everything back.
-func echoServe(c net.Conn, _ address) {
+func echoServe(c net.Conn, _ socks5.Address) {
 	succeed(c)
 	io.Copy(c, c)
 	c.(*net.TCPConn).CloseWrite()
 }
 
 // nameServe answers every HTTP request on the connection with name.
-func nameServe(name string) func(net.Conn, address) {
-	return func(c net.Conn, _ address) {
+func nameServe(name string) func(net.Conn, socks5.Address) {
+	return func(c net.Conn, _ socks5.Address) {
 		succeed(c)
 		serveHTTPOn(c, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { io.WriteString(rw, name) }))
 	}
@@ -183,6 +185,16 @@ func dialSOCKS(f *Front, dest string) (*net.TCPConn, error) {
 	tcp := underTCP(c)
 	tcp.SetDeadline(time.Now().Add(2 * patience))
 	return tcp, nil
+}
+
+// askConnect is all that a client says with SOCKS until it is connected to dest.
+func askConnect(t testing.TB, user, password, dest string) []byte {
+	t.Helper()
+	a, err := socks5.ParseAddress(dest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return socks5.AppendRequest(socks5.AppendOpening(nil, user, password), socks5.CommandConnect, a)
 }
 
 func underTCP(c net.Conn) *net.TCPConn {

@@ -5,7 +5,12 @@ import (
 	"errors"
 	"net"
 	"time"
+
+	"github.com/xrat-tray/xrat/runtime/socks5"
 )
+
+// socks4 is the first byte of the older protocol.
+const socks4 = 0x04
 
 var errTooLong = errors.New("handshake is too long")
 
@@ -61,7 +66,7 @@ func (in *intake) take(parse func(b []byte) (n int, err error)) error {
 			in.data = in.data[n:]
 			return nil
 		}
-		if !errors.Is(err, errShort) {
+		if !errors.Is(err, socks5.ErrShort) {
 			return err
 		}
 		if err := in.fill(); err != nil {
@@ -79,7 +84,7 @@ func (f *Front) serveAny(ctx context.Context, c *net.TCPConn) {
 		return
 	}
 	switch in.data[0] {
-	case socks5:
+	case socks5.Version:
 		f.serveSOCKS(ctx, in)
 	case socks4:
 		// The whole protocol has a version of its own for "no": zero, 91, and six bytes that do not matter.

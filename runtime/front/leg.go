@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"sync/atomic"
+
+	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
 // leg is the way of an upstream through one core. It is in the books of that core's session.
@@ -56,10 +58,8 @@ func (l *leg) send() {
 	u, t, tcp := l.u, l.target, l.tcp.Load()
 	l.low = true
 	expectReplies(tcp, t.auth)
-	b := u.f.pools.get(len(t.greeting) + 3 + len(u.dest) + len(u.sent))
-	msg := append(b.b[:0], t.greeting...)
-	msg = append(msg, socks5, commandConnect, 0)
-	msg = append(msg, u.dest...)
+	b := u.f.pools.get(len(t.opening) + 3 + len(u.dest) + len(u.sent))
+	msg := socks5.AppendRequest(append(b.b[:0], t.opening...), socks5.CommandConnect, u.dest)
 	l.head, l.bare = len(msg), len(u.sent) == 0
 	msg = append(msg, u.sent...)
 	tcp.Write(msg)
@@ -109,8 +109,8 @@ func (l *leg) parse(b *buffer, n int) (*buffer, []byte, error) {
 		if len(l.partial) > 0 {
 			got = append(l.partial, got...)
 		}
-		_, n, err := cutReplies(got, l.target.auth)
-		if errors.Is(err, errShort) {
+		_, n, err := socks5.CutReplies(got, l.target.auth)
+		if errors.Is(err, socks5.ErrShort) {
 			l.partial = append([]byte(nil), got...)
 			b.release()
 			return nil, nil, nil

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
 // TestPeerHasRead asks about connections of both families, as their other ends read, and go.
@@ -69,7 +71,7 @@ func TestFirstRoom(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			asked, got := make(chan struct{}), make(chan []byte, 1)
-			k := startFakeCore(t, func(c net.Conn, _ address) {
+			k := startFakeCore(t, func(c net.Conn, _ socks5.Address) {
 				succeed(c)
 				close(asked)
 				// The client's bytes are on their way, and more than the limit unless the front holds them back.
@@ -129,7 +131,7 @@ func waiting(t *testing.T, c *net.TCPConn, n int) (got int) {
 func TestFirstRoomOfDeadCore(t *testing.T) {
 	checkLeaks(t)
 	asked := make(chan struct{})
-	k := startFakeCore(t, func(c net.Conn, _ address) {
+	k := startFakeCore(t, func(c net.Conn, _ socks5.Address) {
 		succeed(c)
 		close(asked)
 		waiting(t, c.(*net.TCPConn), firstRoom)
@@ -150,7 +152,7 @@ func TestFirstRoomOfClosedFront(t *testing.T) {
 	checkLeaks(t)
 	asked, over := make(chan struct{}), make(chan struct{})
 	defer close(over)
-	k := startFakeCore(t, func(c net.Conn, _ address) {
+	k := startFakeCore(t, func(c net.Conn, _ socks5.Address) {
 		succeed(c)
 		close(asked)
 		<-over

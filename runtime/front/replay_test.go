@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
 func TestWaitsForATarget(t *testing.T) {
@@ -36,7 +38,7 @@ func TestWaitEnds(t *testing.T) {
 	f := openFront(t, func(o *Options) { o.Wait = 50 * time.Millisecond })
 	socks, web := f.Addresses()
 	c := dialFront(t, socks)
-	c.Write([]byte{5, 1, 0, 5, 1, 0, 1, 192, 0, 2, 1, 0, 80})
+	c.Write(askConnect(t, "", "", "192.0.2.1:80"))
 	hear(t, c, "\x05\x00\x05\x01\x00\x01\x00\x00\x00\x00\x00\x00")
 	for _, request := range []string{
 		"CONNECT a.invalid:443 HTTP/1.1\r\nHost: a.invalid:443\r\n\r\n",
@@ -90,14 +92,14 @@ func TestRefusedDialIsRetried(t *testing.T) {
 // Before its reply a core has done nothing; whatever was sent can be sent to the next one, also after a half-close.
 func TestReplayBeforeTheReply(t *testing.T) {
 	f := openFront(t, nil)
-	good := startFakeCore(t, func(c net.Conn, _ address) {
+	good := startFakeCore(t, func(c net.Conn, _ socks5.Address) {
 		succeed(c)
 		b, _ := io.ReadAll(c)
 		c.Write(b)
 	})
-	bad := startFakeCore(t, func(c net.Conn, _ address) {
+	bad := startFakeCore(t, func(c net.Conn, _ socks5.Address) {
 		io.ReadFull(c, make([]byte, 4))
-		c.Write([]byte{socks5, methodPassword, passwordVersion}) // dies in the middle of its replies
+		c.Write([]byte{socks5.Version, socks5.MethodPassword, socks5.VersionPassword}) // dies in the middle of its replies
 		f.SetTarget(good.target(2))
 		reset(c.(*net.TCPConn))
 	})
@@ -114,7 +116,7 @@ func TestReplayBeforeTheReply(t *testing.T) {
 // After its reply a core may have passed things on: no replay, whatever happens.
 func TestNoReplayAfterTheReply(t *testing.T) {
 	f := openFront(t, nil)
-	k := startFakeCore(t, func(c net.Conn, _ address) {
+	k := startFakeCore(t, func(c net.Conn, _ socks5.Address) {
 		succeed(c)
 		io.ReadFull(c, make([]byte, 4))
 	})
@@ -135,7 +137,7 @@ func TestNoReplayAfterTheReply(t *testing.T) {
 // A core that never replies must not be asked for ever.
 func TestReplayIsBounded(t *testing.T) {
 	f := openFront(t, nil)
-	k := startFakeCore(t, func(c net.Conn, _ address) {})
+	k := startFakeCore(t, func(c net.Conn, _ socks5.Address) {})
 	f.SetTarget(k.target(1))
 	c := mustDial(t, f, "a.invalid:1")
 	if _, err := c.Read(make([]byte, 1)); err == nil {

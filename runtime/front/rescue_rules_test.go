@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
 // A target that has answered somebody who came later is alive: the destination is slow. It is left alone until the ceiling,
@@ -16,8 +18,8 @@ func TestSlowDestination(t *testing.T) {
 	const ceiling = 600 * time.Millisecond
 	answer := make(chan struct{})
 	var heard [2]atomic.Int64
-	serve := func(i int) func(net.Conn, address) {
-		return func(c net.Conn, dest address) {
+	serve := func(i int) func(net.Conn, socks5.Address) {
+		return func(c net.Conn, dest socks5.Address) {
 			succeed(c)
 			io.ReadFull(c, make([]byte, len(getRequest)))
 			if strings.Contains(dest.String(), "fast") {
@@ -144,8 +146,8 @@ func TestHiccup(t *testing.T) {
 func TestDestinationThatHangsUp(t *testing.T) {
 	var asked [2]atomic.Int64
 	late := make(chan struct{}, 1)
-	serve := func(i int) func(net.Conn, address) {
-		return func(c net.Conn, dest address) {
+	serve := func(i int) func(net.Conn, socks5.Address) {
+		return func(c net.Conn, dest socks5.Address) {
 			succeed(c)
 			io.ReadFull(c, make([]byte, len(getRequest)))
 			if strings.Contains(dest.String(), "good") {

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
 const getRequest = "GET /x HTTP/1.1\r\nHost: a.invalid\r\n\r\n"
@@ -24,7 +26,7 @@ type site struct {
 	expect int
 }
 
-func (s *site) serve(c net.Conn, _ address) {
+func (s *site) serve(c net.Conn, _ socks5.Address) {
 	succeed(c)
 	b := make([]byte, s.expect)
 	n, err := io.ReadFull(c, b)
@@ -199,8 +201,8 @@ func TestNeverTwice(t *testing.T) {
 func TestPipelinedPost(t *testing.T) {
 	post := "POST / HTTP/1.1\r\nHost: a.invalid\r\nContent-Length: 0\r\n\r\n"
 	var got [2]atomic.Value
-	both := func(i int) func(net.Conn, address) {
-		return func(c net.Conn, _ address) {
+	both := func(i int) func(net.Conn, socks5.Address) {
+		return func(c net.Conn, _ socks5.Address) {
 			succeed(c)
 			b, _ := io.ReadAll(io.LimitReader(c, int64(len(getRequest+post))))
 			got[i].Store(string(b))
@@ -229,8 +231,8 @@ func TestRescueOfPlainHTTP(t *testing.T) {
 	f := openFront(t, nil)
 	var frozen atomic.Bool
 	var posts [2]atomic.Int64
-	serve := func(i int) func(net.Conn, address) {
-		return func(c net.Conn, _ address) {
+	serve := func(i int) func(net.Conn, socks5.Address) {
+		return func(c net.Conn, _ socks5.Address) {
 			succeed(c)
 			serveHTTPOn(c, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 				if r.Method == "POST" {
@@ -283,7 +285,7 @@ func TestRescueOfTLS(t *testing.T) {
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { io.WriteString(rw, "secure") }))
 	defer srv.Close()
 	p := newPair(t, 1, stayDark, nil, nil)
-	p.standbyCore.serve = func(c net.Conn, _ address) {
+	p.standbyCore.serve = func(c net.Conn, _ socks5.Address) {
 		succeed(c)
 		up, err := net.Dial("tcp", srv.Listener.Addr().String())
 		if err != nil {

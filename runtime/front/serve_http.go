@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
 const (
@@ -86,7 +88,7 @@ var errNotHTTP = errors.New("not an HTTP request")
 func cutConnect(b []byte) (*http.Request, int, error) {
 	end := bytes.Index(b, []byte("\r\n\r\n"))
 	if end < 0 {
-		return nil, 0, errShort
+		return nil, 0, socks5.ErrShort
 	}
 	n := end + len("\r\n\r\n")
 	req, err := http.ReadRequest(bufio.NewReaderSize(bytes.NewReader(b[:n]), min(n, smallBuffer)))
@@ -109,7 +111,7 @@ func refuseConnect(c *net.TCPConn, err error) {
 
 // serveConnect tunnels c to hostport. early is what the client has already sent.
 func (f *Front) serveConnect(ctx context.Context, c *net.TCPConn, hostport string, early []byte) {
-	dest, err := newAddress(hostport)
+	dest, err := socks5.ParseAddress(hostport)
 	if err != nil {
 		refuse(c, plainResponse(http.StatusBadRequest, textDestination, "Connection: close\r\n"))
 		return

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
 // serveSOCKS serves a client that speaks SOCKS5. It releases in and closes its connection.
@@ -20,18 +22,18 @@ func (f *Front) serveSOCKS(ctx context.Context, in *intake) {
 	}
 	c.SetReadDeadline(time.Time{})
 	switch command {
-	case commandConnect:
+	case socks5.CommandConnect:
 		f.log.Debug().Stringer("destination", dest).Msg("connect")
 		early := bytes.Clone(in.data)
 		dest = bytes.Clone(dest)
 		in.release()
-		f.serveTunnel(ctx, c, dest, early, appendReply(nil, replySucceeded, netip.AddrPort{}), appendReply(nil, replyFailure, netip.AddrPort{}))
-	case commandAssociate:
+		f.serveTunnel(ctx, c, dest, early, socks5.AppendReply(nil, socks5.ReplySucceeded, netip.AddrPort{}), socks5.AppendReply(nil, socks5.ReplyFailure, netip.AddrPort{}))
+	case socks5.CommandAssociate:
 		in.release()
 		f.serveUDP(ctx, c)
 	default:
 		in.release()
-		refuse(c, appendReply(nil, replyCommandUnsupported, netip.AddrPort{}))
+		refuse(c, socks5.AppendReply(nil, socks5.ReplyCommandUnsupported, netip.AddrPort{}))
 	}
 }
 
@@ -45,13 +47,13 @@ func (f *Front) refuseSOCKS(c *net.TCPConn, err error) {
 	f.log.Debug().Err(err).Msg("refusing a SOCKS client")
 	switch {
 	case errors.Is(err, errNoMethod):
-		refuse(c, []byte{socks5, methodRefused})
+		refuse(c, []byte{socks5.Version, socks5.MethodRefused})
 	case errors.Is(err, errCredentials):
-		refuse(c, []byte{passwordVersion, 1})
-	case errors.Is(err, errAddressType):
-		refuse(c, appendReply(nil, replyAddressUnsupported, netip.AddrPort{}))
-	case errors.Is(err, errEmptyName):
-		refuse(c, appendReply(nil, replyFailure, netip.AddrPort{}))
+		refuse(c, []byte{socks5.VersionPassword, 1})
+	case errors.Is(err, socks5.ErrAddressType):
+		refuse(c, socks5.AppendReply(nil, socks5.ReplyAddressUnsupported, netip.AddrPort{}))
+	case errors.Is(err, socks5.ErrEmptyName):
+		refuse(c, socks5.AppendReply(nil, socks5.ReplyFailure, netip.AddrPort{}))
 	default:
 		c.Close()
 	}
@@ -59,10 +61,10 @@ func (f *Front) refuseSOCKS(c *net.TCPConn, err error) {
 
 // socksHandshake goes through the methods and the credentials to the request. The destination is valid until in is read
 // or released.
-func (f *Front) socksHandshake(in *intake) (command byte, dest address, err error) {
+func (f *Front) socksHandshake(in *intake) (command byte, dest socks5.Address, err error) {
 	var method byte
 	err = in.take(func(b []byte) (int, error) {
-		offered, n, err := cutGreeting(b)
+		offered, n, err := socks5.CutGreeting(b)
 		if err == nil {
 			method, err = f.chooseMethod(offered)
 		}
@@ -71,13 +73,13 @@ func (f *Front) socksHandshake(in *intake) (command byte, dest address, err erro
 	if err != nil {
 		return 0, nil, err
 	}
-	if _, err := in.conn.Write([]byte{socks5, method}); err != nil {
+	if _, err := in.conn.Write([]byte{socks5.Version, method}); err != nil {
 		return 0, nil, err
 	}
-	if method == methodPassword {
+	if method == socks5.MethodPassword {
 		var right bool
 		err := in.take(func(b []byte) (int, error) {
-			user, password, n, err := cutPassword(b)
+			user, password, n, err := socks5.CutPassword(b)
 			right = !f.authenticates() || f.authorized(user, password)
 			return n, err
 		})
@@ -87,12 +89,12 @@ func (f *Front) socksHandshake(in *intake) (command byte, dest address, err erro
 		if !right {
 			return 0, nil, errCredentials
 		}
-		if _, err := in.conn.Write([]byte{passwordVersion, 0}); err != nil {
+		if _, err := in.conn.Write([]byte{socks5.VersionPassword, 0}); err != nil {
 			return 0, nil, err
 		}
 	}
 	err = in.take(func(b []byte) (n int, err error) {
-		command, dest, n, err = cutRequest(b)
+		command, dest, n, err = socks5.CutRequest(b)
 		return n, err
 	})
 	return command, dest, err
@@ -100,11 +102,11 @@ func (f *Front) socksHandshake(in *intake) (command byte, dest address, err erro
 
 // chooseMethod prefers what is needed. A client that insists on sending credentials where none are needed may do so.
 func (f *Front) chooseMethod(offered []byte) (byte, error) {
-	if !f.authenticates() && bytes.IndexByte(offered, methodNone) >= 0 {
-		return methodNone, nil
+	if !f.authenticates() && bytes.IndexByte(offered, socks5.MethodNone) >= 0 {
+		return socks5.MethodNone, nil
 	}
-	if bytes.IndexByte(offered, methodPassword) >= 0 {
-		return methodPassword, nil
+	if bytes.IndexByte(offered, socks5.MethodPassword) >= 0 {
+		return socks5.MethodPassword, nil
 	}
 	return 0, errNoMethod
 }

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"sync/atomic"
 	"time"
+
+	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
 // A Target is one core, as the front sees it.
@@ -28,20 +30,20 @@ func (t Target) GoString() string { return t.Address }
 
 // target is a Target made ready for use.
 type target struct {
-	id       int64
-	addr     netip.AddrPort
-	address  string // addr, for dialling
-	auth     bool
-	greeting []byte // greeting and credentials, sent together with the request
-	session  *session
-	web      *http.Transport // kept-alive connections of plain HTTP through this core
+	id      int64
+	addr    netip.AddrPort
+	address string // addr, for dialling
+	auth    bool
+	opening []byte // greeting and credentials, sent together with the request
+	session *session
+	web     *http.Transport // kept-alive connections of plain HTTP through this core
 
 	// gone is since when the core has not taken connections, on the front's clock; 0: it does, as far as known.
 	gone atomic.Int64
 }
 
 func (t *target) is(other *target) bool {
-	return t != nil && other != nil && t.id == other.id && t.addr == other.addr && bytes.Equal(t.greeting, other.greeting)
+	return t != nil && other != nil && t.id == other.id && t.addr == other.addr && bytes.Equal(t.opening, other.opening)
 }
 
 // state is what a connection reads to learn where to go. It is replaced as a whole and never changed.
@@ -137,7 +139,7 @@ func (f *Front) newTarget(t *Target) *target {
 		return nil
 	}
 	next := &target{
-		id: t.ID, addr: addr, address: addr.String(), auth: t.User != "", greeting: appendGreeting(nil, t.User, t.Password),
+		id: t.ID, addr: addr, address: addr.String(), auth: t.User != "", opening: socks5.AppendOpening(nil, t.User, t.Password),
 		session: f.session(t.ID),
 	}
 	next.session.pace.seed(t.Latency)

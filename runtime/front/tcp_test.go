@@ -10,13 +10,15 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
 func TestConnectCarriesBothWays(t *testing.T) {
 	checkLeaks(t)
 	f := openFront(t, nil)
 	var seen atomic.Value
-	k := startFakeCore(t, func(c net.Conn, dest address) { seen.Store(dest.String()); echoServe(c, dest) })
+	k := startFakeCore(t, func(c net.Conn, dest socks5.Address) { seen.Store(dest.String()); echoServe(c, dest) })
 	f.SetTarget(k.target(7))
 	for _, dest := range []string{"example.invalid:443", "192.0.2.1:80", "[2001:db8::1]:8080"} {
 		c := mustDial(t, f, dest)
@@ -49,16 +51,13 @@ func TestOptimisticClient(t *testing.T) {
 	f.SetTarget(k.target(1))
 	socks, _ := f.Addresses()
 	c := dialFront(t, socks)
-	msg := appendGreeting(nil, "me", "pw")
-	msg = append(msg, socks5, commandConnect, 0, atypIPv4, 192, 0, 2, 1, 0, 80)
-	msg = append(msg, "early"...)
-	c.Write(msg)
+	c.Write(append(askConnect(t, "me", "pw", "192.0.2.1:80"), "early"...))
 	hear(t, c, "\x05\x02\x01\x00\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00early")
 }
 
 func TestServerSpeaksFirst(t *testing.T) {
 	f := openFront(t, nil)
-	k := startFakeCore(t, func(c net.Conn, _ address) {
+	k := startFakeCore(t, func(c net.Conn, _ socks5.Address) {
 		succeed(c)
 		io.WriteString(c, "2") // one byte alone must get through
 		io.Copy(c, c)

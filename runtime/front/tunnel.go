@@ -8,6 +8,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
 // halfClosed bounds the silence of a client whose server has already finished, and how long it may talk to nobody. The core
@@ -20,7 +22,7 @@ const trialWait = 10 * time.Millisecond
 // serveTunnel tunnels c to dest, and closes c. While there is a target the client is told success before the core has been
 // dialled: the core itself answers before it has tried the destination, so the word never meant more, and the client's
 // first bytes come while the dial is under way. Without a target the client waits for the answer, and gets no if there is none.
-func (f *Front) serveTunnel(ctx context.Context, c *net.TCPConn, dest address, early, success, failure []byte) {
+func (f *Front) serveTunnel(ctx context.Context, c *net.TCPConn, dest socks5.Address, early, success, failure []byte) {
 	client, err := newLazyReader(f.pools, c)
 	if err != nil {
 		c.Close()

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
 // Once the server has ended, nothing that the client does or leaves undone may cost it the rest of the answer. The answer is
@@ -40,7 +42,7 @@ func TestAnswerSurvivesItsEnd(t *testing.T) {
 			f := openFront(t, nil)
 			f.halfClosed = test.quiet
 			begin, ended := make(chan struct{}), make(chan struct{})
-			k := startFakeCore(t, func(c net.Conn, _ address) {
+			k := startFakeCore(t, func(c net.Conn, _ socks5.Address) {
 				defer close(ended)
 				succeed(c)
 				<-begin
@@ -98,8 +100,8 @@ func dialSlowly(t *testing.T, f *Front) *net.TCPConn {
 	}
 	t.Cleanup(func() { conn.Close() })
 	conn.SetDeadline(time.Now().Add(patience))
-	conn.Write([]byte{socks5, 1, methodNone, socks5, commandConnect, 0, atypIPv4, 192, 0, 2, 1, 0, 80})
-	hear(t, conn, "\x05\x00"+string(appendReply(nil, replySucceeded, netip.AddrPort{})))
+	conn.Write(askConnect(t, "", "", "192.0.2.1:80"))
+	hear(t, conn, "\x05\x00"+string(socks5.AppendReply(nil, socks5.ReplySucceeded, netip.AddrPort{})))
 	return conn.(*net.TCPConn)
 }
 

@@ -7,12 +7,14 @@ import (
 	"net"
 	"syscall"
 	"testing"
+
+	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
 func TestHalfClose(t *testing.T) {
 	f := openFront(t, nil)
 	t.Run("client first", func(t *testing.T) {
-		k := startFakeCore(t, func(c net.Conn, _ address) {
+		k := startFakeCore(t, func(c net.Conn, _ socks5.Address) {
 			succeed(c)
 			got, _ := io.ReadAll(c)
 			fmt.Fprintf(c, "got %d", len(got))
@@ -28,7 +30,7 @@ func TestHalfClose(t *testing.T) {
 	})
 	t.Run("server first", func(t *testing.T) {
 		got := make(chan string, 1)
-		k := startFakeCore(t, func(c net.Conn, _ address) {
+		k := startFakeCore(t, func(c net.Conn, _ socks5.Address) {
 			succeed(c)
 			io.WriteString(c, "bye")
 			c.(*net.TCPConn).CloseWrite()
@@ -51,7 +53,7 @@ func TestHalfClose(t *testing.T) {
 func TestResetIsPassedOn(t *testing.T) {
 	f := openFront(t, nil)
 	t.Run("by the server", func(t *testing.T) {
-		k := startFakeCore(t, func(c net.Conn, _ address) {
+		k := startFakeCore(t, func(c net.Conn, _ socks5.Address) {
 			succeed(c)
 			io.WriteString(c, "x")
 			io.ReadFull(c, make([]byte, 1))
@@ -67,7 +69,7 @@ func TestResetIsPassedOn(t *testing.T) {
 	})
 	t.Run("by the client", func(t *testing.T) {
 		ended := make(chan error, 1)
-		k := startFakeCore(t, func(c net.Conn, _ address) {
+		k := startFakeCore(t, func(c net.Conn, _ socks5.Address) {
 			succeed(c)
 			io.WriteString(c, "x")
 			_, err := c.Read(make([]byte, 1))

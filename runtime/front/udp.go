@@ -1,6 +1,7 @@
 package front
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -9,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
 const (
@@ -20,21 +23,6 @@ const (
 	// lateReplies is how long the path over an earlier core stays open after its last datagram.
 	lateReplies = 5 * time.Second
 )
-
-var errNotDatagram = errors.New("not a SOCKS datagram")
-
-// cutDatagram returns the length of the header of a SOCKS datagram. Fragments are not for us, and RFC 1928 lets us drop
-// them.
-func cutDatagram(b []byte) (header int, err error) {
-	if len(b) < 4 || b[2] != 0 {
-		return 0, errNotDatagram
-	}
-	dest, err := cutAddress(b[3:])
-	if err != nil {
-		return 0, errNotDatagram
-	}
-	return 3 + len(dest), nil
-}
 
 // association serves one UDP ASSOCIATE. The client keeps its relay address for as long as its TCP connection lives; the
 // way to the core changes with the target.
@@ -73,7 +61,7 @@ func (f *Front) serveUDP(ctx context.Context, control *net.TCPConn) {
 	local, remote := control.LocalAddr().(*net.TCPAddr).AddrPort(), control.RemoteAddr().(*net.TCPAddr).AddrPort()
 	relay, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(local.Addr(), 0)))
 	if err != nil {
-		refuse(control, appendReply(nil, replyFailure, netip.AddrPort{}))
+		refuse(control, socks5.AppendReply(nil, socks5.ReplyFailure, netip.AddrPort{}))
 		return
 	}
 	ctx, stop := context.WithCancel(ctx)
@@ -86,7 +74,7 @@ func (f *Front) serveUDP(ctx context.Context, control *net.TCPConn) {
 
 	bound := relay.LocalAddr().(*net.UDPAddr).AddrPort()
 	bound = netip.AddrPortFrom(bound.Addr().Unmap().WithZone(""), bound.Port())
-	if _, err := control.Write(appendReply(nil, replySucceeded, bound)); err == nil {
+	if _, err := control.Write(socks5.AppendReply(nil, socks5.ReplySucceeded, bound)); err == nil {
 		f.awaitEnd(control)
 	}
 
@@ -135,7 +123,7 @@ func (a *association) forward(datagram []byte, from netip.AddrPort) {
 	if from.Addr() != a.client {
 		return
 	}
-	header, err := cutDatagram(datagram)
+	header, err := socks5.CutDatagram(datagram)
 	if err != nil {
 		return
 	}
@@ -239,33 +227,20 @@ func (a *association) open() (*path, error) {
 func associate(control *net.TCPConn, t *target) (netip.AddrPort, error) {
 	control.SetDeadline(time.Now().Add(associateTimeout))
 	defer control.SetDeadline(time.Time{})
-	msg := append([]byte(nil), t.greeting...)
-	msg = append(msg, socks5, commandAssociate, 0)
-	msg = appendAddrPort(msg, netip.AddrPortFrom(netip.IPv4Unspecified(), 0))
+	unspecified := socks5.AppendAddrPort(nil, netip.AddrPortFrom(netip.IPv4Unspecified(), 0))
+	msg := socks5.AppendRequest(bytes.Clone(t.opening), socks5.CommandAssociate, unspecified)
 	if _, err := control.Write(msg); err != nil {
 		return netip.AddrPort{}, err
 	}
-	var b [maxReplies + 255]byte
-	for n := 0; ; {
-		bound, _, err := cutReplies(b[:n], t.auth)
-		if err == nil {
-			addr, ok := bound.addrPort()
-			if !ok || addr.Addr().IsUnspecified() {
-				addr = netip.AddrPortFrom(t.addr.Addr(), addr.Port())
-			}
-			return addr, nil
-		}
-		if !errors.Is(err, errShort) {
-			return netip.AddrPort{}, err
-		}
-		m, err := control.Read(b[n:])
-		if n += m; m == 0 {
-			if err == nil {
-				err = io.ErrNoProgress
-			}
-			return netip.AddrPort{}, err
-		}
+	bound, _, err := socks5.ReadReplies(control, t.auth)
+	if err != nil {
+		return netip.AddrPort{}, err
 	}
+	addr, ok := bound.AddrPort()
+	if !ok || addr.Addr().IsUnspecified() {
+		addr = netip.AddrPortFrom(t.addr.Addr(), addr.Port())
+	}
+	return addr, nil
 }
 
 // receive carries datagrams from the core to the client until the path ends.
@@ -287,7 +262,7 @@ func (p *path) receive() {
 		if p.retired.Load() {
 			p.udp.SetReadDeadline(time.Now().Add(lateReplies))
 		}
-		if header, err := cutDatagram(b.b[:n]); err == nil {
+		if header, err := socks5.CutDatagram(b.b[:n]); err == nil {
 			a.relay.WriteToUDPAddrPort(b.b[:n], netip.AddrPortFrom(a.client, uint16(a.port.Load())))
 			p.target.session.down.Add(uint64(n - header))
 			p.last.Store(a.f.now())

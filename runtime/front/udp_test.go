@@ -8,6 +8,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
 // udpClient is an application with an association.
@@ -20,21 +22,13 @@ type udpClient struct {
 func associateWith(t testing.TB, socks string) *udpClient {
 	t.Helper()
 	c := dialFront(t, socks)
-	c.Write([]byte{5, 1, 0, 5, commandAssociate, 0, 1, 0, 0, 0, 0, 0, 0})
-	var b [12]byte
-	n := 0
-	for n < len(b) {
-		m, err := c.Read(b[n:])
-		if err != nil {
-			t.Fatal(err)
-		}
-		n += m
-	}
-	bound, _, err := cutReplies(b[:], false)
+	unspecified := socks5.AppendAddrPort(nil, netip.AddrPortFrom(netip.IPv4Unspecified(), 0))
+	c.Write(socks5.AppendRequest(socks5.AppendOpening(nil, "", ""), socks5.CommandAssociate, unspecified))
+	bound, _, err := socks5.ReadReplies(c, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	relay, _ := bound.addrPort()
+	relay, _ := bound.AddrPort()
 	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +39,7 @@ func associateWith(t testing.TB, socks string) *udpClient {
 
 func (u *udpClient) send(t testing.TB, dest, what string) {
 	t.Helper()
-	u.sendRaw(t, append(appendAddrPort([]byte{0, 0, 0}, netip.MustParseAddrPort(dest)), what...))
+	u.sendRaw(t, append(socks5.AppendAddrPort([]byte{0, 0, 0}, netip.MustParseAddrPort(dest)), what...))
 }
 
 func (u *udpClient) sendRaw(t testing.TB, b []byte) {
@@ -69,7 +63,7 @@ func (u *udpClient) receive(t testing.TB, timeout time.Duration) (string, bool) 
 	if from.Port() != u.relay.Port() {
 		t.Errorf("reply from %v, want %v", from, u.relay)
 	}
-	header, err := cutDatagram(b[:n])
+	header, err := socks5.CutDatagram(b[:n])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,10 +166,10 @@ func TestUDPPathOvertakenBySwap(t *testing.T) {
 	}
 	defer got.Close()
 	two := startFakeCore(t, echoServe)
-	one := startFakeCore(t, func(c net.Conn, _ address) {
+	one := startFakeCore(t, func(c net.Conn, _ socks5.Address) {
 		f.SetTarget(two.target(2))
-		c.Write([]byte{socks5, methodPassword, passwordVersion, 0})
-		c.Write(appendReply(nil, replySucceeded, got.LocalAddr().(*net.UDPAddr).AddrPort()))
+		c.Write([]byte{socks5.Version, socks5.MethodPassword, socks5.VersionPassword, 0})
+		c.Write(socks5.AppendReply(nil, socks5.ReplySucceeded, got.LocalAddr().(*net.UDPAddr).AddrPort()))
 		io.Copy(io.Discard, c)
 	})
 	f.SetTarget(one.target(1))
@@ -218,13 +212,13 @@ func TestUDPStrangersAndFragments(t *testing.T) {
 	}
 	defer stranger.Close()
 	dest := netip.MustParseAddrPort(echo)
-	stranger.WriteToUDPAddrPort(append(appendAddrPort([]byte{0, 0, 0}, dest), "theirs!"...), u.relay)
+	stranger.WriteToUDPAddrPort(append(socks5.AppendAddrPort([]byte{0, 0, 0}, dest), "theirs!"...), u.relay)
 	other, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 2)})
 	if err == nil {
 		defer other.Close()
-		other.WriteToUDPAddrPort(append(appendAddrPort([]byte{0, 0, 0}, dest), "theirs!"...), u.relay)
+		other.WriteToUDPAddrPort(append(socks5.AppendAddrPort([]byte{0, 0, 0}, dest), "theirs!"...), u.relay)
 	}
-	u.sendRaw(t, append(appendAddrPort([]byte{0, 0, 1}, dest), "fragment!"...))
+	u.sendRaw(t, append(socks5.AppendAddrPort([]byte{0, 0, 1}, dest), "fragment!"...))
 	u.sendRaw(t, []byte{0, 0, 0, 9, 9})
 	u.sendRaw(t, nil)
 	u.exchange(t, echo, "more")

@@ -19,6 +19,7 @@ import (
 
 	"github.com/xrat-tray/xrat/runtime/lab"
 	"github.com/xrat-tray/xrat/runtime/link"
+	"github.com/xrat-tray/xrat/runtime/socks5"
 	"github.com/xrat-tray/xrat/runtime/xray"
 )
 
@@ -134,7 +135,7 @@ func (up uploading) run(f *Front, site string) error {
 
 // dialAlong is dialSOCKS with data behind the request.
 func dialAlong(f *Front, dest string, data []byte) (*net.TCPConn, error) {
-	to, err := newAddress(dest)
+	to, err := socks5.ParseAddress(dest)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +145,7 @@ func dialAlong(f *Front, dest string, data []byte) (*net.TCPConn, error) {
 		return nil, err
 	}
 	c.SetDeadline(time.Now().Add(2 * patience))
-	message := append([]byte{socks5, 1, methodNone, socks5, commandConnect, 0}, to...)
+	message := socks5.AppendRequest(socks5.AppendOpening(nil, "", ""), socks5.CommandConnect, to)
 	if _, err = c.Write(append(message, data...)); err == nil {
 		_, err = io.ReadFull(c, make([]byte, 2+4+net.IPv4len+2))
 	}

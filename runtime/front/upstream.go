@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
 var noDeadline time.Time
@@ -22,7 +24,7 @@ type upstream struct {
 	f    *Front
 	ctx  context.Context
 	stop context.CancelFunc // ends ctx at Close; nil where the owner of ctx does
-	dest address
+	dest socks5.Address
 	// hedged: whoever uses the upstream deals with the silence of cores, and knows how soon they answer.
 	hedged bool
 
@@ -55,7 +57,7 @@ type upstream struct {
 // connect reaches a core, waiting for one if need be, and sends it the request for dest and the client's first bytes, in
 // one write: early, or else what client has to offer when the core has been reached. Both may be nil. The error is errNoCore
 // or that of ctx, which bounds the waiting of connect and of later replays.
-func (f *Front) connect(ctx context.Context, dest address, early []byte, client *lazyReader) (*upstream, error) {
+func (f *Front) connect(ctx context.Context, dest socks5.Address, early []byte, client *lazyReader) (*upstream, error) {
 	u := &upstream{f: f, ctx: ctx, dest: dest}
 	if err := u.connect(early, client, nil); err != nil {
 		return nil, err

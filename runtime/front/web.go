@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
 const (
@@ -146,7 +148,7 @@ func failWeb(rw http.ResponseWriter, _ *http.Request, err error) {
 		http.Error(rw, textNotWorking, http.StatusServiceUnavailable)
 		return
 	}
-	if errors.Is(err, errNoAddress) {
+	if errors.Is(err, socks5.ErrNoAddress) {
 		http.Error(rw, textNotProxy, http.StatusBadRequest)
 		return
 	}
