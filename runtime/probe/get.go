@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
 // The classes of a Result.
@@ -181,7 +183,7 @@ func classify(ctx context.Context, host string, err error) (string, error) {
 		errors.As(err, &authority), errors.As(err, &hostname),
 		errors.Is(err, http.ErrSchemeMismatch), strings.Contains(err.Error(), "tls: "):
 		return ClassTLS, fmt.Errorf("TLS with %s: %w", host, err)
-	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, errRefused):
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, socks5.ErrRefused):
 		return ClassRefused, fmt.Errorf("asking %s: %w", host, err)
 	default:
 		// What is left is the end of the connection (EOF, reset, broken pipe) or an

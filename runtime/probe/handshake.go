@@ -10,15 +10,8 @@ import (
 	"net"
 	"net/http"
 	"time"
-)
 
-// SOCKS5 numbers, RFC 1928 section 3 and RFC 1929 section 2.
-const (
-	socksVersion      = 0x05
-	methodNone        = 0x00
-	methodPassword    = 0x02
-	methodUnsupported = 0xff
-	passwordVersion   = 0x01
+	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
 // Proxy is a SOCKS5 address. User and Password are both empty when the proxy
@@ -35,19 +28,22 @@ func (p Proxy) String() string { return p.Address }
 // GoString gives the address only.
 func (p Proxy) GoString() string { return fmt.Sprintf("probe.Proxy{Address:%q}", p.Address) }
 
+// tooLong reports whether the login cannot be said in SOCKS5.
+func (p Proxy) tooLong() bool { return len(p.User) > 255 || len(p.Password) > 255 }
+
 // Handshake reports whether a SOCKS5 server answers on p: the greeting and,
 // when a user is given, the authentication. It asks for no connection, so
 // nothing leaves the machine. The deadline is the context's.
 func Handshake(ctx context.Context, p Proxy) error {
-	if len(p.User) > 255 || len(p.Password) > 255 {
+	if p.tooLong() {
 		return errors.New("SOCKS user and password can have at most 255 bytes each (RFC 1929)")
 	}
 	return exchange(ctx, p.Address, func(conn net.Conn) error {
-		method := byte(methodNone)
+		method := byte(socks5.MethodNone)
 		if p.User != "" {
-			method = methodPassword
+			method = socks5.MethodPassword
 		}
-		if _, err := conn.Write([]byte{socksVersion, 1, method}); err != nil {
+		if _, err := conn.Write(socks5.AppendGreeting(nil, p.User)); err != nil {
 			return fmt.Errorf("sending the SOCKS greeting: %w", err)
 		}
 		var reply [2]byte
@@ -55,20 +51,16 @@ func Handshake(ctx context.Context, p Proxy) error {
 			return fmt.Errorf("reading the answer to the SOCKS greeting: %w", err)
 		}
 		switch {
-		case reply[0] != socksVersion:
+		case reply[0] != socks5.Version:
 			return fmt.Errorf("the answer is not SOCKS5 (first byte %#02x)", reply[0])
-		case reply[1] == methodUnsupported:
+		case reply[1] == socks5.MethodRefused:
 			return errors.New("the SOCKS server refuses the authentication method")
 		case reply[1] != method:
 			return fmt.Errorf("the SOCKS server chose method %#02x, which was not offered", reply[1])
-		case method == methodNone:
+		case method == socks5.MethodNone:
 			return nil
 		}
-		login := []byte{passwordVersion, byte(len(p.User))}
-		login = append(login, p.User...)
-		login = append(login, byte(len(p.Password)))
-		login = append(login, p.Password...)
-		if _, err := conn.Write(login); err != nil {
+		if _, err := conn.Write(socks5.AppendPassword(nil, p.User, p.Password)); err != nil {
 			return fmt.Errorf("sending the SOCKS login: %w", err)
 		}
 		if _, err := io.ReadFull(conn, reply[:]); err != nil {
