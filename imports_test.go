@@ -64,19 +64,22 @@ var ours = map[string][]string{
 	// The fake store and the contract speak of the store's types.
 	"daemon/store/storetest": {"daemon/store"},
 
-	// The bytes of SOCKS5: both are its clients, and the front is a server of it, too.
-	"runtime/front": {"runtime/socks5"},
+	// The bytes of SOCKS5: both are its clients, and the front is a server of it, too. The front asks sockdiag what the core
+	// has read.
+	"runtime/front": {"runtime/socks5", "runtime/sockdiag"},
 	"runtime/probe": {"runtime/socks5"},
 
-	"runtime/lab":    {"runtime/xray"},
-	"runtime/link":   {},
-	"runtime/ports":  {},
-	"runtime/route":  {},
-	"runtime/socks5": {},
+	"runtime/lab":      {"runtime/xray"},
+	"runtime/link":     {},
+	"runtime/ports":    {},
+	"runtime/route":    {},
+	"runtime/sockdiag": {},
+	"runtime/socks5":   {},
 	// An entry of any format becomes a link: one parser decides what a server may be.
 	"runtime/subscription": {"runtime/link"},
-	// probe asks the core's inbound whether it answers: the same handshake as for the front.
-	"runtime/xray": {"runtime/link", "runtime/probe"},
+	// probe asks the core's inbound whether it answers: the same handshake as for the front. sockdiag
+	// lists whose sockets there are.
+	"runtime/xray": {"runtime/link", "runtime/probe", "runtime/sockdiag"},
 
 	"assets":      {},
 	"assets/draw": {"assets/..."},

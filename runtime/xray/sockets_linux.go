@@ -15,6 +15,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/xrat-tray/xrat/runtime/sockdiag"
 )
 
 // sockets lists the TCP listeners and unconnected UDP sockets that process pid
@@ -81,6 +83,16 @@ func listSockets(pid int) ([]listedSocket, error) {
 		all = append(all, found...)
 	}
 	return all, nil
+}
+
+// listeners lists the TCP listeners of one address family.
+func listeners(family uint8) ([]listedSocket, error) {
+	found, err := sockdiag.Listeners(family)
+	var all []listedSocket
+	for _, l := range found {
+		all = append(all, listedSocket{socket{network: "tcp", address: l.Address}, strconv.FormatUint(uint64(l.Inode), 10)})
+	}
+	return all, err
 }
 
 // socketInodes lists the sockets among the process's open files.
