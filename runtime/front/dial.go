@@ -37,18 +37,18 @@ const (
 	targetOnly
 )
 
-// dial connects to a core on behalf of u and enters u in the books of its session. It waits for a core up to
-// Options.Wait. The error is errNoCore or that of ctx; u is in no books then.
+// dial connects to a core on behalf of u and enters u in its ledger. It waits for a core up to
+// Options.Wait. The error is errNoCore or that of ctx; u is in no ledger then.
 func (f *Front) dial(ctx context.Context, u user, r route) (*net.TCPConn, *target, error) {
 	if r == anyCore {
-		if st := f.detour(); st != nil {
+		if st := f.standIn(); st != nil {
 			if conn, err := f.dialState(st.ctx, st, u, false); err == nil {
 				return conn, st.target, nil
 			}
-			f.rescue.acquit()
+			f.guard.acquit()
 		}
 	}
-	if f.rescue.off {
+	if f.guard.off {
 		r = targetOnly
 	}
 	var timeout <-chan time.Time
@@ -62,7 +62,7 @@ func (f *Front) dial(ctx context.Context, u user, r route) (*net.TCPConn, *targe
 			conn, err := f.dialState(st.ctx, st, u, r != targetOnly && standby.target != nil)
 			if err == nil {
 				if timeout != nil {
-					st.target.session.waited.Add(1)
+					st.target.ledger.waited.Add(1)
 				}
 				return conn, st.target, nil
 			}
@@ -77,7 +77,7 @@ func (f *Front) dial(ctx context.Context, u user, r route) (*net.TCPConn, *targe
 				spare = time.After(left)
 			} else if conn, err := f.dialState(standby.ctx, standby, u, false); err == nil {
 				if timeout != nil {
-					standby.target.session.waited.Add(1)
+					standby.target.ledger.waited.Add(1)
 				}
 				return conn, standby.target, nil
 			} else if again == nil {
@@ -109,15 +109,15 @@ func (f *Front) dial(ctx context.Context, u user, r route) (*net.TCPConn, *targe
 	}
 }
 
-// dialState connects to the core of st on behalf of u, and enters u in the books. It fails with errReplaced when st is
+// dialState connects to the core of st on behalf of u, and enters u in its ledger. It fails with errReplaced when st is
 // neither the target nor the standby any more. ctx, which ends with that of st, bounds the dial; prompt does so closely.
 func (f *Front) dialState(ctx context.Context, st *state, u user, prompt bool) (*net.TCPConn, error) {
 	t := st.target
-	// Enter first, then make sure that the target is still in use: either Drain finds u in the books, or the swap before
+	// Enter first, then make sure that the target is still in use: either Drain finds u in the ledger, or the swap before
 	// that Drain is seen here.
-	t.session.enter(u)
+	t.ledger.enter(u)
 	if f.state.Load() != st && f.standby.Load() != st {
-		t.session.leave(u)
+		t.ledger.leave(u)
 		return nil, errReplaced
 	}
 	// Not DialTCP: its empty local address costs a bind.
@@ -127,13 +127,13 @@ func (f *Front) dialState(ctx context.Context, st *state, u user, prompt bool) (
 	}
 	conn, err := dialer.DialContext(ctx, "tcp", t.address)
 	if err == nil {
-		t.session.connections.Add(1)
+		t.ledger.connections.Add(1)
 		if t.gone.Load() != 0 {
 			t.gone.Store(0)
 		}
 		return conn.(*net.TCPConn), nil
 	}
-	t.session.leave(u)
+	t.ledger.leave(u)
 	if st.ctx.Err() != nil {
 		return nil, errReplaced
 	}
@@ -144,7 +144,7 @@ func (f *Front) dialState(ctx context.Context, st *state, u user, prompt bool) (
 	return nil, err
 }
 
-// outOfFiles tells whether err is about our own limit of open files, for which no core is to blame.
+// outOfFiles reports whether err is about our own limit of open files, for which no core is to blame.
 func outOfFiles(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }

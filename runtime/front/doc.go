@@ -11,18 +11,18 @@
 // # How a connection is carried
 //
 // The conversation with the application ends with a destination. An [upstream] is opened to it: the target is read, the
-// connection is entered in the books of that target's session, and only then is it dialled, so that [Front.Drain] cannot
+// connection is entered in the ledger of that target, and only then is it dialled, so that [Front.Drain] cannot
 // miss it. A dial that the core refuses is tried again, at a newer target as soon as there is one. Greeting, credentials,
 // request and the client's first bytes leave in one write; what the client has sent is kept until the first answer byte.
 // As long as the core's reply has not come, a core that ends the connection has not acted on the request, so that the whole
 // can be sent again to another core, whatever it is. When the request went out alone because the client was silent, no more
-// than firstRoom follows until the core has begun to read: it would break the core's Trojan client (see room.go). After the first answer byte two goroutines copy, holding no buffer while
+// than firstWindow follows until the core has begun to read: it would break the core's Trojan client (see window.go). After the first answer byte two goroutines copy, holding no buffer while
 // nothing moves.
 //
 // # Rescue
 //
-// Until the first answer byte, an upstream may have more than one [leg], each through a core of its own and in the books
-// of that core's session. The first leg to answer wins, and the others are reset. A leg is added
+// Until the first answer byte, an upstream may have more than one [leg], each through a core of its own and in the ledger
+// of that core. The first leg to answer wins, and the others are reset. A leg is added
 //
 //   - when the core ends the connection, or is gone: at once, but a core that was restarted or replaced within 60 ms comes
 //     before the standby of [Front.SetStandby];

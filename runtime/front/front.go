@@ -48,14 +48,14 @@ type Front struct {
 	waitedInVain atomic.Uint64
 	halfClosed   time.Duration // the constant; tests have less time
 	epoch        time.Time     // where the front's clock begins
-	rescue       *rescuer
+	guard        *guard
 
 	standby atomic.Pointer[state] // never nil; its target is
 	setting sync.Mutex            // held by whoever replaces state or standby
 
 	mu           sync.Mutex
-	sessions     map[int64]*session
-	past         Counters // of forgotten sessions
+	ledgers      map[int64]*ledger
+	past         Counters // of forgotten ledgers
 	run          *run     // nil: closed
 	clients      map[*net.TCPConn]struct{}
 	associations map[*association]struct{}
@@ -80,11 +80,11 @@ func New(o Options) *Front {
 		pipes:        newPipes(),
 		signals:      make(chan Signal, 64),
 		halfClosed:   halfClosed,
-		sessions:     make(map[int64]*session),
+		ledgers:      make(map[int64]*ledger),
 		clients:      make(map[*net.TCPConn]struct{}),
 		associations: make(map[*association]struct{}),
 		epoch:        time.Now(),
-		rescue:       newRescuer(o.Rescue),
+		guard:        newGuard(o.Rescue),
 	}
 	// The core is on this machine: keep-alive has nothing to find out, and a dial that hangs means that the core does not
 	// take connections.
@@ -162,13 +162,13 @@ func (f *Front) Close() error {
 	}
 	f.setting.Unlock()
 	f.mu.Lock()
-	sessions := make([]*session, 0, len(f.sessions))
-	for _, s := range f.sessions {
-		sessions = append(sessions, s)
+	ledgers := make([]*ledger, 0, len(f.ledgers))
+	for _, l := range f.ledgers {
+		ledgers = append(ledgers, l)
 	}
 	f.mu.Unlock()
-	for _, s := range sessions {
-		s.abort()
+	for _, l := range ledgers {
+		l.abort()
 	}
 	r.web.close()
 	r.wg.Wait()

@@ -17,7 +17,7 @@ func (w *webServer) RoundTrip(r *http.Request) (*http.Response, error) {
 		return w.fresh.RoundTrip(r)
 	}
 	st := w.f.state.Load()
-	if standby := w.f.detour(); standby != nil && !(safeToHedge(r) && w.f.rescue.tryTarget(w.f.now())) {
+	if standby := w.f.standIn(); standby != nil && !(safeToHedge(r) && w.f.guard.tryTarget(w.f.now())) {
 		st = standby
 	}
 	switch {
@@ -52,8 +52,8 @@ func safeToHedge(r *http.Request) bool {
 	return true
 }
 
-// attempt is a request on its way through one core.
-type attempt struct {
+// exchange is a request on its way through one core.
+type exchange struct {
 	target *target
 	stop   context.CancelFunc
 	sent   int64 // on the front's clock
@@ -65,19 +65,19 @@ type attempt struct {
 // there is nothing between the requests that could tell it. The first response wins.
 func (w *webServer) hedge(r *http.Request, st *state) (*http.Response, error) {
 	f := w.f
-	outcomes, over := make(chan *attempt), make(chan struct{})
+	results, over := make(chan *exchange), make(chan struct{})
 	defer close(over)
-	var running []*attempt
+	var running []*exchange
 	var tried []*target
-	start := func(t *target) *attempt {
+	start := func(t *target) *exchange {
 		ctx, stop := context.WithCancel(r.Context())
-		a := &attempt{target: t, stop: stop, sent: f.now()}
+		a := &exchange{target: t, stop: stop, sent: f.now()}
 		running = append(running, a)
 		tried = append(tried, t)
 		w.wg.Go(func() {
 			a.res, a.err = t.web.RoundTrip(r.WithContext(ctx))
 			select {
-			case outcomes <- a:
+			case results <- a:
 			case <-over:
 				if a.res != nil {
 					a.res.Body.Close()
@@ -90,15 +90,15 @@ func (w *webServer) hedge(r *http.Request, st *state) (*http.Response, error) {
 	warned, rescues := false, 0
 	defer func() {
 		if rescues > 0 {
-			f.rescue.over(r.URL.Host)
+			f.guard.over(r.URL.Host)
 		}
 	}()
-	watch := time.NewTimer(f.rescue.limit(st.target.session))
+	watch := time.NewTimer(f.guard.limit(st.target.ledger))
 	defer watch.Stop()
 	for {
 		select {
-		case a := <-outcomes:
-			running = slices.DeleteFunc(running, func(b *attempt) bool { return a == b })
+		case a := <-results:
+			running = slices.DeleteFunc(running, func(b *exchange) bool { return a == b })
 			if a.err != nil && len(running) > 0 {
 				continue
 			}
@@ -119,8 +119,8 @@ func (w *webServer) hedge(r *http.Request, st *state) (*http.Response, error) {
 			if to != nil {
 				rescues++
 				start(to.target)
-				to.target.session.replayed.Add(1)
-				wait = f.rescue.limit(to.target.session)
+				to.target.ledger.replayed.Add(1)
+				wait = f.guard.limit(to.target.ledger)
 			}
 			if wait > 0 {
 				watch.Reset(wait)
@@ -130,17 +130,17 @@ func (w *webServer) hedge(r *http.Request, st *state) (*http.Response, error) {
 }
 
 // won notes the response that came first.
-func (w *webServer) won(a, first *attempt, rescues int, host string) {
+func (w *webServer) won(a, first *exchange, rescues int, host string) {
 	f := w.f
-	f.rescue.answered(a.target.session, a.sent, f.now())
+	f.guard.answered(a.target.ledger, a.sent, f.now())
 	switch {
 	case rescues == 0:
 	case a == first:
-		f.rescue.lost(host, time.Duration(f.now()-a.sent), f.now())
+		f.guard.lost(host, time.Duration(f.now()-a.sent), f.now())
 	default:
-		f.rescue.giveBack()
-		a.target.session.rescued.Add(1)
-		if first.target.session.pace.proof.Load() <= first.sent {
+		f.guard.giveBack()
+		a.target.ledger.rescued.Add(1)
+		if first.target.ledger.rtt.proof.Load() <= first.sent {
 			f.signal(first.target.id, Rescued)
 		}
 		f.scoreSilence(first.target, a.target)

@@ -13,7 +13,7 @@ import (
 )
 
 // lazyReader reads from a socket without holding a buffer while there is nothing to read: the buffer is borrowed for each
-// attempt and given back when the attempt comes too early. One goroutine at a time may use it.
+// try and given back when the try comes too early. One goroutine at a time may use it.
 type lazyReader struct {
 	rc    syscall.RawConn
 	pools *pools

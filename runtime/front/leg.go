@@ -10,7 +10,7 @@ import (
 	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
-// leg is the way of an upstream through one core. It is in the books of that core's session.
+// leg is the way of an upstream through one core. It is in the ledger of that core's target.
 type leg struct {
 	u      *upstream
 	target *target // set before the leg is known to anybody but its dialler
@@ -25,7 +25,7 @@ type leg struct {
 	// Guarded by the mu of u until it is answered.
 	head    int   // length of greeting, credentials and request
 	written int   // how much of what the client has sent followed
-	bare    bool  // the request went out alone, and the core may not have read what followed; see room
+	bare    bool  // the request went out alone, and the core may not have read what followed; see window
 	sentAt  int64 // when the request went out, on the front's clock
 
 	// Of the goroutine that reads.
@@ -40,7 +40,7 @@ func (l *leg) connected(tcp *net.TCPConn, t *target) error {
 	r, err := newLazyReader(l.u.f.pools, tcp)
 	if err != nil {
 		tcp.Close()
-		t.session.leave(l)
+		t.ledger.leave(l)
 		return err
 	}
 	l.reader, l.target = r, t
@@ -66,8 +66,8 @@ func (l *leg) send() {
 	b.release()
 	l.written = len(u.sent)
 	l.sentAt = u.f.now()
-	t.session.countUp(len(u.sent))
-	if u.ended {
+	t.ledger.countUp(len(u.sent))
+	if u.upEnded {
 		tcp.CloseWrite()
 	}
 }
@@ -160,7 +160,7 @@ func (l *leg) reset() {
 	}
 }
 
-// dropped tells whether the end of the leg came from outside and says nothing about its core.
+// dropped reports whether the end of the leg came from outside and says nothing about its core.
 func (l *leg) dropped() bool { return l.aborted.Load() || l.moved.Load() || l.u.aborted.Load() }
 
 // reset closes c with a RST instead of a FIN.

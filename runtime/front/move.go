@@ -33,7 +33,7 @@ func (u *upstream) replace(l *leg, err error) (*leg, error) {
 	}
 	if next == nil {
 		if u.rescues > 0 && u.atFault() {
-			u.f.rescue.lostEmpty(string(u.dest), u.f.now())
+			u.f.guard.lostEmpty(string(u.dest), u.f.now())
 		}
 		return nil, err
 	}
@@ -70,8 +70,8 @@ func (u *upstream) moveUntouched(l *leg) *leg {
 // moveAnswerless needs mu. It reaches another core after one has ended the connection although it had replied. What was
 // sent may have reached the destination.
 func (u *upstream) moveAnswerless(l *leg) *leg {
-	r, f := u.f.rescue, u.f
-	if r.off || u.rescues >= maxRescues || u.lost || !mayRepeat(u.sent) || u.ended && len(u.sent) == 0 {
+	r, f := u.f.guard, u.f
+	if r.off || u.rescues >= maxRescues || u.lost || !mayRepeat(u.sent) || u.upEnded && len(u.sent) == 0 {
 		return nil
 	}
 	if current := f.state.Load().target; current != l.target && !u.hasTried(current) || !f.takes(l.target) {
@@ -103,7 +103,7 @@ func (u *upstream) moveAnswerless(l *leg) *leg {
 	}
 }
 
-// takes tells whether the core still takes connections.
+// takes reports whether the core still takes connections.
 func (f *Front) takes(t *target) bool {
 	c, err := f.promptDialer.Dial("tcp", t.address)
 	if err != nil {

@@ -57,16 +57,16 @@ func TestPeerHasRead(t *testing.T) {
 	}
 }
 
-// TestFirstRoom has a client speak late and much: the core finds no more than it can take with its first read, and all the rest
+// TestFirstWindow has a client speak late and much: the core finds no more than it can take with its first read, and all the rest
 // after that.
-func TestFirstRoom(t *testing.T) {
+func TestFirstWindow(t *testing.T) {
 	message := bytes.Repeat([]byte("0123456789abcdef"), 300<<10/16)
 	for _, test := range []struct {
 		name  string
 		early int // sent by the client before the front reaches the core
 		want  int // the most that waits for the core; 0: no bound
 	}{
-		{"request alone", 0, firstRoom},
+		{"request alone", 0, firstWindow},
 		{"with the first bytes", 16, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -75,9 +75,9 @@ func TestFirstRoom(t *testing.T) {
 				succeed(c)
 				close(asked)
 				// The client's bytes are on their way, and more than the limit unless the front holds them back.
-				if n := waiting(t, c.(*net.TCPConn), firstRoom); test.want > 0 && n != test.want {
+				if n := waiting(t, c.(*net.TCPConn), firstWindow); test.want > 0 && n != test.want {
 					t.Errorf("%d bytes wait for the core, want %d", n, test.want)
-				} else if test.want == 0 && n <= firstRoom {
+				} else if test.want == 0 && n <= firstWindow {
 					t.Errorf("%d bytes wait for the core, want more", n)
 				}
 				all := make([]byte, len(message))
@@ -127,14 +127,14 @@ func waiting(t *testing.T, c *net.TCPConn, n int) (got int) {
 	return count()
 }
 
-// TestFirstRoomOfDeadCore ends the core while the front holds bytes back: neither the writer nor the front hangs.
-func TestFirstRoomOfDeadCore(t *testing.T) {
+// TestFirstWindowOfDeadCore ends the core while the front holds bytes back: neither the writer nor the front hangs.
+func TestFirstWindowOfDeadCore(t *testing.T) {
 	checkLeaks(t)
 	asked := make(chan struct{})
 	k := startFakeCore(t, func(c net.Conn, _ socks5.Address) {
 		succeed(c)
 		close(asked)
-		waiting(t, c.(*net.TCPConn), firstRoom)
+		waiting(t, c.(*net.TCPConn), firstWindow)
 		reset(c.(*net.TCPConn))
 	})
 	f := openFront(t, nil)
@@ -147,8 +147,8 @@ func TestFirstRoomOfDeadCore(t *testing.T) {
 	}
 }
 
-// TestFirstRoomOfClosedFront closes the front while it holds bytes back from a core that does not read.
-func TestFirstRoomOfClosedFront(t *testing.T) {
+// TestFirstWindowOfClosedFront closes the front while it holds bytes back from a core that does not read.
+func TestFirstWindowOfClosedFront(t *testing.T) {
 	checkLeaks(t)
 	asked, over := make(chan struct{}), make(chan struct{})
 	defer close(over)
@@ -162,6 +162,6 @@ func TestFirstRoomOfClosedFront(t *testing.T) {
 	c := mustDial(t, f, "192.0.2.1:80")
 	<-asked
 	c.Write(make([]byte, 300<<10))
-	eventually(t, "the front holds", func() bool { return f.Counters(1).UpBytes == firstRoom })
+	eventually(t, "the front holds", func() bool { return f.Counters(1).UpBytes == firstWindow })
 	f.Close()
 }

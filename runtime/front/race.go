@@ -26,7 +26,7 @@ func (u *upstream) first() (*buffer, []byte, error) {
 		}
 		if err == nil {
 			u.settle(l)
-			u.account(l)
+			u.noteAnswer(l)
 			return b, answer, nil
 		}
 		next, err := u.replace(l, err)
@@ -66,8 +66,8 @@ func (u *upstream) silence(l *leg) silence {
 	}
 }
 
-// outcome is how the wait for a leg's answer ended.
-type outcome struct {
+// result is how the wait for a leg's answer ended.
+type result struct {
 	leg    *leg
 	b      *buffer
 	answer []byte
@@ -77,7 +77,7 @@ type outcome struct {
 // race brings in a core beside that of silent, and further ones, and waits for the first answer of any. Without one it returns
 // the leg that ended last.
 func (u *upstream) race(silent *leg, to *state) (*leg, *buffer, []byte, error) {
-	defer u.f.rescue.over(string(u.dest))
+	defer u.f.guard.over(string(u.dest))
 	ctx, cancel := context.WithCancel(u.ctx)
 	defer cancel()
 	u.lm.Lock()
@@ -91,10 +91,10 @@ func (u *upstream) race(silent *leg, to *state) (*leg, *buffer, []byte, error) {
 	if u.aborted.Load() {
 		cancel()
 	}
-	outcomes := make(chan outcome, 1+maxRescues)
+	results := make(chan result, 1+maxRescues)
 	await := func(l *leg) {
 		b, answer, err := l.await()
-		outcomes <- outcome{l, b, answer, err}
+		results <- result{l, b, answer, err}
 	}
 	running := 1
 	bring := func(st *state) {
@@ -104,11 +104,11 @@ func (u *upstream) race(silent *leg, to *state) (*leg, *buffer, []byte, error) {
 		l := &leg{u: u, from: silent.target, paid: true}
 		go func() {
 			if err := l.open(ctx, st); err != nil {
-				outcomes <- outcome{leg: l, err: err}
+				results <- result{leg: l, err: err}
 				return
 			}
 			if !u.join(l) {
-				outcomes <- outcome{leg: l, err: net.ErrClosed}
+				results <- result{leg: l, err: net.ErrClosed}
 				return
 			}
 			await(l)
@@ -116,39 +116,39 @@ func (u *upstream) race(silent *leg, to *state) (*leg, *buffer, []byte, error) {
 	}
 	go await(silent)
 	bring(to)
-	watch := time.NewTimer(u.f.rescue.limit(to.target.session))
+	watch := time.NewTimer(u.f.guard.limit(to.target.ledger))
 	defer watch.Stop()
 	for {
 		select {
-		case o := <-outcomes:
+		case r := <-results:
 			running--
-			if o.err == nil {
-				u.settle(o.leg)
+			if r.err == nil {
+				u.settle(r.leg)
 				cancel()
 				for ; running > 0; running-- {
-					if late := <-outcomes; late.b != nil {
+					if late := <-results; late.b != nil {
 						late.b.release()
 					}
 				}
-				u.score(silent, o.leg)
-				return o.leg, o.b, o.answer, nil
+				u.score(silent, r.leg)
+				return r.leg, r.b, r.answer, nil
 			}
-			if o.leg.target == nil { // it never got as far as a connection
-				u.f.rescue.giveBack()
+			if r.leg.target == nil { // it never got as far as a connection
+				u.f.guard.giveBack()
 			}
 			if running == 0 {
 				if u.aborted.Load() && u.atFault() { // the client has given up
-					u.f.rescue.lost(string(u.dest), u.age(), u.f.now())
+					u.f.guard.lost(string(u.dest), u.age(), u.f.now())
 				}
-				if o.leg.target == nil {
-					o.leg = silent
+				if r.leg.target == nil {
+					r.leg = silent
 				}
-				return o.leg, nil, nil, o.err
+				return r.leg, nil, nil, r.err
 			}
-			if o.leg.target != nil {
-				u.noteEnd(o.leg, o.err)
+			if r.leg.target != nil {
+				u.noteEnd(r.leg, r.err)
 				u.mu.Lock()
-				u.remove(o.leg)
+				u.remove(r.leg)
 				u.mu.Unlock()
 			}
 		case <-watch.C:
@@ -161,7 +161,7 @@ func (u *upstream) race(silent *leg, to *state) (*leg, *buffer, []byte, error) {
 			switch {
 			case st != nil:
 				bring(st)
-				watch.Reset(u.f.rescue.limit(st.target.session))
+				watch.Reset(u.f.guard.limit(st.target.ledger))
 			case wait > 0:
 				watch.Reset(wait)
 			}
@@ -175,7 +175,7 @@ func (u *upstream) join(l *leg) bool {
 	defer u.mu.Unlock()
 	if u.won.Load() != nil || u.aborted.Load() || u.lost || !mayRepeat(u.sent) {
 		l.reset()
-		l.target.session.leave(l)
+		l.target.ledger.leave(l)
 		return false
 	}
 	u.add(l)
@@ -214,25 +214,25 @@ func (u *upstream) settle(l *leg) {
 	for _, other := range others {
 		if other != l {
 			other.abort()
-			other.target.session.leave(other)
+			other.target.ledger.leave(other)
 		}
 	}
 }
 
-// account notes the first answer, which came over l.
-func (u *upstream) account(l *leg) {
+// noteAnswer notes the first answer, which came over l.
+func (u *upstream) noteAnswer(l *leg) {
 	if !u.hedged {
-		u.f.rescue.answered(l.target.session, max(u.lastSent.Load(), l.sentAt), u.f.now())
+		u.f.guard.answered(l.target.ledger, max(u.lastSent.Load(), l.sentAt), u.f.now())
 	}
 	if l.from != nil {
-		l.target.session.rescued.Add(1)
+		l.target.ledger.rescued.Add(1)
 		// Unless others were answered meanwhile: then it is only this destination that the core does not reach.
-		if l.from.session.pace.proof.Load() <= max(u.lastSent.Load(), l.sentAt) {
+		if l.from.ledger.rtt.proof.Load() <= max(u.lastSent.Load(), l.sentAt) {
 			u.f.signal(l.from.id, Rescued)
 		}
 	}
 	if l.paid {
-		u.f.rescue.giveBack()
+		u.f.guard.giveBack()
 	}
 }
 
@@ -240,7 +240,7 @@ func (u *upstream) account(l *leg) {
 func (u *upstream) score(silent, winner *leg) {
 	f := u.f
 	if winner == silent {
-		f.rescue.lost(string(u.dest), u.age(), f.now())
+		f.guard.lost(string(u.dest), u.age(), f.now())
 		return
 	}
 	f.scoreSilence(silent.target, winner.target)
@@ -249,15 +249,15 @@ func (u *upstream) score(silent, winner *leg) {
 // scoreSilence notes that winner has answered where silent did not.
 func (f *Front) scoreSilence(silent, winner *target) {
 	if silent == f.state.Load().target && winner == f.standby.Load().target {
-		f.rescue.won(silent, f.now())
+		f.guard.won(silent, f.now())
 	}
 }
 
 func (u *upstream) age() time.Duration { return time.Duration(u.f.now() - u.lastSent.Load()) }
 
-// atFault tells whether it is the destination's fault that nobody has answered: others were answered meanwhile.
+// atFault reports whether it is the destination's fault that nobody has answered: others were answered meanwhile.
 func (u *upstream) atFault() bool {
-	return slices.ContainsFunc(u.tried, func(t *target) bool { return t.session.pace.proof.Load() > u.lastSent.Load() })
+	return slices.ContainsFunc(u.tried, func(t *target) bool { return t.ledger.rtt.proof.Load() > u.lastSent.Load() })
 }
 
 // noteEnd reports an end without an answer.

@@ -33,9 +33,9 @@ const (
 	standbyPause = 250 * time.Millisecond // between two looks for a standby, for those that need one
 )
 
-// rescuer decides which connections are rescued. It is asked only about those that are in trouble; what happens to every
+// guard decides which connections are rescued. It is asked only about those that are in trouble; what happens to every
 // connection is in atomics.
-type rescuer struct {
+type guard struct {
 	off            bool
 	floor, ceiling time.Duration
 
@@ -47,10 +47,10 @@ type rescuer struct {
 	filled  int64             // when tokens was right
 	counted uint64            // the answers that are in tokens
 	slow    map[string]memory // destinations
-	pending map[string]attempts
+	pending map[string]pending
 	streak  int   // rescues from silence of streakOf won in a row
 	since   int64 // when the streak began
-	of      *session
+	of      *ledger
 	trial   int64 // when the next trial is due
 }
 
@@ -61,8 +61,8 @@ type memory struct {
 	empty    bool          // it hangs up without an answer
 }
 
-// attempts are the rescues of one destination that nobody has answered yet.
-type attempts struct {
+// pending are the rescues of one destination that nobody has answered yet.
+type pending struct {
 	n     int
 	since int64 // when the oldest that may be running began
 }
@@ -73,50 +73,50 @@ type suspicion struct {
 	since  int64
 }
 
-func newRescuer(o Rescue) *rescuer {
-	r := &rescuer{off: o.Off, floor: o.Floor, ceiling: o.Ceiling, tokens: guardBurst, slow: make(map[string]memory), pending: make(map[string]attempts)}
-	if r.floor <= 0 {
-		r.floor = 60 * time.Millisecond
+func newGuard(o Rescue) *guard {
+	g := &guard{off: o.Off, floor: o.Floor, ceiling: o.Ceiling, tokens: guardBurst, slow: make(map[string]memory), pending: make(map[string]pending)}
+	if g.floor <= 0 {
+		g.floor = 60 * time.Millisecond
 	}
-	if r.ceiling <= 0 {
-		r.ceiling = 3 * time.Second
+	if g.ceiling <= 0 {
+		g.ceiling = 3 * time.Second
 	}
-	r.ceiling = max(r.ceiling, r.floor)
-	return r
+	g.ceiling = max(g.ceiling, g.floor)
+	return g
 }
 
-func (r *rescuer) limit(s *session) time.Duration { return s.pace.limit(r.floor, r.ceiling) }
+func (g *guard) limit(s *ledger) time.Duration { return s.rtt.limit(g.floor, g.ceiling) }
 
 // answered notes that a core has answered to what was sent at sent.
-func (r *rescuer) answered(s *session, sent, now int64) {
-	s.pace.note(sent, now, r.floor, r.ceiling)
-	r.answers.Add(1)
-	if sus := r.suspect.Load(); sus != nil && sus.target.session == s && sent > sus.since {
-		r.suspect.CompareAndSwap(sus, nil)
+func (g *guard) answered(s *ledger, sent, now int64) {
+	s.rtt.note(sent, now, g.floor, g.ceiling)
+	g.answers.Add(1)
+	if sus := g.suspect.Load(); sus != nil && sus.target.ledger == s && sent > sus.since {
+		g.suspect.CompareAndSwap(sus, nil)
 	}
 }
 
 // take takes a token from the guard.
-func (r *rescuer) take(now int64) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	answers := r.answers.Load()
-	r.tokens += float64(now-r.filled)/float64(time.Second)*guardRate + float64(answers-r.counted)*guardTraffic
-	r.tokens = min(r.tokens, guardBurst)
-	r.filled, r.counted = now, answers
-	if r.tokens < 1 {
+func (g *guard) take(now int64) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	answers := g.answers.Load()
+	g.tokens += float64(now-g.filled)/float64(time.Second)*guardRate + float64(answers-g.counted)*guardTraffic
+	g.tokens = min(g.tokens, guardBurst)
+	g.filled, g.counted = now, answers
+	if g.tokens < 1 {
 		return false
 	}
-	r.tokens--
+	g.tokens--
 	return true
 }
 
 // begin notes a rescue on behalf of dest, which ends with over. It is refused while another one has been waiting for longer
 // than limit: if nobody answers that one, nobody is going to answer the next, and the destination is probably slow.
-func (r *rescuer) begin(dest string, limit time.Duration, now int64) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	a := r.pending[dest]
+func (g *guard) begin(dest string, limit time.Duration, now int64) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	a := g.pending[dest]
 	if a.n > 0 && time.Duration(now-a.since) > limit {
 		return false
 	}
@@ -124,125 +124,125 @@ func (r *rescuer) begin(dest string, limit time.Duration, now int64) bool {
 		a.since = now
 	}
 	a.n++
-	r.pending[dest] = a
+	g.pending[dest] = a
 	return true
 }
 
-func (r *rescuer) over(dest string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	a := r.pending[dest]
+func (g *guard) over(dest string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	a := g.pending[dest]
 	if a.n--; a.n <= 0 {
-		delete(r.pending, dest)
+		delete(g.pending, dest)
 		return
 	}
-	r.pending[dest] = a
+	g.pending[dest] = a
 }
 
-func (r *rescuer) giveBack() {
-	r.mu.Lock()
-	r.tokens = min(r.tokens+1, guardBurst)
-	r.mu.Unlock()
+func (g *guard) giveBack() {
+	g.mu.Lock()
+	g.tokens = min(g.tokens+1, guardBurst)
+	g.mu.Unlock()
 }
 
 // won notes that a connection to the silent target was answered by the standby.
-func (r *rescuer) won(silent *target, now int64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.streak == 0 || r.of != silent.session || silent.session.pace.answered.Load() > r.since {
-		r.streak, r.of, r.since = 0, silent.session, now
+func (g *guard) won(silent *target, now int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.streak == 0 || g.of != silent.ledger || silent.ledger.rtt.answered.Load() > g.since {
+		g.streak, g.of, g.since = 0, silent.ledger, now
 	}
-	if r.streak++; r.streak >= suspectAfter && !r.suspects(silent) {
-		r.suspect.Store(&suspicion{silent, now})
-		r.trial = now + int64(trialPause)
+	if g.streak++; g.streak >= suspectAfter && !g.suspects(silent) {
+		g.suspect.Store(&suspicion{silent, now})
+		g.trial = now + int64(trialPause)
 	}
 }
 
-func (r *rescuer) suspects(t *target) bool {
-	sus := r.suspect.Load()
+func (g *guard) suspects(t *target) bool {
+	sus := g.suspect.Load()
 	return sus != nil && sus.target == t
 }
 
 // acquit ends the suspicion.
-func (r *rescuer) acquit() {
-	r.mu.Lock()
-	r.suspect.Store(nil)
-	r.streak = 0
-	r.mu.Unlock()
+func (g *guard) acquit() {
+	g.mu.Lock()
+	g.suspect.Store(nil)
+	g.streak = 0
+	g.mu.Unlock()
 }
 
-// tryTarget tells whether a new connection should try the suspected target, and counts it as the one that does.
-func (r *rescuer) tryTarget(now int64) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if now < r.trial {
+// tryTarget reports whether a new connection should try the suspected target, and counts it as the one that does.
+func (g *guard) tryTarget(now int64) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if now < g.trial {
 		return false
 	}
-	r.trial = now + int64(trialPause)
+	g.trial = now + int64(trialPause)
 	return true
 }
 
 // trialDue is tryTarget without counting.
-func (r *rescuer) trialDue(now int64) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return now >= r.trial
+func (g *guard) trialDue(now int64) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return now >= g.trial
 }
 
 // lost notes that a rescue on behalf of dest was in vain although a core was alive: it is the destination that takes so
 // long. Twice as long is allowed from now on, so that a hiccup does not count for much.
-func (r *rescuer) lost(dest string, took time.Duration, now int64) {
-	r.remember(dest, now, func(m *memory) { m.patience = max(m.patience, 2*took) })
+func (g *guard) lost(dest string, took time.Duration, now int64) {
+	g.remember(dest, now, func(m *memory) { m.patience = max(m.patience, 2*took) })
 }
 
 // lostEmpty notes that dest hangs up on more than one core.
-func (r *rescuer) lostEmpty(dest string, now int64) {
-	r.remember(dest, now, func(m *memory) { m.empty = true })
+func (g *guard) lostEmpty(dest string, now int64) {
+	g.remember(dest, now, func(m *memory) { m.empty = true })
 }
 
-func (r *rescuer) remember(dest string, now int64, what func(*memory)) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.slow) >= slowPlace {
-		for d, m := range r.slow {
+func (g *guard) remember(dest string, now int64, what func(*memory)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.slow) >= slowPlace {
+		for d, m := range g.slow {
 			if m.until < now {
-				delete(r.slow, d)
+				delete(g.slow, d)
 			}
 		}
 	}
-	for d := range r.slow { // any
-		if len(r.slow) < slowPlace {
+	for d := range g.slow { // any
+		if len(g.slow) < slowPlace {
 			break
 		}
-		delete(r.slow, d)
+		delete(g.slow, d)
 	}
-	m := r.slow[dest]
+	m := g.slow[dest]
 	if m.until <= now {
 		m = memory{}
 	}
 	m.until = now + int64(slowTime)
 	what(&m)
-	r.slow[dest] = m
+	g.slow[dest] = m
 }
 
-func (r *rescuer) recall(dest string, now int64) memory {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if m := r.slow[dest]; now < m.until {
+func (g *guard) recall(dest string, now int64) memory {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if m := g.slow[dest]; now < m.until {
 		return m
 	}
 	return memory{}
 }
 
-// detour returns the standby while the target is under suspicion, and otherwise nil.
-func (f *Front) detour() *state {
-	sus := f.rescue.suspect.Load()
+// standIn returns the standby while the target is under suspicion, and otherwise nil.
+func (f *Front) standIn() *state {
+	sus := f.guard.suspect.Load()
 	if sus == nil {
 		return nil
 	}
 	standby := f.standby.Load()
 	if f.state.Load().target != sus.target || standby.target == nil {
-		f.rescue.acquit()
+		f.guard.acquit()
 		return nil
 	}
 	return standby
@@ -250,7 +250,7 @@ func (f *Front) detour() *state {
 
 // other returns a core that is not among those tried, the target before the standby; nil if there is none.
 func (f *Front) other(tried func(*target) bool) *state {
-	if f.rescue.off {
+	if f.guard.off {
 		return nil
 	}
 	for _, st := range []*state{f.state.Load(), f.standby.Load()} {
@@ -275,23 +275,23 @@ type silence struct {
 // judge returns the core through which s is to be rescued now, for which a token has been taken; or else how long to wait
 // until it is judged again, 0 for never. Whoever gets a core for the first rescue of a connection says when that is over.
 func (f *Front) judge(s silence) (to *state, wait time.Duration) {
-	r, now := f.rescue, f.now()
-	age, limit := time.Duration(now-s.sent), f.rescue.limit(s.target.session)
+	g, now := f.guard, f.now()
+	age, limit := time.Duration(now-s.sent), f.guard.limit(s.target.ledger)
 	if age < limit {
 		return nil, limit - age
 	}
 	// Somebody who came later has been answered: the core is alive, and it is the destination that takes its time.
-	alive := s.target.session.pace.proof.Load() > s.sent
+	alive := s.target.ledger.rtt.proof.Load() > s.sent
 	if !alive && !*s.warned {
 		*s.warned = true
 		f.signal(s.target.id, Silent)
 	}
-	patience := r.recall(s.dest, now).patience
-	if r.off || s.rescues >= maxRescues || patience > r.ceiling || alive && s.rescues > 0 {
+	patience := g.recall(s.dest, now).patience
+	if g.off || s.rescues >= maxRescues || patience > g.ceiling || alive && s.rescues > 0 {
 		return nil, 0
 	}
 	if alive {
-		patience = r.ceiling
+		patience = g.ceiling
 	}
 	if age < patience {
 		return nil, patience - age
@@ -300,18 +300,18 @@ func (f *Front) judge(s silence) (to *state, wait time.Duration) {
 		return nil, 0
 	}
 	if to = f.other(s.tried); to == nil {
-		if age > max(f.o.Wait, r.ceiling) {
+		if age > max(f.o.Wait, g.ceiling) {
 			return nil, 0
 		}
 		return nil, standbyPause
 	}
 	first := s.rescues == 0
-	if first && !r.begin(s.dest, r.limit(to.target.session), now) {
+	if first && !g.begin(s.dest, g.limit(to.target.ledger), now) {
 		return nil, guardPause
 	}
-	if !r.take(now) {
+	if !g.take(now) {
 		if first {
-			r.over(s.dest)
+			g.over(s.dest)
 		}
 		return nil, guardPause
 	}

@@ -88,7 +88,7 @@ func TestSlowDestinationWithManyVisitors(t *testing.T) {
 			visit := request(p.Front)
 			visit()
 			eventually(t, "it is sent again", func() bool { return p.standby.times() == 1 })
-			limit := p.rescue.limit(p.Front.standby.Load().target.session)
+			limit := p.guard.limit(p.Front.standby.Load().target.ledger)
 			for end := time.Now().Add(4 * limit); time.Now().Before(end); time.Sleep(limit / 4) { // in which nothing must happen
 				if time.Until(end) < 3*limit {
 					visit()
@@ -101,16 +101,16 @@ func TestSlowDestinationWithManyVisitors(t *testing.T) {
 			if p.target.times() < 3 {
 				t.Errorf("only %d visitors", p.target.times())
 			}
-			p.rescue.mu.Lock()
-			pending := len(p.rescue.pending)
-			p.rescue.mu.Unlock()
+			p.guard.mu.Lock()
+			pending := len(p.guard.pending)
+			p.guard.mu.Unlock()
 			if pending != 1 {
 				t.Errorf("%d destinations are pending", pending)
 			}
 			p.Front.Close()
-			p.rescue.mu.Lock()
-			pending = len(p.rescue.pending)
-			p.rescue.mu.Unlock()
+			p.guard.mu.Lock()
+			pending = len(p.guard.pending)
+			p.guard.mu.Unlock()
 			if pending != 0 {
 				t.Errorf("%d destinations are pending after the end", pending)
 			}
@@ -206,10 +206,10 @@ func TestGuardLetsWinnersPass(t *testing.T) {
 		speak(t, c, getRequest, "good")
 		c.Close()
 	}
-	p.rescue.mu.Lock()
-	defer p.rescue.mu.Unlock()
-	if p.rescue.tokens < guardBurst-1 {
-		t.Errorf("%v tokens are left", p.rescue.tokens)
+	p.guard.mu.Lock()
+	defer p.guard.mu.Unlock()
+	if p.guard.tokens < guardBurst-1 {
+		t.Errorf("%v tokens are left", p.guard.tokens)
 	}
 }
 

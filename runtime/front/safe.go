@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// mayRepeat tells whether b, all that a client has sent on a connection, may reach its destination a second time: a whole
+// mayRepeat reports whether b, all that a client has sent on a connection, may reach its destination a second time: a whole
 // TLS ClientHello that announces no early data, or nothing but whole HTTP requests that are safe and have no body.
 func mayRepeat(b []byte) bool {
 	return len(b) == 0 || isPlainHello(b) || areSafeRequests(b)
@@ -24,7 +24,7 @@ const (
 	tlsVersionAndSeed = 2 + 32
 )
 
-// isPlainHello tells whether b is exactly one ClientHello, in one record or several, without the early_data extension.
+// isPlainHello reports whether b is exactly one ClientHello, in one record or several, without the early_data extension.
 // What follows a ClientHello at once is early data, too, whatever it says.
 func isPlainHello(b []byte) bool {
 	if len(b) == 0 || b[0] != tlsHandshake {
@@ -94,7 +94,7 @@ func cutVector(b []byte, width int) (vector, rest []byte, ok bool) {
 	return b[:n], b[n:], true
 }
 
-// areSafeRequests tells whether b is one whole GET or HEAD request of HTTP/1 without a body, or several. It takes only what
+// areSafeRequests reports whether b is one whole GET or HEAD request of HTTP/1 without a body, or several. It takes only what
 // RFC 9112 wants, so that no server can see anything else in it.
 func areSafeRequests(b []byte) bool {
 	for len(b) > 0 {
@@ -135,7 +135,7 @@ func hasControl(b []byte) bool {
 	return bytes.ContainsFunc(b, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
 }
 
-// isSafeField tells whether a request that has the field is still without a body and as safe as its method. Some servers
+// isSafeField reports whether a request that has the field is still without a body and as safe as its method. Some servers
 // let a field override the method.
 func isSafeField(name, value string) bool {
 	switch strings.ToLower(name) {

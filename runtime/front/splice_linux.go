@@ -81,10 +81,10 @@ func (p *pipes) close() {
 // mover moves bytes from one socket to another without taking them through the process. It holds a pipe only while bytes
 // are on their way.
 type mover struct {
-	pipes       *pipes
-	src, dst    syscall.RawConn
-	count       func(n int)
-	drain, pump func(fd uintptr) bool
+	pipes      *pipes
+	src, dst   syscall.RawConn
+	count      func(n int)
+	fill, pump func(fd uintptr) bool
 
 	pipe *pipe
 	in   int // in the pipe
@@ -98,7 +98,7 @@ func newMover(p *pipes, dst, src *net.TCPConn, count func(n int)) *mover {
 		return nil
 	}
 	m := &mover{pipes: p, src: s, dst: d, count: count}
-	m.drain, m.pump = m.drainSource, m.pumpPipe
+	m.fill, m.pump = m.fillPipe, m.pumpPipe
 	return m
 }
 
@@ -107,7 +107,7 @@ var errNoPipe = os.NewSyscallError("pipe2", unix.EMFILE)
 
 // move waits for bytes, moves what is there, and returns their number. The end of the stream is io.EOF.
 func (m *mover) move() (n int, fromSource bool, err error) {
-	if err := m.src.Read(m.drain); err != nil {
+	if err := m.src.Read(m.fill); err != nil {
 		return 0, true, err
 	}
 	if m.err != nil {
@@ -126,7 +126,7 @@ func (m *mover) move() (n int, fromSource bool, err error) {
 
 const spliceFlags = unix.SPLICE_F_MOVE | unix.SPLICE_F_NONBLOCK
 
-func (m *mover) drainSource(fd uintptr) bool {
+func (m *mover) fillPipe(fd uintptr) bool {
 	m.err = nil
 	if m.pipe = m.pipes.get(); m.pipe == nil {
 		m.err = errNoPipe

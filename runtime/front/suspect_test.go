@@ -22,12 +22,12 @@ func suspected(t *testing.T) (p *pair, thaw func()) {
 	}
 	p = newPair(t, 1, target, sayGood, nil)
 	for i := range suspectAfter {
-		if p.detour() != nil {
+		if p.standIn() != nil {
 			t.Errorf("suspect after %d rescues", i)
 		}
 		speak(t, mustDial(t, p.Front, fmt.Sprintf("a%d.invalid:80", i)), getRequest, "good")
 	}
-	if p.detour() == nil || p.target.times() != suspectAfter {
+	if p.standIn() == nil || p.target.times() != suspectAfter {
 		t.Fatalf("not suspect after %d rescues", p.target.times())
 	}
 	return p, func() { thawed.Store(true) }
@@ -37,9 +37,9 @@ func suspected(t *testing.T) (p *pair, thaw func()) {
 func TestSuspicion(t *testing.T) {
 	p, _ := suspected(t)
 	for range 5 {
-		p.rescue.mu.Lock()
-		p.rescue.trial = 0 // a trial is due, but not with this
-		p.rescue.mu.Unlock()
+		p.guard.mu.Lock()
+		p.guard.trial = 0 // a trial is due, but not with this
+		p.guard.mu.Unlock()
 		speak(t, mustDial(t, p.Front, "b.invalid:80"), "POST", "good")
 	}
 	if n := p.target.times(); n != suspectAfter {
@@ -54,9 +54,9 @@ func TestSuspicion(t *testing.T) {
 func TestSuspicionOfTheWrongOne(t *testing.T) {
 	p, thaw := suspected(t)
 	thaw()
-	p.rescue.mu.Lock()
-	p.rescue.trial = p.now() + int64(time.Hour)
-	p.rescue.mu.Unlock()
+	p.guard.mu.Lock()
+	p.guard.trial = p.now() + int64(time.Hour)
+	p.guard.mu.Unlock()
 	dark := site{expect: 1, answer: stayDark}
 	k := startFakeCore(t, dark.serve)
 	p.SetStandby(k.target(3))
@@ -64,7 +64,7 @@ func TestSuspicionOfTheWrongOne(t *testing.T) {
 	io.WriteString(post, "POST")
 	eventually(t, "the standby has the POST", func() bool { return dark.times() == 1 })
 	speak(t, mustDial(t, p.Front, "c.invalid:80"), getRequest, "targ")
-	if p.detour() != nil {
+	if p.standIn() != nil {
 		t.Error("the target has answered and is still suspect")
 	}
 	if n := p.target.times(); n != suspectAfter+1 {
@@ -91,12 +91,12 @@ func TestSuspicionEndsByItself(t *testing.T) {
 		}
 		return p.target.times() > suspectAfter
 	})
-	if p.detour() == nil {
+	if p.standIn() == nil {
 		t.Error("a trial in vain has ended the suspicion")
 	}
 	thaw()
 	eventually(t, "the target answers", func() bool { return ask() == "targ" })
-	if p.detour() != nil {
+	if p.standIn() != nil {
 		t.Error("still suspect")
 	}
 	speak(t, mustDial(t, p.Front, "c.invalid:80"), "POST", "targ")
@@ -124,48 +124,8 @@ func TestSuspicionEndsFromOutside(t *testing.T) {
 	})
 }
 
-func TestPace(t *testing.T) {
-	const floor, ceiling = 60 * time.Millisecond, 3 * time.Second
-	var p pace
-	limit := func() time.Duration { return p.limit(floor, ceiling) }
-	if limit() != unknownPace {
-		t.Errorf("unknown: %v", limit())
-	}
-	p.seed(200 * time.Millisecond)
-	if got := limit(); got != 600*time.Millisecond {
-		t.Errorf("seeded: %v", got)
-	}
-	p.seed(time.Second)
-	if got := limit(); got != 600*time.Millisecond {
-		t.Errorf("seeded twice: %v", got)
-	}
-	answer := func(took time.Duration) { p.note(0, int64(took), floor, ceiling) }
-	for range 100 {
-		answer(200 * time.Millisecond)
-	}
-	if got := limit(); got < 250*time.Millisecond || got > 350*time.Millisecond {
-		t.Errorf("steady 200 ms: %v", got)
-	}
-	answer(time.Minute)
-	if got := limit(); got > 2*time.Second {
-		t.Errorf("after one slow one: %v", got)
-	}
-	for range 50 {
-		answer(2 * time.Second)
-	}
-	if got := limit(); got < 2*time.Second || got > ceiling {
-		t.Errorf("steady 2 s: %v", got)
-	}
-	for range 100 {
-		answer(time.Millisecond)
-	}
-	if got := limit(); got != floor {
-		t.Errorf("steady 1 ms: %v", got)
-	}
-}
-
 func TestGuardTokens(t *testing.T) {
-	r := newRescuer(Rescue{})
+	r := newGuard(Rescue{})
 	now := int64(time.Second)
 	taken := func() (n int) {
 		for r.take(now) {
@@ -192,7 +152,7 @@ func TestGuardTokens(t *testing.T) {
 
 // The memory of slow destinations is bounded, and short.
 func TestSlowDestinationsAreForgotten(t *testing.T) {
-	r := newRescuer(Rescue{})
+	r := newGuard(Rescue{})
 	for i := range 3 * slowPlace {
 		r.lost(fmt.Sprint(i), time.Second, 0)
 	}

@@ -13,9 +13,9 @@ import (
 
 // A Target is one core, as the front sees it.
 type Target struct {
-	ID             int64  // the session that the traffic belongs to
+	ID             int64  // the session that the core serves
 	Address        string // the core's SOCKS inbound, an IP address with a port
-	User, Password string // its credentials; an empty User means that it asks for none. Their length matters, see room.go
+	User, Password string // its credentials; an empty User means that it asks for none. Their length matters, see window.go
 
 	// Latency is what a probe through the core took last: the first estimate of how long it takes to its first byte. Zero
 	// means that it is not known.
@@ -35,7 +35,7 @@ type target struct {
 	address string // addr, for dialling
 	auth    bool
 	opening []byte // greeting and credentials, sent together with the request
-	session *session
+	ledger  *ledger
 	web     *http.Transport // kept-alive connections of plain HTTP through this core
 
 	// gone is since when the core has not taken connections, on the front's clock; 0: it does, as far as known.
@@ -140,9 +140,9 @@ func (f *Front) newTarget(t *Target) *target {
 	}
 	next := &target{
 		id: t.ID, addr: addr, address: addr.String(), auth: t.User != "", opening: socks5.AppendOpening(nil, t.User, t.Password),
-		session: f.session(t.ID),
+		ledger: f.ledger(t.ID),
 	}
-	next.session.pace.seed(t.Latency)
+	next.ledger.rtt.seed(t.Latency)
 	next.web = f.newTransport(next)
 	return next
 }

@@ -28,15 +28,15 @@ func (f *Front) serveTunnel(ctx context.Context, c *net.TCPConn, dest socks5.Add
 		c.Close()
 		return
 	}
-	told := f.state.Load().target != nil || f.standby.Load().target != nil && !f.rescue.off
+	told := f.state.Load().target != nil || f.standby.Load().target != nil && !f.guard.off
 	if told {
 		if _, err := c.Write(success); err != nil {
 			c.Close()
 			return
 		}
 	}
-	if len(early) == 0 && f.detour() != nil && f.rescue.trialDue(f.now()) {
-		// Whether the target may be tried depends on what the client says; see [rescuer.tryTarget].
+	if len(early) == 0 && f.standIn() != nil && f.guard.trialDue(f.now()) {
+		// Whether the target may be tried depends on what the client says; see [guard.tryTarget].
 		c.SetReadDeadline(time.Now().Add(trialWait))
 		if b, n, err := client.read(smallBuffer); err == nil {
 			early = bytes.Clone(b.b[:n])
@@ -87,7 +87,7 @@ func (f *Front) tunnel(client *net.TCPConn, reader *lazyReader, u *upstream) {
 // the server's. What the client sends to a server that takes no more is dropped.
 func (f *Front) copyUp(client *net.TCPConn, r *lazyReader, u *upstream) error {
 	alive := func() {
-		if u.finished.Load() {
+		if u.downEnded.Load() {
 			client.SetReadDeadline(time.Now().Add(f.halfClosed))
 		}
 	}
@@ -103,14 +103,14 @@ func (f *Front) copyUp(client *net.TCPConn, r *lazyReader, u *upstream) error {
 			b.release()
 			if err == nil && !drop && n == largeBuffer {
 				if l := u.won.Load(); l != nil {
-					fromClient, err = f.moveBulk(l.tcp.Load(), client, func(n int) { l.target.session.countUp(n); alive() })
+					fromClient, err = f.moveBulk(l.tcp.Load(), client, func(n int) { l.target.ledger.countUp(n); alive() })
 				}
 			}
 		}
 		switch {
 		case errors.Is(err, io.EOF):
 			// The core may have ended already; there is nobody left to tell then.
-			if !u.finished.Load() {
+			if !u.downEnded.Load() {
 				u.CloseWrite()
 			}
 			return nil
@@ -135,7 +135,7 @@ func (f *Front) copyDown(client *net.TCPConn, u *upstream, uplink <-chan struct{
 			n, err = client.Write(answer)
 			b.release()
 			l := u.won.Load()
-			l.target.session.countDown(n)
+			l.target.ledger.countDown(n)
 			if err == nil && len(answer) == largeBuffer {
 				var fromCore bool
 				if fromCore, err = f.moveBulk(client, l.tcp.Load(), l.down); fromCore {
@@ -144,7 +144,7 @@ func (f *Front) copyDown(client *net.TCPConn, u *upstream, uplink <-chan struct{
 			}
 		}
 		if errors.Is(err, io.EOF) {
-			u.finished.Store(true)
+			u.downEnded.Store(true)
 			select {
 			case <-uplink: // both have ended; closing says so to the client
 			default:

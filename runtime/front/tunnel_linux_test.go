@@ -28,10 +28,10 @@ func TestAnswerSurvivesItsEnd(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		quiet time.Duration
-		// room is what the front's send buffer has: enough for the whole answer, so that the front sees its end, or not.
-		room     int
-		finished bool
-		act      func(t *testing.T, f *Front, c *net.TCPConn)
+		// sendBuffer is what the front's send buffer has: enough for the whole answer, so that the front sees its end, or not.
+		sendBuffer int
+		finished   bool
+		act        func(t *testing.T, f *Front, c *net.TCPConn)
 	}{
 		{"client pauses", 50 * time.Millisecond, 2 * len(answer), true, func(*testing.T, *Front, *net.TCPConn) {}},
 		{"client talks on", halfClosed, 2 * len(answer), true, talk},
@@ -59,7 +59,7 @@ func TestAnswerSurvivesItsEnd(t *testing.T) {
 			c := dialSlowly(t, f)
 			f.mu.Lock()
 			for accepted := range f.clients {
-				accepted.SetWriteBuffer(test.room)
+				accepted.SetWriteBuffer(test.sendBuffer)
 			}
 			f.mu.Unlock()
 			var u *upstream
@@ -71,12 +71,12 @@ func TestAnswerSurvivesItsEnd(t *testing.T) {
 			close(begin)
 			<-ended
 			if test.finished {
-				eventually(t, "the front has seen the end", func() bool { return u.finished.Load() })
+				eventually(t, "the front has seen the end", func() bool { return u.downEnded.Load() })
 			}
 			test.act(t, f, c)
 			if test.finished {
 				eventually(t, "the front is done with the connection", func() bool { return f.Counters(1).Open == 0 })
-			} else if u.finished.Load() {
+			} else if u.downEnded.Load() {
 				t.Fatal("the answer left room for its end")
 			}
 			got, err := io.ReadAll(c)
@@ -118,9 +118,9 @@ func unacknowledged(c net.Conn) int {
 	return n
 }
 
-// theUpstream returns the one user of the session 1, or nil.
+// theUpstream returns the one user of the ledger 1, or nil.
 func theUpstream(f *Front) *upstream {
-	s := f.session(1)
+	s := f.ledger(1)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for user := range s.users {

@@ -137,7 +137,7 @@ func (a *association) forward(datagram []byte, from netip.AddrPort) {
 			return
 		}
 		if _, err := p.udp.Write(datagram); err == nil {
-			p.target.session.up.Add(uint64(len(datagram) - header))
+			p.target.ledger.up.Add(uint64(len(datagram) - header))
 			return
 		}
 		p.fail()
@@ -196,7 +196,7 @@ func (a *association) open() (*path, error) {
 	}
 	if err != nil {
 		control.Close()
-		t.session.leave(p)
+		t.ledger.leave(p)
 		if !p.dead.Load() {
 			a.f.signal(t.id, CoreGone)
 		}
@@ -264,7 +264,7 @@ func (p *path) receive() {
 		}
 		if header, err := socks5.CutDatagram(b.b[:n]); err == nil {
 			a.relay.WriteToUDPAddrPort(b.b[:n], netip.AddrPortFrom(a.client, uint16(a.port.Load())))
-			p.target.session.down.Add(uint64(n - header))
+			p.target.ledger.down.Add(uint64(n - header))
 			p.last.Store(a.f.now())
 		}
 		b.release()
@@ -284,7 +284,7 @@ func (p *path) fail() {
 		p.dead.Store(true)
 		p.control.Close()
 		p.udp.Close()
-		p.target.session.leave(p)
+		p.target.ledger.leave(p)
 		p.a.mu.Lock()
 		delete(p.a.paths, p)
 		p.a.mu.Unlock()

@@ -28,18 +28,18 @@ type upstream struct {
 	// hedged: whoever uses the upstream deals with the silence of cores, and knows how soon they answer.
 	hedged bool
 
-	aborted  atomic.Bool
-	finished atomic.Bool         // the destination has ended its direction; for the tunnel
-	won      atomic.Pointer[leg] // the leg that has answered. It is set under mu, and final.
-	lastSent atomic.Int64        // when the client's last bytes went out, on the front's clock; 0: none yet
-	one      leg                 // the first leg; most have no other
+	aborted   atomic.Bool
+	downEnded atomic.Bool         // the destination has ended its direction; for the tunnel
+	won       atomic.Pointer[leg] // the leg that has answered. It is set under mu, and final.
+	lastSent  atomic.Int64        // when the client's last bytes went out, on the front's clock; 0: none yet
+	one       leg                 // the first leg; most have no other
 
-	mu    sync.Mutex // guards the rest until answered, and every write until then
-	sent  []byte     // what was written so far, in held
-	held  *buffer
-	lost  bool // more was written than is kept: no replay
-	ended bool // CloseWrite was called
-	armed bool // somebody watches over the silence
+	mu      sync.Mutex // guards the rest until answered, and every write until then
+	sent    []byte     // what was written so far, in held
+	held    *buffer
+	lost    bool // more was written than is kept: no replay
+	upEnded bool // CloseWrite was called
+	armed   bool // somebody watches over the silence
 
 	lm     sync.Mutex // never held for long
 	legs   []*leg     // that have been sent the request and have not ended; changed under mu and lm, read under either
@@ -81,7 +81,7 @@ func (u *upstream) connect(early []byte, client *lazyReader, via *state) error {
 	}
 	if err != nil {
 		r := anyCore
-		if f.rescue.suspect.Load() != nil && len(early) > 0 && mayRepeat(early) && f.rescue.tryTarget(f.now()) {
+		if f.guard.suspect.Load() != nil && len(early) > 0 && mayRepeat(early) && f.guard.tryTarget(f.now()) {
 			r = targetFirst
 		}
 		if tcp, t, err = f.dial(u.ctx, l, r); err != nil {
@@ -119,7 +119,7 @@ func (u *upstream) add(l *leg) {
 	l.send()
 	u.watch(l)
 	if l.from != nil {
-		l.target.session.replayed.Add(1)
+		l.target.ledger.replayed.Add(1)
 	}
 }
 
@@ -133,7 +133,7 @@ func (u *upstream) remove(l *leg) {
 	}
 	u.lm.Unlock()
 	l.reset()
-	l.target.session.leave(l)
+	l.target.ledger.leave(l)
 }
 
 // watch needs mu. It wakes the reader when the core has been silent for too long, unless it is awake already.
@@ -142,7 +142,7 @@ func (u *upstream) watch(l *leg) {
 		return
 	}
 	u.armed = true
-	l.tcp.Load().SetReadDeadline(time.Now().Add(u.f.rescue.limit(l.target.session)))
+	l.tcp.Load().SetReadDeadline(time.Now().Add(u.f.guard.limit(l.target.ledger)))
 }
 
 // keep needs mu. It stores what goes out, as long as it fits.
@@ -176,7 +176,7 @@ func (u *upstream) drop() {
 	}
 }
 
-// safe tells whether all that was sent may be sent again. A writer that is stuck has sent too much.
+// safe reports whether all that was sent may be sent again. A writer that is stuck has sent too much.
 func (u *upstream) safe() bool {
 	if !u.mu.TryLock() {
 		return false
@@ -194,7 +194,7 @@ func (u *upstream) Write(p []byte) (int, error) {
 		}
 		m, full, err := u.writeUnanswered(p[n:])
 		if n += m; err == nil && full != nil {
-			err = full.drained()
+			err = full.awaitRead()
 		}
 		if err != nil || n == len(p) {
 			return n, err
@@ -211,8 +211,8 @@ func (u *upstream) writeUnanswered(p []byte) (n int, full *leg, err error) {
 		return 0, nil, nil
 	}
 	for _, l := range u.legs {
-		if room := l.room(); room < len(p) {
-			p, full = p[:room], l
+		if window := l.window(); window < len(p) {
+			p, full = p[:window], l
 		}
 	}
 	if len(p) > 0 {
@@ -224,7 +224,7 @@ func (u *upstream) writeUnanswered(p []byte) (n int, full *leg, err error) {
 		for _, l := range u.legs {
 			n, _ := l.tcp.Load().Write(p) // the reader sees the same end, and knows what to do
 			l.written += len(p)
-			l.target.session.countUp(n)
+			l.target.ledger.countUp(n)
 			u.watch(l)
 		}
 	}
@@ -236,7 +236,7 @@ func (u *upstream) writeUnanswered(p []byte) (n int, full *leg, err error) {
 
 func (l *leg) write(p []byte) (int, error) {
 	n, err := l.tcp.Load().Write(p)
-	l.target.session.countUp(n)
+	l.target.ledger.countUp(n)
 	return n, err
 }
 
@@ -252,17 +252,17 @@ func (u *upstream) commit() {
 func (u *upstream) CloseWrite() error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.ended = true
+	u.upEnded = true
 	for _, l := range u.legs {
 		l.tcp.Load().CloseWrite()
 	}
 	return nil
 }
 
-// hasEnded tells whether the destination has ended its direction, when a write failed with err. The reading goroutine may not
+// hasEnded reports whether the destination has ended its direction, when a write failed with err. The reading goroutine may not
 // have come that far yet; the kernel reports a connection that was reset after its end as EPIPE, and without one as a reset.
 func (u *upstream) hasEnded(err error) bool {
-	return u.finished.Load() || errors.Is(err, syscall.EPIPE)
+	return u.downEnded.Load() || errors.Is(err, syscall.EPIPE)
 }
 
 // next is first for all that follows the first answer.
@@ -287,7 +287,7 @@ func (u *upstream) noteBroken(err error) {
 
 // down counts n bytes of an answer.
 func (l *leg) down(n int) {
-	l.target.session.countDown(n)
+	l.target.ledger.countDown(n)
 	l.last.Store(l.u.f.now())
 }
 
@@ -315,7 +315,7 @@ func (u *upstream) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close ends the connection in both directions and leaves the books. It must not be called while connect runs.
+// Close ends the connection in both directions and leaves the ledgers. It must not be called while connect runs.
 func (u *upstream) Close() error {
 	u.end((*net.TCPConn).Close)
 	if u.stop != nil {
@@ -325,7 +325,7 @@ func (u *upstream) Close() error {
 	defer u.mu.Unlock()
 	u.end((*net.TCPConn).Close) // a replay may have put another one there
 	for _, l := range u.legs {
-		l.target.session.leave(l)
+		l.target.ledger.leave(l)
 	}
 	u.drop()
 	return nil

@@ -31,7 +31,7 @@ type webServer struct {
 	proxy *httputil.ReverseProxy
 	fresh *http.Transport // one connection for each request
 	done  chan struct{}   // closed when srv has ended
-	wg    sync.WaitGroup  // attempts of hedge
+	wg    sync.WaitGroup  // exchanges of hedge
 }
 
 func (f *Front) newWebServer(r *run) *webServer {

@@ -11,9 +11,9 @@ import "time"
 // Trojan header, for which runtime/xray gives its inbound a long password. But when the client was silent at that moment,
 // whatever has come when the core first reads must fit.
 
-// firstRoom is how much may follow a request that went out alone before the core is known to have read some of it. The
+// firstWindow is how much may follow a request that went out alone before the core is known to have read some of it. The
 // header has 61 bytes and the address.
-const firstRoom = 7 << 10
+const firstWindow = 7 << 10
 
 const (
 	// The pauses between two looks at whether the core has read.
@@ -22,18 +22,18 @@ const (
 	blindWait = 1 * time.Second
 )
 
-// room needs the mu of u. It tells how much more may be sent over the leg at this moment.
-func (l *leg) room() int {
+// window needs the mu of u. It returns how much more may be sent over the leg at this moment.
+func (l *leg) window() int {
 	if !l.bare {
 		return largeBuffer
 	}
-	return max(0, firstRoom-l.written)
+	return max(0, firstWindow-l.written)
 }
 
-// drained waits until the core has read what was sent over the leg, or the leg no longer matters. Where the system cannot
+// awaitRead waits until the core has read what was sent over the leg, or the leg no longer matters. Where the system cannot
 // tell, it is taken to have done so after blindWait, and after the time that an answer usually takes. The error is that of the
 // upstream's end.
-func (l *leg) drained() error {
+func (l *leg) awaitRead() error {
 	u := l.u
 	u.mu.Lock()
 	tcp, sent, since := l.tcp.Load(), l.head+l.written, u.f.now()
@@ -42,11 +42,11 @@ func (l *leg) drained() error {
 		if u.won.Load() != nil {
 			return nil
 		}
-		drained, known := peerHasRead(tcp, sent)
+		read, known := peerHasRead(tcp, sent)
 		if !known {
-			drained = time.Duration(u.f.now()-since) > max(blindWait, u.f.rescue.limit(l.target.session))
+			read = time.Duration(u.f.now()-since) > max(blindWait, u.f.guard.limit(l.target.ledger))
 		}
-		if drained || l.dropped() {
+		if read || l.dropped() {
 			u.mu.Lock()
 			l.bare = false
 			u.mu.Unlock()

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Counters are the traffic of one session, or of all. Bytes are payload: no SOCKS headers, and for HTTP what passes
+// Counters are the traffic of one session, or of al. Bytes are payload: no SOCKS headers, and for HTTP what passes
 // between the front and the origin. An association of UDP counts as one connection on each core that serves it.
 type Counters struct {
 	UpBytes, DownBytes uint64
@@ -29,61 +29,61 @@ type user interface {
 	heard() int64
 }
 
-// session keeps the books of one target id.
-type session struct {
+// ledger is what is counted for one target id, and who uses its core now.
+type ledger struct {
 	up, down    atomic.Uint64
 	connections atomic.Uint64
 
 	replayed, rescued, waited atomic.Uint64
 
-	pace pace
+	rtt rtt
 
 	mu    sync.Mutex
 	users map[user]struct{}
 	empty chan struct{} // closed and set to nil when the last user leaves; made by Drain
 }
 
-func newSession() *session { return &session{users: make(map[user]struct{})} }
+func newLedger() *ledger { return &ledger{users: make(map[user]struct{})} }
 
-func (s *session) countUp(n int) { s.up.Add(uint64(n)) }
+func (l *ledger) countUp(n int) { l.up.Add(uint64(n)) }
 
-func (s *session) countDown(n int) { s.down.Add(uint64(n)) }
+func (l *ledger) countDown(n int) { l.down.Add(uint64(n)) }
 
-func (s *session) enter(u user) {
-	s.mu.Lock()
-	s.users[u] = struct{}{}
-	s.mu.Unlock()
+func (l *ledger) enter(u user) {
+	l.mu.Lock()
+	l.users[u] = struct{}{}
+	l.mu.Unlock()
 }
 
 // leave is safe to call twice.
-func (s *session) leave(u user) {
-	s.mu.Lock()
-	delete(s.users, u)
-	if len(s.users) == 0 && s.empty != nil {
-		close(s.empty)
-		s.empty = nil
+func (l *ledger) leave(u user) {
+	l.mu.Lock()
+	delete(l.users, u)
+	if len(l.users) == 0 && l.empty != nil {
+		close(l.empty)
+		l.empty = nil
 	}
-	s.mu.Unlock()
+	l.mu.Unlock()
 }
 
 // whenEmpty returns a channel that is closed when the session has no user, at once if it has none.
-func (s *session) whenEmpty() <-chan struct{} {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.users) == 0 {
+func (l *ledger) whenEmpty() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.users) == 0 {
 		c := make(chan struct{})
 		close(c)
 		return c
 	}
-	if s.empty == nil {
-		s.empty = make(chan struct{})
+	if l.empty == nil {
+		l.empty = make(chan struct{})
 	}
-	return s.empty
+	return l.empty
 }
 
 // abort aborts every user and returns how many there were.
-func (s *session) abort() int {
-	users := s.all()
+func (l *ledger) abort() int {
+	users := l.all()
 	for _, u := range users {
 		u.abort()
 	}
@@ -91,8 +91,8 @@ func (s *session) abort() int {
 }
 
 // cut cuts the users that have heard nothing since then, and returns how many there were.
-func (s *session) cut(since int64) (n int) {
-	for _, u := range s.all() {
+func (l *ledger) cut(since int64) (n int) {
+	for _, u := range l.all() {
 		if u.heard() < since {
 			u.cut()
 			n++
@@ -101,47 +101,47 @@ func (s *session) cut(since int64) (n int) {
 	return n
 }
 
-func (s *session) all() []user {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	users := make([]user, 0, len(s.users))
-	for u := range s.users {
+func (l *ledger) all() []user {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	users := make([]user, 0, len(l.users))
+	for u := range l.users {
 		users = append(users, u)
 	}
 	return users
 }
 
-func (s *session) counters() Counters {
-	s.mu.Lock()
-	open := len(s.users)
-	s.mu.Unlock()
+func (l *ledger) counters() Counters {
+	l.mu.Lock()
+	open := len(l.users)
+	l.mu.Unlock()
 	return Counters{
-		UpBytes: s.up.Load(), DownBytes: s.down.Load(), Connections: s.connections.Load(), Open: uint64(open),
-		Replayed: s.replayed.Load(), Rescued: s.rescued.Load(), Waited: s.waited.Load(),
+		UpBytes: l.up.Load(), DownBytes: l.down.Load(), Connections: l.connections.Load(), Open: uint64(open),
+		Replayed: l.replayed.Load(), Rescued: l.rescued.Load(), Waited: l.waited.Load(),
 	}
 }
 
-// session returns the books of id, opening them if they are new.
-func (f *Front) session(id int64) *session {
+// ledger returns that of id, opening it if it is new.
+func (f *Front) ledger(id int64) *ledger {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s := f.sessions[id]
-	if s == nil {
-		s = newSession()
-		f.sessions[id] = s
+	l := f.ledgers[id]
+	if l == nil {
+		l = newLedger()
+		f.ledgers[id] = l
 	}
-	return s
+	return l
 }
 
 // Counters returns the traffic of the session id; zero if it is unknown or forgotten. Counts are live.
 func (f *Front) Counters(id int64) Counters {
 	f.mu.Lock()
-	s := f.sessions[id]
+	l := f.ledgers[id]
 	f.mu.Unlock()
-	if s == nil {
+	if l == nil {
 		return Counters{}
 	}
-	return s.counters()
+	return l.counters()
 }
 
 // Total returns the traffic of all sessions since New, forgotten ones included.
@@ -150,8 +150,8 @@ func (f *Front) Total() Counters {
 	defer f.mu.Unlock()
 	t := f.past
 	t.Waited += f.waitedInVain.Load()
-	for _, s := range f.sessions {
-		t.add(s.counters())
+	for _, l := range f.ledgers {
+		t.add(l.counters())
 	}
 	return t
 }
@@ -173,19 +173,19 @@ func (c *Counters) add(d Counters) {
 func (f *Front) Forget(id int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s := f.sessions[id]
-	if s == nil {
+	l := f.ledgers[id]
+	if l == nil {
 		return
 	}
 	for _, st := range []*state{f.state.Load(), f.standby.Load()} {
-		if st.target != nil && st.target.session == s {
+		if st.target != nil && st.target.ledger == l {
 			return
 		}
 	}
-	c := s.counters()
+	c := l.counters()
 	c.Open = 0
 	f.past.add(c)
-	delete(f.sessions, id)
+	delete(f.ledgers, id)
 }
 
 // Drain waits until nothing uses the session id any more and returns 0, or until ctx ends, and then resets what is left
@@ -193,21 +193,21 @@ func (f *Front) Forget(id int64) {
 // connections is drained only by chance.
 func (f *Front) Drain(ctx context.Context, id int64) int {
 	f.mu.Lock()
-	s := f.sessions[id]
+	l := f.ledgers[id]
 	f.mu.Unlock()
-	if s == nil {
+	if l == nil {
 		return 0
 	}
 	select {
-	case <-s.whenEmpty():
+	case <-l.whenEmpty():
 		return 0
 	default:
 	}
 	select {
-	case <-s.whenEmpty():
+	case <-l.whenEmpty():
 		return 0
 	case <-ctx.Done():
-		return s.abort()
+		return l.abort()
 	}
 }
 
@@ -217,10 +217,10 @@ func (f *Front) Drain(ctx context.Context, id int64) int {
 // call it; it does not block.
 func (f *Front) Cut(id int64, since time.Time) int {
 	f.mu.Lock()
-	s := f.sessions[id]
+	l := f.ledgers[id]
 	f.mu.Unlock()
-	if s == nil {
+	if l == nil {
 		return 0
 	}
-	return s.cut(int64(since.Sub(f.epoch)))
+	return l.cut(int64(since.Sub(f.epoch)))
 }
