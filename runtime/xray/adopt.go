@@ -23,7 +23,7 @@ func Adopt(ctx context.Context, log zerolog.Logger, id Identity, in Inbound) (*C
 		h.close()
 		return nil, fmt.Errorf("adopting the core: %w", err)
 	}
-	p, err := newPlan(in, detourUnknown)
+	p, err := newPlan(in, relayUnknown)
 	if err == nil {
 		err = checkSockets(id.PID, p, false)
 	}

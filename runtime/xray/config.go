@@ -149,8 +149,8 @@ func configure(l link.Link, in Inbound) (config []byte, secrets []string, err er
 		Outbounds: []json.RawMessage{outbound},
 		DNS:       resolver(l),
 	}
-	if needsDetour(l.Protocol) {
-		if err := full.addDetour(port, in.Password); err != nil {
+	if needsRelay(l.Protocol) {
+		if err := full.addRelay(port, in.Password); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -171,42 +171,42 @@ func splitAddress(address string) (host string, port int, err error) {
 
 const (
 	inboundTag = "in"
-	detourTag  = "detour"
-	// detourHost is where a core listens for itself, on the port of its inbound:
+	relayTag   = "relay"
+	// relayHost is where a core listens for itself, on the port of its inbound:
 	// an address of the loopback network that nobody else uses.
-	detourHost = "127.0.0.2"
+	relayHost = "127.0.0.2"
 )
 
-// needsDetour tells whether the outbound of a protocol must not read the
+// needsRelay reports whether the outbound of a protocol must not read the
 // application's bytes straight from the SOCKS inbound. In core 26.3.27 that
 // inbound's reader reports silence (100 ms without a first byte) as an empty
 // read (common/buf, TimeoutWrapperReader), and the outbounds of these protocols
 // send that to their server, which takes it for the end of the data: whoever
 // waits for the server's greeting, as SSH and SMTP do, or is slow, gets nothing.
 // macOS has no loopback address but one; there it stays as it is.
-func needsDetour(p link.Protocol) bool {
+func needsRelay(p link.Protocol) bool {
 	return runtime.GOOS != "darwin" && (p == link.ProtocolVMess || p == link.ProtocolShadowsocks)
 }
 
-// addDetour has the core carry TCP through itself, out by Trojan and in again:
+// addRelay has the core carry TCP through itself, out by Trojan and in again:
 // the Trojan outbound copes with an empty read, the Trojan inbound's reader does
 // not make any, and both pass on the end of a connection (the core's loopback
 // outbound does not). UDP goes straight. The first outbound stays the server's,
 // which is also the default.
-func (c *coreConfig) addDetour(port int, password string) error {
+func (c *coreConfig) addRelay(port int, password string) error {
 	outbound, err := json.Marshal(trojanOutboundConfig{
-		Tag: detourTag, Protocol: "trojan",
-		Settings: trojanOutboundSettings{Servers: []trojanServerConfig{{Address: detourHost, Port: port, Password: password}}},
+		Tag: relayTag, Protocol: "trojan",
+		Settings: trojanOutboundSettings{Servers: []trojanServerConfig{{Address: relayHost, Port: port, Password: password}}},
 	})
 	if err != nil {
 		return fmt.Errorf("writing the core's configuration: %w", err)
 	}
 	c.Inbounds = append(c.Inbounds, inboundConfig{
-		Tag: detourTag, Listen: detourHost, Port: port, Protocol: "trojan",
+		Tag: relayTag, Listen: relayHost, Port: port, Protocol: "trojan",
 		Settings: trojanInboundConfig{Clients: []trojanClientConfig{{Password: password}}},
 	})
 	c.Outbounds = append(c.Outbounds, outbound)
-	c.Routing = &routingConfig{Rules: []ruleConfig{{InboundTag: []string{inboundTag}, Network: "tcp", OutboundTag: detourTag}}}
+	c.Routing = &routingConfig{Rules: []ruleConfig{{InboundTag: []string{inboundTag}, Network: "tcp", OutboundTag: relayTag}}}
 	return nil
 }
 
@@ -250,8 +250,8 @@ func freePort() (int, error) {
 			return 0, fmt.Errorf("finding a free port for the core: %w", err)
 		}
 		port := tcp.Addr().(*net.TCPAddr).Port
-		if detour, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.ParseIP(detourHost), Port: port}); err == nil {
-			_ = detour.Close()
+		if relay, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.ParseIP(relayHost), Port: port}); err == nil {
+			_ = relay.Close()
 		} else if runtime.GOOS != "darwin" {
 			_ = tcp.Close()
 			last = err

@@ -55,9 +55,9 @@ func TestConfigure(t *testing.T) {
 	}
 }
 
-// TestDetour makes sure that what leads through the core a second time is on
+// TestRelay makes sure that what leads through the core a second time is on
 // loopback, behind a password, and for TCP alone.
-func TestDetour(t *testing.T) {
+func TestRelay(t *testing.T) {
 	in, err := newInbound()
 	if err != nil {
 		t.Fatal(err)
@@ -72,9 +72,9 @@ func TestDetour(t *testing.T) {
 	}
 	port := in.Address[strings.LastIndexByte(in.Address, ':')+1:]
 	for _, want := range []string{
-		`{"tag":"detour","listen":"127.0.0.2","port":` + port + `,"protocol":"trojan","settings":{"clients":[{"password":"` + in.Password + `"}]}`,
-		`{"tag":"detour","protocol":"trojan","settings":{"servers":[{"address":"127.0.0.2","port":` + port + `,"password":"` + in.Password + `"}]}}`,
-		`"routing":{"rules":[{"inboundTag":["in"],"network":"tcp","outboundTag":"detour"}]}`,
+		`{"tag":"relay","listen":"127.0.0.2","port":` + port + `,"protocol":"trojan","settings":{"clients":[{"password":"` + in.Password + `"}]}`,
+		`{"tag":"relay","protocol":"trojan","settings":{"servers":[{"address":"127.0.0.2","port":` + port + `,"password":"` + in.Password + `"}]}}`,
+		`"routing":{"rules":[{"inboundTag":["in"],"network":"tcp","outboundTag":"relay"}]}`,
 		`"outbounds":[{"protocol":"shadowsocks"`, // the default stays the server's
 	} {
 		if !strings.Contains(string(text), want) {

@@ -21,39 +21,39 @@ type socket struct {
 	own     bool // belongs to the process in question
 }
 
-// detourUse tells whether a core listens for itself, on its port at detourHost.
-type detourUse int
+// relayUse says whether a core listens for itself, on its port at relayHost.
+type relayUse int
 
 const (
-	detourUnknown detourUse = iota // adopted: its server is not known
-	detourUnused
-	detourUsed
+	relayUnknown relayUse = iota // adopted: its server is not known
+	relayUnused
+	relayUsed
 )
 
 // plan is what a core is to listen on: TCP and UDP on inbound, and TCP on the
-// detour, if it uses one.
+// relay, if it uses one.
 type plan struct {
 	inbound netip.AddrPort
-	detour  detourUse
+	relay   relayUse
 	noUDP   bool
 }
 
 // newPlan makes the plan of a core whose inbound has this address.
-func newPlan(in Inbound, detour detourUse) (plan, error) {
+func newPlan(in Inbound, relay relayUse) (plan, error) {
 	address, err := netip.ParseAddrPort(in.Address)
 	if err != nil {
 		return plan{}, fmt.Errorf("reading the address of the core's inbound: %w", err)
 	}
-	return plan{inbound: address, detour: detour}, nil
+	return plan{inbound: address, relay: relay}, nil
 }
 
-func (p plan) detourAddress() netip.AddrPort {
-	return netip.AddrPortFrom(netip.MustParseAddr(detourHost), p.inbound.Port())
+func (p plan) relayAddress() netip.AddrPort {
+	return netip.AddrPortFrom(netip.MustParseAddr(relayHost), p.inbound.Port())
 }
 
 // covers reports whether the core may have a socket there.
 func (p plan) covers(network string, address netip.AddrPort) bool {
-	return address == p.inbound && (network == "tcp" || !p.noUDP) || p.detour != detourUnused && network == "tcp" && address == p.detourAddress()
+	return address == p.inbound && (network == "tcp" || !p.noUDP) || p.relay != relayUnused && network == "tcp" && address == p.relayAddress()
 }
 
 // judge compares the sockets that were seen with the plan: the process has all
@@ -68,8 +68,8 @@ func judge(seen []socket, p plan, strict bool) error {
 	if !p.noUDP {
 		missing = append(missing, place{"udp", p.inbound})
 	}
-	if p.detour == detourUsed {
-		missing = append(missing, place{"tcp", p.detourAddress()})
+	if p.relay == relayUsed {
+		missing = append(missing, place{"tcp", p.relayAddress()})
 	}
 	for _, s := range seen {
 		address := netip.AddrPortFrom(s.address.Addr().Unmap(), s.address.Port())

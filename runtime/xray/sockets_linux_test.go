@@ -20,9 +20,9 @@ func TestLateSquatter(t *testing.T) {
 	reuse := net.ListenConfig{Control: func(_, _ string, conn syscall.RawConn) error {
 		return conn.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
 	}}
-	for _, host := range []string{"127.0.0.1", detourHost} {
+	for _, host := range []string{"127.0.0.1", relayHost} {
 		spec := testSpec(t, realCore(t), "n")
-		if host == detourHost {
+		if host == relayHost {
 			spec.Link = mustParse("ss://aes-128-gcm:password@127.0.0.1:9")
 		}
 		c := startCore(t, spec)
@@ -50,8 +50,8 @@ func TestLateSquatter(t *testing.T) {
 	}
 }
 
-// TestMissingDetour has a core that does not listen for itself, as it should.
-func TestMissingDetour(t *testing.T) {
+// TestMissingRelay has a core that does not listen for itself, as it should.
+func TestMissingRelay(t *testing.T) {
 	spec := testSpec(t, self(t), stubPrefix+"serve")
 	c := startCore(t, spec)
 	spec.Link = mustParse("ss://aes-128-gcm:password@127.0.0.1:9")
@@ -68,38 +68,38 @@ func TestJudge(t *testing.T) {
 	at := netip.MustParseAddrPort
 	inbound := at("127.0.0.1:1000")
 	tcp, udp := socket{"tcp", inbound, true}, socket{"udp", inbound, true}
-	detour, squatter := socket{"tcp", at("127.0.0.2:1000"), true}, socket{"tcp", at("127.0.0.2:1000"), false}
+	relay, squatter := socket{"tcp", at("127.0.0.2:1000"), true}, socket{"tcp", at("127.0.0.2:1000"), false}
 	for _, test := range []struct {
 		name   string
-		detour detourUse
+		relay  relayUse
 		seen   []socket
 		strict bool
 		want   error
 	}{
-		{"as planned", detourUnused, []socket{tcp, udp}, true, nil},
-		{"no UDP", detourUnused, []socket{tcp}, true, errNotListening},
-		{"no TCP", detourUnused, []socket{udp}, true, errNotListening},
-		{"open to all", detourUnused, []socket{{"tcp", at("0.0.0.0:1000"), true}, udp}, true, errUnplanned},
-		{"second listener", detourUnused, []socket{tcp, udp, {"tcp", at("[::1]:7"), true}}, false, errUnplanned},
-		{"way out by UDP", detourUnused, []socket{tcp, udp, {"udp", at("0.0.0.0:7"), true}}, false, nil},
-		{"UDP too early", detourUnused, []socket{tcp, udp, {"udp", at("0.0.0.0:7"), true}}, true, errUnplanned},
-		{"mapped", detourUnused, []socket{{"tcp", at("[::ffff:127.0.0.1]:1000"), true}, udp}, true, nil},
-		{"shared", detourUnused, []socket{tcp, udp, {"tcp", inbound, false}}, false, errForeign},
-		{"shared UDP", detourUnused, []socket{tcp, udp, {"udp", inbound, false}}, false, errForeign},
-		{"shadowed", detourUnused, []socket{tcp, udp, {"tcp", at("[::]:1000"), false}}, false, errForeign},
-		{"other address", detourUnused, []socket{tcp, udp, squatter}, false, nil},
+		{"as planned", relayUnused, []socket{tcp, udp}, true, nil},
+		{"no UDP", relayUnused, []socket{tcp}, true, errNotListening},
+		{"no TCP", relayUnused, []socket{udp}, true, errNotListening},
+		{"open to all", relayUnused, []socket{{"tcp", at("0.0.0.0:1000"), true}, udp}, true, errUnplanned},
+		{"second listener", relayUnused, []socket{tcp, udp, {"tcp", at("[::1]:7"), true}}, false, errUnplanned},
+		{"way out by UDP", relayUnused, []socket{tcp, udp, {"udp", at("0.0.0.0:7"), true}}, false, nil},
+		{"UDP too early", relayUnused, []socket{tcp, udp, {"udp", at("0.0.0.0:7"), true}}, true, errUnplanned},
+		{"mapped", relayUnused, []socket{{"tcp", at("[::ffff:127.0.0.1]:1000"), true}, udp}, true, nil},
+		{"shared", relayUnused, []socket{tcp, udp, {"tcp", inbound, false}}, false, errForeign},
+		{"shared UDP", relayUnused, []socket{tcp, udp, {"udp", inbound, false}}, false, errForeign},
+		{"shadowed", relayUnused, []socket{tcp, udp, {"tcp", at("[::]:1000"), false}}, false, errForeign},
+		{"other address", relayUnused, []socket{tcp, udp, squatter}, false, nil},
 
-		{"needless detour", detourUnused, []socket{tcp, udp, detour}, false, errUnplanned},
-		{"detour", detourUsed, []socket{tcp, udp, detour}, true, nil},
-		{"no detour", detourUsed, []socket{tcp, udp}, false, errNotListening},
-		{"detour by UDP", detourUsed, []socket{tcp, udp, {"udp", at("127.0.0.2:1000"), true}}, true, errUnplanned},
-		{"foreign detour", detourUsed, []socket{tcp, udp, squatter}, false, errForeign},
-		{"shared detour", detourUsed, []socket{tcp, udp, detour, squatter}, false, errForeign},
-		{"adopted with a detour", detourUnknown, []socket{tcp, udp, detour}, false, nil},
-		{"adopted without", detourUnknown, []socket{tcp, udp}, false, nil},
-		{"adopted with a foreign detour", detourUnknown, []socket{tcp, udp, squatter}, false, errForeign},
+		{"needless relay", relayUnused, []socket{tcp, udp, relay}, false, errUnplanned},
+		{"relay", relayUsed, []socket{tcp, udp, relay}, true, nil},
+		{"no relay", relayUsed, []socket{tcp, udp}, false, errNotListening},
+		{"relay by UDP", relayUsed, []socket{tcp, udp, {"udp", at("127.0.0.2:1000"), true}}, true, errUnplanned},
+		{"foreign relay", relayUsed, []socket{tcp, udp, squatter}, false, errForeign},
+		{"shared relay", relayUsed, []socket{tcp, udp, relay, squatter}, false, errForeign},
+		{"adopted with a relay", relayUnknown, []socket{tcp, udp, relay}, false, nil},
+		{"adopted without", relayUnknown, []socket{tcp, udp}, false, nil},
+		{"adopted with a foreign relay", relayUnknown, []socket{tcp, udp, squatter}, false, errForeign},
 	} {
-		if err := judge(test.seen, plan{inbound: inbound, detour: test.detour}, test.strict); !errors.Is(err, test.want) {
+		if err := judge(test.seen, plan{inbound: inbound, relay: test.relay}, test.strict); !errors.Is(err, test.want) {
 			t.Errorf("%s: %v, want %v", test.name, err, test.want)
 		}
 	}
@@ -112,22 +112,22 @@ func TestHiddenFiles(t *testing.T) {
 		return listedSocket{socket{network: network, address: at(address)}, inode}
 	}
 	tcp, udp := place("tcp", "127.0.0.1:1000", "1"), place("udp", "127.0.0.1:1000", "2")
-	detour := place("tcp", "127.0.0.2:1000", "3")
+	relay := place("tcp", "127.0.0.2:1000", "3")
 	for _, test := range []struct {
 		name   string
-		detour detourUse
+		relay  relayUse
 		listed []listedSocket
 		want   error
 	}{
-		{"alone", detourUnused, []listedSocket{tcp, udp, place("tcp", "127.0.0.1:22", "9")}, nil},
-		{"shared", detourUnused, []listedSocket{tcp, udp, place("tcp", "127.0.0.1:1000", "9")}, errForeign},
-		{"shadowed", detourUnused, []listedSocket{place("tcp", "0.0.0.0:1000", "9"), tcp, udp}, errForeign},
-		{"somebody at the other address", detourUnused, []listedSocket{detour, tcp, udp}, nil},
-		{"detour", detourUsed, []listedSocket{detour, tcp, udp}, nil},
-		{"shared detour", detourUsed, []listedSocket{detour, tcp, udp, place("tcp", "127.0.0.2:1000", "9")}, errForeign},
-		{"no detour", detourUsed, []listedSocket{tcp, udp}, errNotListening},
+		{"alone", relayUnused, []listedSocket{tcp, udp, place("tcp", "127.0.0.1:22", "9")}, nil},
+		{"shared", relayUnused, []listedSocket{tcp, udp, place("tcp", "127.0.0.1:1000", "9")}, errForeign},
+		{"shadowed", relayUnused, []listedSocket{place("tcp", "0.0.0.0:1000", "9"), tcp, udp}, errForeign},
+		{"somebody at the other address", relayUnused, []listedSocket{relay, tcp, udp}, nil},
+		{"relay", relayUsed, []listedSocket{relay, tcp, udp}, nil},
+		{"shared relay", relayUsed, []listedSocket{relay, tcp, udp, place("tcp", "127.0.0.2:1000", "9")}, errForeign},
+		{"no relay", relayUsed, []listedSocket{tcp, udp}, errNotListening},
 	} {
-		p := plan{inbound: at("127.0.0.1:1000"), detour: test.detour}
+		p := plan{inbound: at("127.0.0.1:1000"), relay: test.relay}
 		if err := judge(attribute(test.listed, nil, true, p), p, true); !errors.Is(err, test.want) {
 			t.Errorf("%s: %v, want %v", test.name, err, test.want)
 		}

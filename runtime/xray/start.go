@@ -162,13 +162,13 @@ func spawn(log zerolog.Logger, spec Spec, in Inbound) (*Core, error) {
 // configure makes the configuration, the secrets in it, and the plan of what is
 // to be listened on.
 func (s Spec) configure(in Inbound) (config []byte, secrets []string, p plan, err error) {
-	use := detourUnused
+	use := relayUnused
 	if s.batch != nil {
 		config, secrets, err = configureBatch(s.batch, in)
 	} else {
 		config, secrets, err = configure(s.Link, in)
-		if needsDetour(s.Link.Protocol) {
-			use = detourUsed
+		if needsRelay(s.Link.Protocol) {
+			use = relayUsed
 		}
 	}
 	if err != nil {
