@@ -37,8 +37,8 @@ const (
 	targetOnly
 )
 
-// dial connects to a core on behalf of u and enters u in its ledger. It waits for a core up to
-// Options.Wait. The error is errNoCore or that of ctx; u is in no ledger then.
+// dial connects to a core on behalf of u and enters u in its ledger. It waits for a core up to Options.Wait. The error is
+// errNoCore or that of ctx; u is in no ledger then.
 func (f *Front) dial(ctx context.Context, u user, r route) (*net.TCPConn, *target, error) {
 	if r == anyCore {
 		if st := f.standIn(); st != nil {
@@ -51,61 +51,88 @@ func (f *Front) dial(ctx context.Context, u user, r route) (*net.TCPConn, *targe
 	if f.guard.off {
 		r = targetOnly
 	}
-	var timeout <-chan time.Time
-	for try := 0; ; {
+	w := coreWait{f: f}
+	defer w.over()
+	for {
 		if err := ctx.Err(); err != nil {
 			return nil, nil, err
 		}
 		st, standby := f.state.Load(), f.standby.Load()
-		var again, spare <-chan time.Time
+		spare := r != targetOnly && standby.target != nil // the standby may be used
+		var again, held <-chan time.Time
 		if st.target != nil {
-			conn, err := f.dialState(st.ctx, st, u, r != targetOnly && standby.target != nil)
+			conn, err := f.dialState(st.ctx, st, u, spare)
 			if err == nil {
-				if timeout != nil {
-					st.target.ledger.waited.Add(1)
-				}
-				return conn, st.target, nil
+				return conn, w.reached(st.target), nil
 			}
 			if errors.Is(err, errReplaced) {
 				continue
 			}
-			again = time.After(retryDelays[min(try, len(retryDelays)-1)])
-			try++
+			again = w.retry()
 		}
-		if r != targetOnly && standby.target != nil {
+		if spare {
 			if left := restartTime - f.goneFor(st); left > 0 {
-				spare = time.After(left)
+				held = time.After(left)
 			} else if conn, err := f.dialState(standby.ctx, standby, u, false); err == nil {
-				if timeout != nil {
-					standby.target.ledger.waited.Add(1)
-				}
-				return conn, standby.target, nil
+				return conn, w.reached(standby.target), nil
 			} else if again == nil {
-				again = time.After(retryDelays[min(try, len(retryDelays)-1)])
-				try++
+				again = w.retry()
 			}
 		}
-		if timeout == nil {
-			timer := time.NewTimer(f.o.Wait)
-			defer timer.Stop()
-			timeout = timer.C
-			f.waiting.Add(1)
-			defer f.waiting.Add(-1)
+		if err := w.wait(ctx, st, standby, again, held); err != nil {
+			return nil, nil, err
 		}
-		select {
-		case <-st.ctx.Done():
-			if f.state.Load().target != st.target {
-				try = 0
-			}
-		case <-standby.ctx.Done():
-		case <-again:
-		case <-spare:
-		case <-timeout:
-			f.waitedInVain.Add(1)
-			return nil, nil, errNoCore
-		case <-ctx.Done():
-			return nil, nil, ctx.Err()
+	}
+}
+
+// coreWait is the wait of one dial for a core that takes connections.
+type coreWait struct {
+	f     *Front
+	timer *time.Timer // bounds it; nil: it has not begun
+	tries int         // that the current target has refused
+}
+
+// wait waits until there is something new to try: another state, or a moment of again or held.
+func (w *coreWait) wait(ctx context.Context, st, standby *state, again, held <-chan time.Time) error {
+	if w.timer == nil {
+		w.timer = time.NewTimer(w.f.o.Wait)
+		w.f.waiting.Add(1)
+	}
+	select {
+	case <-st.ctx.Done():
+		if w.f.state.Load().target != st.target {
+			w.tries = 0
 		}
+	case <-standby.ctx.Done():
+	case <-again:
+	case <-held:
+	case <-w.timer.C:
+		w.f.waitedInVain.Add(1)
+		return errNoCore
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
+
+// retry returns when to dial again after a refusal.
+func (w *coreWait) retry() <-chan time.Time {
+	w.tries++
+	return time.After(retryDelays[min(w.tries, len(retryDelays))-1])
+}
+
+// reached notes that t has taken the connection.
+func (w *coreWait) reached(t *target) *target {
+	if w.timer != nil {
+		t.ledger.waited.Add(1)
+	}
+	return t
+}
+
+func (w *coreWait) over() {
+	if w.timer != nil {
+		w.timer.Stop()
+		w.f.waiting.Add(-1)
 	}
 }
 
