@@ -2,12 +2,9 @@ package front
 
 import (
 	"context"
-	"net"
 	"net/http"
 	"slices"
 	"time"
-
-	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
 // RoundTrip sends requests that may be repeated over kept-alive connections: when one of those turns out to be dead, the
@@ -52,7 +49,21 @@ func safeToHedge(r *http.Request) bool {
 	return true
 }
 
-// exchange is a request on its way through one core.
+// hedge is one request that goes through a second core as well when the first is silent: on a kept-alive connection there is
+// nothing between the requests that could tell it.
+type hedge struct {
+	w       *webServer
+	r       *http.Request
+	results chan *exchange
+	over    chan struct{} // closed when nobody waits for results any more
+	first   *exchange
+	running []*exchange
+	tried   []*target
+	rescues int
+	warned  bool
+}
+
+// exchange is a request on its way through one core, and its response.
 type exchange struct {
 	target *target
 	stop   context.CancelFunc
@@ -61,35 +72,14 @@ type exchange struct {
 	err    error
 }
 
-// hedge sends r through the core of st, and through another one as well when that is silent: on a kept-alive connection
-// there is nothing between the requests that could tell it. The first response wins.
+// hedge sends r through the core of st, and through others when that is silent. The first response wins.
 func (w *webServer) hedge(r *http.Request, st *state) (*http.Response, error) {
 	f := w.f
-	results, over := make(chan *exchange), make(chan struct{})
-	defer close(over)
-	var running []*exchange
-	var tried []*target
-	start := func(t *target) *exchange {
-		ctx, stop := context.WithCancel(r.Context())
-		a := &exchange{target: t, stop: stop, sent: f.now()}
-		running = append(running, a)
-		tried = append(tried, t)
-		w.wg.Go(func() {
-			a.res, a.err = t.web.RoundTrip(r.WithContext(ctx))
-			select {
-			case results <- a:
-			case <-over:
-				if a.res != nil {
-					a.res.Body.Close()
-				}
-			}
-		})
-		return a
-	}
-	first := start(st.target)
-	warned, rescues := false, 0
+	h := &hedge{w: w, r: r, results: make(chan *exchange), over: make(chan struct{})}
+	defer close(h.over)
+	h.first = h.start(st.target)
 	defer func() {
-		if rescues > 0 {
+		if h.rescues > 0 {
 			f.guard.over(r.URL.Host)
 		}
 	}()
@@ -97,95 +87,77 @@ func (w *webServer) hedge(r *http.Request, st *state) (*http.Response, error) {
 	defer watch.Stop()
 	for {
 		select {
-		case a := <-results:
-			running = slices.DeleteFunc(running, func(b *exchange) bool { return a == b })
-			if a.err != nil && len(running) > 0 {
+		case e := <-h.results:
+			h.running = slices.DeleteFunc(h.running, func(other *exchange) bool { return e == other })
+			if e.err != nil && len(h.running) > 0 {
 				continue
 			}
-			for _, b := range running {
-				b.stop()
+			for _, other := range h.running {
+				other.stop()
 			}
-			// What a.stop would end is read by the caller, and ends with the context of r.
-			if a.err == nil {
-				w.won(a, first, rescues, r.URL.Host)
+			// What e.stop would end is read by the caller, and ends with the context of r.
+			if e.err == nil {
+				h.noteWon(e)
 			}
-			return a.res, a.err
+			return e.res, e.err
 		case <-watch.C:
-			newest := running[len(running)-1]
-			to, wait := f.judge(silence{
-				target: newest.target, tried: func(t *target) bool { return slices.Contains(tried, t) }, dest: r.URL.Host,
-				sent: newest.sent, safe: func() bool { return true }, rescues: rescues, warned: &warned,
-			})
-			if to != nil {
-				rescues++
-				start(to.target)
-				to.target.ledger.replayed.Add(1)
-				wait = f.guard.limit(to.target.ledger)
-			}
-			if wait > 0 {
+			if wait := h.lookAgain(); wait > 0 {
 				watch.Reset(wait)
 			}
 		}
 	}
 }
 
-// won notes the response that came first.
-func (w *webServer) won(a, first *exchange, rescues int, host string) {
-	f := w.f
-	f.guard.answered(a.target.ledger, a.sent, f.now())
+// start sends the request through the core of t.
+func (h *hedge) start(t *target) *exchange {
+	ctx, stop := context.WithCancel(h.r.Context())
+	e := &exchange{target: t, stop: stop, sent: h.w.f.now()}
+	h.running = append(h.running, e)
+	h.tried = append(h.tried, t)
+	h.w.wg.Go(func() {
+		e.res, e.err = t.web.RoundTrip(h.r.WithContext(ctx))
+		select {
+		case h.results <- e:
+		case <-h.over:
+			if e.res != nil {
+				e.res.Body.Close()
+			}
+		}
+	})
+	return e
+}
+
+// lookAgain decides what the silence of the newest exchange means. It returns how long it is until the next look; 0: there is
+// none.
+func (h *hedge) lookAgain() time.Duration {
+	f, newest := h.w.f, h.running[len(h.running)-1]
+	to, wait := f.judge(silence{
+		target: newest.target, tried: h.tried, dest: h.r.URL.Host,
+		sent: newest.sent, mayRepeat: func() bool { return true }, rescues: h.rescues, warned: &h.warned,
+	})
+	if to == nil {
+		return wait
+	}
+	h.rescues++
+	h.start(to.target)
+	to.target.ledger.replayed.Add(1)
+	return f.guard.limit(to.target.ledger)
+}
+
+// noteWon notes the response that came first.
+func (h *hedge) noteWon(e *exchange) {
+	f, first, host := h.w.f, h.first, h.r.URL.Host
+	f.guard.answered(e.target.ledger, e.sent, f.now())
 	switch {
-	case rescues == 0:
-	case a == first:
-		f.guard.lost(host, time.Duration(f.now()-a.sent), f.now())
+	case h.rescues == 0:
+	case e == first:
+		f.guard.lost(host, time.Duration(f.now()-e.sent), f.now())
 	default:
 		f.guard.giveBack()
-		a.target.ledger.rescued.Add(1)
+		e.target.ledger.rescued.Add(1)
 		if first.target.ledger.rtt.proof.Load() <= first.sent {
 			f.signal(first.target.id, Rescued)
 		}
-		f.scoreSilence(first.target, a.target)
+		f.scoreSilence(first.target, e.target)
 	}
-}
-
-// newTransport makes the way to origins. It dials the core and nothing else, and knows no proxy of the environment. With a
-// target the connections lead through it as long as it is in use, and are kept alive; without, each is for one request.
-func (f *Front) newTransport(t *target) *http.Transport {
-	return &http.Transport{
-		DialContext: func(_ context.Context, _, hostport string) (net.Conn, error) {
-			return f.dialWeb(t, hostport)
-		},
-		DisableCompression:    true,
-		DisableKeepAlives:     t == nil,
-		MaxIdleConns:          64,
-		MaxIdleConnsPerHost:   16,
-		IdleConnTimeout:       upstreamIdle,
-		ExpectContinueTimeout: time.Second,
-	}
-}
-
-func (f *Front) dialWeb(t *target, hostport string) (net.Conn, error) {
-	dest, err := socks5.ParseAddress(hostport)
-	if err != nil {
-		return nil, err
-	}
-	f.mu.Lock()
-	r := f.run
-	f.mu.Unlock()
-	if r == nil {
-		return nil, net.ErrClosed
-	}
-	// The connection may outlive the request for which it is dialled.
-	ctx, stop := context.WithCancel(r.ctx)
-	u := &upstream{f: f, ctx: ctx, stop: stop, dest: dest, hedged: t != nil}
-	var via *state
-	if st := f.standby.Load(); t != nil && st.target == t {
-		via = st
-	} else if st := f.state.Load(); t != nil && st.target == t {
-		via = st
-	}
-	if err := u.connect(nil, nil, via); err != nil {
-		stop()
-		return nil, err
-	}
-	return u, nil
 }

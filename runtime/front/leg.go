@@ -58,18 +58,40 @@ func (l *leg) send() {
 	u, t, tcp := l.u, l.target, l.tcp.Load()
 	l.low = true
 	expectReplies(tcp, t.auth)
-	b := u.f.pools.get(len(t.opening) + 3 + len(u.dest) + len(u.sent))
+	b := u.f.pools.get(len(t.opening) + 3 + len(u.dest) + len(u.kept.sent))
 	msg := socks5.AppendRequest(append(b.b[:0], t.opening...), socks5.CommandConnect, u.dest)
-	l.head, l.bare = len(msg), len(u.sent) == 0
-	msg = append(msg, u.sent...)
+	l.head, l.bare = len(msg), len(u.kept.sent) == 0
+	msg = append(msg, u.kept.sent...)
 	tcp.Write(msg)
 	b.release()
-	l.written = len(u.sent)
+	l.written = len(u.kept.sent)
 	l.sentAt = u.f.now()
-	t.ledger.countUp(len(u.sent))
+	t.ledger.countUp(len(u.kept.sent))
 	if u.upEnded {
 		tcp.CloseWrite()
 	}
+}
+
+// write sends p, and counts what has gone out.
+func (l *leg) write(p []byte) (int, error) {
+	n, err := l.tcp.Load().Write(p)
+	l.target.ledger.countUp(n)
+	return n, err
+}
+
+// countDown counts n bytes of an answer.
+func (l *leg) countDown(n int) {
+	l.target.ledger.countDown(n)
+	l.last.Store(l.u.f.now())
+}
+
+// lastAsked is when there was last something for the core to answer to: the client's bytes, or else the request.
+func (l *leg) lastAsked() int64 { return max(l.u.lastSent.Load(), l.sentAt) }
+
+// result is await, as one value.
+func (l *leg) result() result {
+	b, answer, err := l.await()
+	return result{l, b, answer, err}
 }
 
 // await waits for the first answer bytes and returns them in a buffer that the caller releases. It may be called again

@@ -3,6 +3,7 @@ package front
 import (
 	"errors"
 	"net"
+	"slices"
 	"time"
 )
 
@@ -16,10 +17,11 @@ const (
 // errNoCoreReply is the end of a connection that no core answered with the reply of SOCKS.
 var errNoCoreReply = errors.New("the core closed the connection without a reply")
 
-// replace moves u to another core after one has ended the connection with err and without an answer. It returns the leg over
-// the new one; or nil, and with what error u ends.
-func (u *upstream) replace(l *leg, err error) (*leg, error) {
-	u.noteEnd(l, err)
+// replace moves the upstream to another core after one has ended the connection with err and without an answer. It returns the leg over
+// the new one; or nil, and with what error the upstream ends.
+func (r *rescuer) replace(l *leg, err error) (*leg, error) {
+	r.noteEnd(l, err)
+	u := r.u
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.aborted.Load() || l.aborted.Load() || isReplyError(err) {
@@ -27,12 +29,12 @@ func (u *upstream) replace(l *leg, err error) (*leg, error) {
 	}
 	var next *leg
 	if l.replied || l.moved.Load() {
-		next = u.moveAnswerless(l)
-	} else if next = u.moveUntouched(l); next == nil {
+		next = r.moveAnswerless(l)
+	} else if next = r.moveUntouched(); next == nil {
 		err = errNoCoreReply
 	}
 	if next == nil {
-		if u.rescues > 0 && u.atFault() {
+		if r.rescues > 0 && r.atFault() {
 			u.f.guard.lostEmpty(string(u.dest), u.f.now())
 		}
 		return nil, err
@@ -42,60 +44,55 @@ func (u *upstream) replace(l *leg, err error) (*leg, error) {
 	}
 	u.remove(l)
 	u.armed = false
-	u.tried = append(u.tried, next.target)
+	r.tried = append(r.tried, next.target)
 	u.add(next)
 	return next, nil
 }
 
 // moveUntouched needs mu. It reaches another core after one has died before its reply. A core replies before it passes
 // anything on, so nothing has reached the destination, and the whole can be sent again, whatever it is.
-func (u *upstream) moveUntouched(l *leg) *leg {
-	if u.lost || u.replays >= maxReplays {
+func (r *rescuer) moveUntouched() *leg {
+	u := r.u
+	if u.kept.lost || r.replays >= maxReplays {
 		return nil
 	}
-	u.replays++
-	if u.pause(time.Duration(u.replays)*replayPause) != nil {
+	r.replays++
+	if u.pause(time.Duration(r.replays)*replayPause) != nil {
 		return nil
 	}
-	if u.replays > 1 {
-		if st := u.f.other(u.hasTried); st != nil {
-			if next := u.reach(st); next != nil {
+	if r.replays > 1 {
+		if st := u.f.other(r.tried); st != nil {
+			if next := r.reach(st); next != nil {
 				return next
 			}
 		}
 	}
-	return u.reachAny()
+	return r.reachAny()
 }
 
 // moveAnswerless needs mu. It reaches another core after one has ended the connection although it had replied. What was
 // sent may have reached the destination.
-func (u *upstream) moveAnswerless(l *leg) *leg {
-	r, f := u.f.guard, u.f
-	if r.off || u.rescues >= maxRescues || u.lost || !mayRepeat(u.sent) || u.upEnded && len(u.sent) == 0 {
+func (r *rescuer) moveAnswerless(l *leg) *leg {
+	u, f, g := r.u, r.u.f, r.u.f.guard
+	nothing := len(u.kept.sent) == 0
+	if g.off || r.rescues >= maxRescues || !u.kept.mayRepeat() || u.upEnded && nothing {
 		return nil
 	}
-	if current := f.state.Load().target; current != l.target && !u.hasTried(current) || !f.takes(l.target) {
-		u.rescues++
-		return u.reachAny()
+	if current := f.state.Load().target; current != l.target && !slices.Contains(r.tried, current) || !f.takes(l.target) {
+		r.rescues++
+		return r.reachAny()
 	}
 	// The core is there. Perhaps its server is not, or the destination has nothing to say.
-	if len(u.sent) == 0 && !l.moved.Load() || r.recall(string(u.dest), f.now()).empty {
+	if nothing && !l.moved.Load() || g.recall(string(u.dest), f.now()).empty {
 		return nil
 	}
-	for end := time.Now().Add(r.ceiling); ; {
-		st := f.other(u.hasTried)
+	for end := time.Now().Add(g.ceiling); ; {
+		st := f.other(r.tried)
 		if st == nil {
 			return nil
 		}
-		if r.take(f.now()) {
-			u.rescues++
-			next := u.reach(st)
-			if next == nil {
-				r.giveBack()
-				return nil
-			}
-			next.paid = true
-			return next
+		if g.take(f.now()) {
+			return r.reachPaid(st)
 		}
 		if time.Now().After(end) || u.pause(guardPause) != nil {
 			return nil
@@ -113,32 +110,32 @@ func (f *Front) takes(t *target) bool {
 	return true
 }
 
-func (u *upstream) pause(d time.Duration) error {
-	select {
-	case <-time.After(d):
-	case <-u.ctx.Done():
-		return u.ctx.Err()
+// reachPaid reaches the core of st for a token that was taken, and gives it back if that fails.
+func (r *rescuer) reachPaid(st *state) *leg {
+	r.rescues++
+	next := r.reach(st)
+	if next == nil {
+		r.u.f.guard.giveBack()
+		return nil
 	}
-	if u.aborted.Load() {
-		return net.ErrClosed
-	}
-	return nil
+	next.paid = true
+	return next
 }
 
 // reach dials the core of st, and returns nil if that fails.
-func (u *upstream) reach(st *state) *leg {
-	l := &leg{u: u}
-	if l.open(u.ctx, st) != nil {
+func (r *rescuer) reach(st *state) *leg {
+	l := &leg{u: r.u}
+	if l.open(r.u.ctx, st) != nil {
 		return nil
 	}
 	return l
 }
 
 // reachAny waits for a core.
-func (u *upstream) reachAny() *leg {
-	l := &leg{u: u}
-	l.last.Store(u.f.now())
-	tcp, t, err := u.f.dial(u.ctx, l, anyCore)
+func (r *rescuer) reachAny() *leg {
+	l := &leg{u: r.u}
+	l.last.Store(r.u.f.now())
+	tcp, t, err := r.u.f.dial(r.u.ctx, l, anyCore)
 	if err != nil || l.connected(tcp, t) != nil {
 		return nil
 	}

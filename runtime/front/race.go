@@ -2,178 +2,89 @@ package front
 
 import (
 	"context"
-	"errors"
-	"io"
 	"net"
-	"os"
-	"slices"
 	"time"
 )
 
-// first waits for the first answer bytes and returns them in a buffer that the caller releases. Meanwhile it moves the
-// connection if its core ends it, and brings in a second core if the first is silent. At an end without an answer the error
-// is io.EOF, and otherwise what broke.
-func (u *upstream) first() (*buffer, []byte, error) {
-	l := &u.one
-	for {
-		b, answer, err := l.await()
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			to := u.watchOver(l)
-			if to == nil {
-				continue
-			}
-			l, b, answer, err = u.race(l, to)
-		}
-		if err == nil {
-			u.settle(l)
-			u.noteAnswer(l)
-			return b, answer, nil
-		}
-		next, err := u.replace(l, err)
-		if next == nil {
-			u.settle(l) // what the client still sends goes where the rest went
-			return nil, nil, err
-		}
-		l = next
-	}
-}
-
-// watchOver decides what the silence of l means. It returns the core to bring in, or nil when it is to be waited for.
-func (u *upstream) watchOver(l *leg) *state {
-	s := u.silence(l)
-	to, wait := u.f.judge(s)
-	if to == nil && wait == 0 {
-		if u.mu.TryLock() {
-			u.armed = false // the next write asks again
-			if u.lastSent.Load() > s.sent {
-				u.watch(l)
-			}
-			u.mu.Unlock()
-			return nil
-		}
-		wait = guardPause // a writer is at work
-	}
-	if to == nil {
-		l.tcp.Load().SetReadDeadline(time.Now().Add(wait))
-	}
-	return to
-}
-
-func (u *upstream) silence(l *leg) silence {
-	return silence{
-		target: l.target, tried: u.hasTried, dest: string(u.dest), sent: max(u.lastSent.Load(), l.sentAt),
-		safe: u.safe, rescues: u.rescues, warned: &u.warned,
-	}
-}
-
-// result is how the wait for a leg's answer ended.
-type result struct {
-	leg    *leg
-	b      *buffer
-	answer []byte
-	err    error
+// race is the time in which several legs may answer. The first that does has the connection.
+type race struct {
+	r       *rescuer
+	silent  *leg            // that it began with
+	ctx     context.Context // ends what is being opened
+	results chan result
+	running int // legs that have not given a result
+	watch   *time.Timer
 }
 
 // race brings in a core beside that of silent, and further ones, and waits for the first answer of any. Without one it returns
-// the leg that ended last.
-func (u *upstream) race(silent *leg, to *state) (*leg, *buffer, []byte, error) {
+// how the leg that ended last did.
+func (r *rescuer) race(silent *leg, to *state) result {
+	u := r.u
 	defer u.f.guard.over(string(u.dest))
 	ctx, cancel := context.WithCancel(u.ctx)
 	defer cancel()
-	u.lm.Lock()
-	u.cancel = cancel
-	u.lm.Unlock()
-	defer func() {
-		u.lm.Lock()
-		u.cancel = nil
-		u.lm.Unlock()
-	}()
+	u.legs.setCancel(cancel)
+	defer u.legs.setCancel(nil)
 	if u.aborted.Load() {
 		cancel()
 	}
-	results := make(chan result, 1+maxRescues)
-	await := func(l *leg) {
-		b, answer, err := l.await()
-		results <- result{l, b, answer, err}
-	}
-	running := 1
-	bring := func(st *state) {
-		u.rescues++
-		u.tried = append(u.tried, st.target)
-		running++
-		l := &leg{u: u, from: silent.target, paid: true}
-		go func() {
-			if err := l.open(ctx, st); err != nil {
-				results <- result{leg: l, err: err}
-				return
-			}
-			if !u.join(l) {
-				results <- result{leg: l, err: net.ErrClosed}
-				return
-			}
-			await(l)
-		}()
-	}
-	go await(silent)
-	bring(to)
-	watch := time.NewTimer(u.f.guard.limit(to.target.ledger))
-	defer watch.Stop()
+	c := &race{r: r, silent: silent, ctx: ctx, results: make(chan result, 1+maxRescues), watch: time.NewTimer(time.Hour)}
+	defer c.watch.Stop()
+	c.running++
+	go func() { c.results <- silent.result() }()
+	c.bring(to)
 	for {
 		select {
-		case r := <-results:
-			running--
-			if r.err == nil {
-				u.settle(r.leg)
+		case res := <-c.results:
+			c.running--
+			if res.err == nil {
+				u.settle(res.leg)
 				cancel()
-				for ; running > 0; running-- {
-					if late := <-results; late.b != nil {
-						late.b.release()
-					}
-				}
-				u.score(silent, r.leg)
-				return r.leg, r.b, r.answer, nil
+				c.drop()
+				c.score(res.leg)
+				return res
 			}
-			if r.leg.target == nil { // it never got as far as a connection
-				u.f.guard.giveBack()
+			if last, over := c.ended(res); over {
+				return last
 			}
-			if running == 0 {
-				if u.aborted.Load() && u.atFault() { // the client has given up
-					u.f.guard.lost(string(u.dest), u.age(), u.f.now())
-				}
-				if r.leg.target == nil {
-					r.leg = silent
-				}
-				return r.leg, nil, nil, r.err
-			}
-			if r.leg.target != nil {
-				u.noteEnd(r.leg, r.err)
-				u.mu.Lock()
-				u.remove(r.leg)
-				u.mu.Unlock()
-			}
-		case <-watch.C:
-			newest := u.newest()
-			if newest == nil || newest == silent && running > 1 {
-				watch.Reset(standbyPause) // another one is on its way
-				continue
-			}
-			st, wait := u.f.judge(u.silence(newest))
-			switch {
-			case st != nil:
-				bring(st)
-				watch.Reset(u.f.guard.limit(st.target.ledger))
-			case wait > 0:
-				watch.Reset(wait)
-			}
+		case <-c.watch.C:
+			c.lookAgain()
 		}
 	}
+}
+
+func (ls *legs) setCancel(cancel func()) {
+	ls.mu.Lock()
+	ls.cancel = cancel
+	ls.mu.Unlock()
+}
+
+// bring opens a leg through the core of st.
+func (c *race) bring(st *state) {
+	u := c.r.u
+	c.r.rescues++
+	c.r.tried = append(c.r.tried, st.target)
+	c.running++
+	l := &leg{u: u, from: c.silent.target, paid: true}
+	go func() {
+		if err := l.open(c.ctx, st); err != nil {
+			c.results <- result{leg: l, err: err}
+			return
+		}
+		if !u.join(l) {
+			c.results <- result{leg: l, err: net.ErrClosed}
+			return
+		}
+		c.results <- l.result()
+	}()
+	c.watch.Reset(u.f.guard.limit(st.target.ledger))
 }
 
 // join sends what the client has sent over l, too, if that is still right.
 func (u *upstream) join(l *leg) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.won.Load() != nil || u.aborted.Load() || u.lost || !mayRepeat(u.sent) {
+	if u.won.Load() != nil || u.aborted.Load() || !u.kept.mayRepeat() {
 		l.reset()
 		l.target.ledger.leave(l)
 		return false
@@ -182,93 +93,74 @@ func (u *upstream) join(l *leg) bool {
 	return true
 }
 
+// lookAgain decides what the silence of the newest leg means.
+func (c *race) lookAgain() {
+	newest := c.newest()
+	if newest == nil || newest == c.silent && c.running > 1 {
+		c.watch.Reset(standbyPause) // another one is on its way
+		return
+	}
+	st, wait := c.r.u.f.judge(c.r.silence(newest))
+	switch {
+	case st != nil:
+		c.bring(st)
+	case wait > 0:
+		c.watch.Reset(wait)
+	}
+}
+
 // newest returns the leg that was added last, or nil.
-func (u *upstream) newest() *leg {
+func (c *race) newest() *leg {
+	u := c.r.u
 	if !u.mu.TryLock() {
 		return nil
 	}
 	defer u.mu.Unlock()
-	if len(u.legs) == 0 {
+	if len(u.legs.all) == 0 {
 		return nil
 	}
-	return u.legs[len(u.legs)-1]
+	return u.legs.all[len(u.legs.all)-1]
 }
 
-// settle ends the time in which u can move: it belongs to l.
-func (u *upstream) settle(l *leg) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.won.Store(l)
-	if u.armed {
-		l.tcp.Load().SetReadDeadline(noDeadline)
-	}
-	u.armed = true
-	u.drop()
-	if len(u.legs) == 1 && u.legs[0] == l {
-		return
-	}
-	u.lm.Lock()
-	others := u.legs
-	u.legs = []*leg{l}
-	u.lm.Unlock()
-	for _, other := range others {
-		if other != l {
-			other.abort()
-			other.target.ledger.leave(other)
-		}
-	}
-}
-
-// noteAnswer notes the first answer, which came over l.
-func (u *upstream) noteAnswer(l *leg) {
-	if !u.hedged {
-		u.f.guard.answered(l.target.ledger, max(u.lastSent.Load(), l.sentAt), u.f.now())
-	}
-	if l.from != nil {
-		l.target.ledger.rescued.Add(1)
-		// Unless others were answered meanwhile: then it is only this destination that the core does not reach.
-		if l.from.ledger.rtt.proof.Load() <= max(u.lastSent.Load(), l.sentAt) {
-			u.f.signal(l.from.id, Rescued)
-		}
-	}
-	if l.paid {
+// ended takes a leg out of the race that has ended without an answer. When it was the last one, the race is over with it.
+func (c *race) ended(res result) (last result, over bool) {
+	u := c.r.u
+	opened := res.leg.target != nil
+	if !opened {
 		u.f.guard.giveBack()
 	}
+	switch {
+	case c.running == 0:
+		if u.aborted.Load() && c.r.atFault() { // the client has given up
+			c.r.noteLost()
+		}
+		if !opened {
+			res.leg = c.silent
+		}
+		return res, true
+	case opened:
+		c.r.noteEnd(res.leg, res.err)
+		u.mu.Lock()
+		u.remove(res.leg)
+		u.mu.Unlock()
+	}
+	return result{}, false
 }
 
-// score notes who has won a race.
-func (u *upstream) score(silent, winner *leg) {
-	f := u.f
-	if winner == silent {
-		f.guard.lost(string(u.dest), u.age(), f.now())
+// drop waits for the legs that have lost, and drops what they have.
+func (c *race) drop() {
+	for ; c.running > 0; c.running-- {
+		if late := <-c.results; late.b != nil {
+			late.b.release()
+		}
+	}
+}
+
+// score notes who has won.
+func (c *race) score(winner *leg) {
+	if winner == c.silent {
+		c.r.noteLost()
 		return
 	}
-	f.scoreSilence(silent.target, winner.target)
-}
-
-// scoreSilence notes that winner has answered where silent did not.
-func (f *Front) scoreSilence(silent, winner *target) {
-	if silent == f.state.Load().target && winner == f.standby.Load().target {
-		f.guard.won(silent, f.now())
-	}
-}
-
-func (u *upstream) age() time.Duration { return time.Duration(u.f.now() - u.lastSent.Load()) }
-
-// atFault reports whether it is the destination's fault that nobody has answered: others were answered meanwhile.
-func (u *upstream) atFault() bool {
-	return slices.ContainsFunc(u.tried, func(t *target) bool { return t.ledger.rtt.proof.Load() > u.lastSent.Load() })
-}
-
-// noteEnd reports an end without an answer.
-func (u *upstream) noteEnd(l *leg, err error) {
-	switch {
-	case l.dropped() || errors.Is(err, net.ErrClosed):
-	case !l.replied && !isReplyError(err):
-		u.f.signal(l.target.id, CoreGone)
-	case errors.Is(err, io.EOF) && u.lastSent.Load() > 0:
-		u.f.signal(l.target.id, ClosedEmpty)
-	case !errors.Is(err, io.EOF):
-		u.f.signal(l.target.id, CoreGone)
-	}
+	c.r.u.f.scoreSilence(c.silent.target, winner.target)
 }

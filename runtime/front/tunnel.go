@@ -3,18 +3,11 @@ package front
 import (
 	"bytes"
 	"context"
-	"errors"
-	"io"
 	"net"
-	"os"
 	"time"
 
 	"github.com/xrat-tray/xrat/runtime/socks5"
 )
-
-// halfClosed bounds the silence of a client whose server has already finished, and how long it may talk to nobody. The core
-// gives such a connection up after seconds; without a bound a client that forgets to close would be kept for ever.
-const halfClosed = 2 * time.Minute
 
 // trialWait is how long a connection that might be a trial waits for the client's first bytes; one a second does.
 const trialWait = 10 * time.Millisecond
@@ -36,13 +29,7 @@ func (f *Front) serveTunnel(ctx context.Context, c *net.TCPConn, dest socks5.Add
 		}
 	}
 	if len(early) == 0 && f.standIn() != nil && f.guard.trialDue(f.now()) {
-		// Whether the target may be tried depends on what the client says; see [guard.tryTarget].
-		c.SetReadDeadline(time.Now().Add(trialWait))
-		if b, n, err := client.read(smallBuffer); err == nil {
-			early = bytes.Clone(b.b[:n])
-			b.release()
-		}
-		c.SetReadDeadline(noDeadline)
+		early = f.trialBytes(c, client)
 	}
 	u, err := f.connect(ctx, dest, early, client)
 	switch {
@@ -59,133 +46,18 @@ func (f *Front) serveTunnel(ctx context.Context, c *net.TCPConn, dest socks5.Add
 			return
 		}
 	}
-	f.tunnel(c, client, u)
+	f.relay(c, client, u)
 }
 
-// tunnel copies between a client and its upstream until both directions have ended, and closes both. An end is passed on
-// as an end, a reset as a reset. A reset throws away what the client has not fetched yet, so there is none once the server
-// has ended: by then the whole answer is in the hands of the kernel, which delivers it also after Close.
-func (f *Front) tunnel(client *net.TCPConn, reader *lazyReader, u *upstream) {
-	uplink := make(chan struct{})
-	go func() {
-		defer close(uplink)
-		if f.copyUp(client, reader, u) != nil {
-			reset(client)
-			u.abort()
-		}
-	}()
-	if f.copyDown(client, u, uplink) != nil {
-		reset(client)
-		u.abort()
+// trialBytes waits a moment for the client's first bytes: whether the suspected target may be tried depends on what the client
+// says (see [guard.tryTarget]).
+func (f *Front) trialBytes(c *net.TCPConn, client *lazyReader) []byte {
+	c.SetReadDeadline(time.Now().Add(trialWait))
+	defer c.SetReadDeadline(noDeadline)
+	b, n, err := client.read(smallBuffer)
+	if err != nil {
+		return nil
 	}
-	<-uplink
-	client.Close()
-	u.Close()
-}
-
-// copyUp carries the client's bytes until its end, for which it returns nil, or until it has been silent for too long after
-// the server's. What the client sends to a server that takes no more is dropped.
-func (f *Front) copyUp(client *net.TCPConn, r *lazyReader, u *upstream) error {
-	alive := func() {
-		if u.downEnded.Load() {
-			client.SetReadDeadline(time.Now().Add(f.halfClosed))
-		}
-	}
-	size := smallBuffer
-	for drop := false; ; {
-		b, n, err := r.read(size)
-		fromClient := err != nil
-		if err == nil {
-			if !drop {
-				_, err = u.Write(b.b[:n])
-				alive()
-			}
-			b.release()
-			if err == nil && !drop && n == largeBuffer {
-				if l := u.won.Load(); l != nil {
-					fromClient, err = f.moveBulk(l.tcp.Load(), client, func(n int) { l.target.ledger.countUp(n); alive() })
-				}
-			}
-		}
-		switch {
-		case errors.Is(err, io.EOF):
-			// The core may have ended already; there is nobody left to tell then.
-			if !u.downEnded.Load() {
-				u.CloseWrite()
-			}
-			return nil
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			return nil
-		case err != nil && !fromClient && u.hasEnded(err):
-			drop = true
-		case err != nil:
-			return err
-		}
-		size = nextSize(size, n)
-	}
-}
-
-// copyDown carries the answers until their end, for which it returns nil.
-func (f *Front) copyDown(client *net.TCPConn, u *upstream, uplink <-chan struct{}) error {
-	b, answer, err := u.first()
-	size := smallBuffer
-	for {
-		if err == nil {
-			var n int
-			n, err = client.Write(answer)
-			b.release()
-			l := u.won.Load()
-			l.target.ledger.countDown(n)
-			if err == nil && len(answer) == largeBuffer {
-				var fromCore bool
-				if fromCore, err = f.moveBulk(client, l.tcp.Load(), l.down); fromCore {
-					u.noteBroken(err)
-				}
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			u.downEnded.Store(true)
-			select {
-			case <-uplink: // both have ended; closing says so to the client
-			default:
-				client.SetReadDeadline(time.Now().Add(f.halfClosed))
-				client.CloseWrite()
-			}
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		size = nextSize(size, len(answer))
-		b, answer, err = u.next(size)
-	}
-}
-
-// moveBulk lets the kernel move bytes for as long as they come in quantity. It returns nil when copying is better again,
-// and otherwise the end of the source, as io.EOF, or what broke, and whether that was the source.
-func (f *Front) moveBulk(dst, src *net.TCPConn, count func(n int)) (source bool, err error) {
-	m := newMover(f.pipes, dst, src, count)
-	if m == nil {
-		return false, nil
-	}
-	for {
-		n, source, err := m.move()
-		if errors.Is(err, errNoPipe) || err == nil && n <= smallBuffer {
-			return false, nil
-		}
-		if err != nil {
-			return source, err
-		}
-	}
-}
-
-// nextSize grows the buffer of a stream that fills it, and shrinks that of one that has become slow.
-func nextSize(size, n int) int {
-	switch {
-	case n == size:
-		return largeBuffer
-	case n <= smallBuffer/2:
-		return smallBuffer
-	}
-	return size
+	defer b.release()
+	return bytes.Clone(b.b[:n])
 }

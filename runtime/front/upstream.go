@@ -16,42 +16,38 @@ import (
 
 var noDeadline time.Time
 
-// upstream is one connection to a destination. Until the first answer byte it knows the destination and keeps what was sent,
-// and can move to another core or try two at a time; from then on it is bound to the leg that has answered.
+// upstream is one connection to a destination. Until the first answer byte it keeps what was sent, may have more than one leg
+// and can move to another core; from then on it is bound to the leg that has answered.
 //
-// One goroutine may read while another writes. As a net.Conn it serves plain HTTP; a tunnel uses first and next in the place of Read.
+// One goroutine may read while another writes. Reading begins with the first of the rescuer, and goes on with next.
 type upstream struct {
 	f    *Front
-	ctx  context.Context
-	stop context.CancelFunc // ends ctx at Close; nil where the owner of ctx does
+	ctx  context.Context // bounds the waiting for a core
 	dest socks5.Address
 	// hedged: whoever uses the upstream deals with the silence of cores, and knows how soon they answer.
 	hedged bool
 
 	aborted   atomic.Bool
-	downEnded atomic.Bool         // the destination has ended its direction; for the tunnel
+	downEnded atomic.Bool         // the destination has ended its direction; for the relay
 	won       atomic.Pointer[leg] // the leg that has answered. It is set under mu, and final.
 	lastSent  atomic.Int64        // when the client's last bytes went out, on the front's clock; 0: none yet
 	one       leg                 // the first leg; most have no other
+	legs      legs
 
 	mu      sync.Mutex // guards the rest until answered, and every write until then
-	sent    []byte     // what was written so far, in held
-	held    *buffer
-	lost    bool // more was written than is kept: no replay
+	kept    kept
 	upEnded bool // CloseWrite was called
 	armed   bool // somebody watches over the silence
 
-	lm     sync.Mutex // never held for long
-	legs   []*leg     // that have been sent the request and have not ended; changed under mu and lm, read under either
-	cancel func()     // ends what a race is about to open; nil: no race
+	rescuer rescuer
+}
 
-	// Of the reading goroutine alone.
-	tried   []*target // that have had the connection
-	rescues int
-	replays int
-	warned  bool
-	rest    *buffer // answer bytes that Read has not delivered yet
-	unread  []byte
+// legs are those of an upstream that have been sent the request and have not ended. They change under the mu of the upstream and
+// their own, and may be read under either. Their own is never held for long.
+type legs struct {
+	mu     sync.Mutex
+	all    []*leg
+	cancel func() // ends what a race is about to open; nil: no race
 }
 
 // connect reaches a core, waiting for one if need be, and sends it the request for dest and the client's first bytes, in
@@ -65,54 +61,56 @@ func (f *Front) connect(ctx context.Context, dest socks5.Address, early []byte, 
 	return u, nil
 }
 
-// connect is the connect of the front for an upstream that is otherwise ready. via is the standby through which it should go if it
-// takes connections; nil: none.
+// connect is the connect of the front for an upstream that is otherwise ready. via is the state through whose core it should go
+// if that takes connections; nil: none.
 func (u *upstream) connect(early []byte, client *lazyReader, via *state) error {
-	f, l := u.f, &u.one
-	l.u = u
-	l.last.Store(f.now())
-	var tcp *net.TCPConn
-	var t *target
-	err := errReplaced
-	if via != nil {
-		if tcp, err = f.dialState(via.ctx, via, l, true); err == nil {
-			t = via.target
-		}
-	}
+	l := &u.one
+	l.u, u.rescuer.u = u, u
+	l.last.Store(u.f.now())
+	tcp, t, err := u.dial(early, via)
 	if err != nil {
-		r := anyCore
-		if f.guard.suspect.Load() != nil && len(early) > 0 && mayRepeat(early) && f.guard.tryTarget(f.now()) {
-			r = targetFirst
-		}
-		if tcp, t, err = f.dial(u.ctx, l, r); err != nil {
-			return err
-		}
+		return err
 	}
 	if err := l.connected(tcp, t); err != nil {
 		return err
 	}
+	u.rescuer.tried = append(u.rescuer.tried, t)
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.keep(early)
+	u.kept.add(early, u.f.pools)
 	if len(early) == 0 && client != nil {
 		if b, n := client.poll(); n > 0 {
-			u.keep(b.b[:n])
+			u.kept.add(b.b[:n], u.f.pools)
 			b.release()
 		}
 	}
-	if len(u.sent) > 0 {
-		u.lastSent.Store(f.now())
+	if len(u.kept.sent) > 0 {
+		u.lastSent.Store(u.f.now())
 	}
-	u.tried = append(u.tried, t)
 	u.add(l)
 	return nil
 }
 
+// dial reaches the core of the first leg.
+func (u *upstream) dial(early []byte, via *state) (*net.TCPConn, *target, error) {
+	f := u.f
+	if via != nil {
+		if tcp, err := f.dialState(via.ctx, via, &u.one, true); err == nil {
+			return tcp, via.target, nil
+		}
+	}
+	r := anyCore
+	if f.guard.suspect.Load() != nil && len(early) > 0 && mayRepeat(early) && f.guard.tryTarget(f.now()) {
+		r = targetFirst
+	}
+	return f.dial(u.ctx, &u.one, r)
+}
+
 // add needs mu. It sends what was sent so far over l as well.
 func (u *upstream) add(l *leg) {
-	u.lm.Lock()
-	u.legs = append(u.legs, l)
-	u.lm.Unlock()
+	u.legs.mu.Lock()
+	u.legs.all = append(u.legs.all, l)
+	u.legs.mu.Unlock()
 	if u.aborted.Load() {
 		l.reset()
 	}
@@ -123,66 +121,33 @@ func (u *upstream) add(l *leg) {
 	}
 }
 
-func (u *upstream) hasTried(t *target) bool { return slices.Contains(u.tried, t) }
-
 // remove needs mu. It ends l.
 func (u *upstream) remove(l *leg) {
-	u.lm.Lock()
-	if i := slices.Index(u.legs, l); i >= 0 {
-		u.legs = slices.Delete(u.legs, i, i+1)
+	u.legs.mu.Lock()
+	if i := slices.Index(u.legs.all, l); i >= 0 {
+		u.legs.all = slices.Delete(u.legs.all, i, i+1)
 	}
-	u.lm.Unlock()
+	u.legs.mu.Unlock()
 	l.reset()
 	l.target.ledger.leave(l)
 }
 
 // watch needs mu. It wakes the reader when the core has been silent for too long, unless it is awake already.
 func (u *upstream) watch(l *leg) {
-	if u.armed || u.hedged || len(u.sent) == 0 && !u.lost {
+	if u.armed || u.hedged || u.kept.nothing() {
 		return
 	}
 	u.armed = true
 	l.tcp.Load().SetReadDeadline(time.Now().Add(u.f.guard.limit(l.target.ledger)))
 }
 
-// keep needs mu. It stores what goes out, as long as it fits.
-func (u *upstream) keep(p []byte) {
-	if len(p) == 0 || u.lost {
-		return
-	}
-	n := len(u.sent) + len(p)
-	if n > largeBuffer {
-		u.drop()
-		u.lost = true
-		return
-	}
-	if u.held == nil || n > len(u.held.b) {
-		b := u.f.pools.get(n)
-		copy(b.b, u.sent)
-		if u.held != nil {
-			u.held.release()
-		}
-		u.held = b
-	}
-	copy(u.held.b[len(u.sent):], p)
-	u.sent = u.held.b[:n]
-}
-
-// drop needs mu. It gives the kept bytes back.
-func (u *upstream) drop() {
-	if u.held != nil {
-		u.held.release()
-		u.held, u.sent = nil, nil
-	}
-}
-
-// safe reports whether all that was sent may be sent again. A writer that is stuck has sent too much.
-func (u *upstream) safe() bool {
+// mayRepeat reports whether all that was sent may be sent again. A writer that is stuck has sent too much.
+func (u *upstream) mayRepeat() bool {
 	if !u.mu.TryLock() {
 		return false
 	}
 	defer u.mu.Unlock()
-	return !u.lost && mayRepeat(u.sent)
+	return u.kept.mayRepeat()
 }
 
 // Write sends p to the core that has the connection.
@@ -210,21 +175,20 @@ func (u *upstream) writeUnanswered(p []byte) (n int, full *leg, err error) {
 	if u.won.Load() != nil {
 		return 0, nil, nil
 	}
-	for _, l := range u.legs {
+	for _, l := range u.legs.all {
 		if window := l.window(); window < len(p) {
 			p, full = p[:window], l
 		}
 	}
 	if len(p) > 0 {
-		u.keep(p)
+		u.kept.add(p, u.f.pools)
 		u.lastSent.Store(u.f.now())
-		if len(u.legs) > 1 && (u.lost || !mayRepeat(u.sent)) {
+		if len(u.legs.all) > 1 && !u.kept.mayRepeat() {
 			u.commit()
 		}
-		for _, l := range u.legs {
-			n, _ := l.tcp.Load().Write(p) // the reader sees the same end, and knows what to do
+		for _, l := range u.legs.all {
+			l.write(p) // the reader sees the same end, and knows what to do
 			l.written += len(p)
-			l.target.ledger.countUp(n)
 			u.watch(l)
 		}
 	}
@@ -234,15 +198,9 @@ func (u *upstream) writeUnanswered(p []byte) (n int, full *leg, err error) {
 	return len(p), full, nil
 }
 
-func (l *leg) write(p []byte) (int, error) {
-	n, err := l.tcp.Load().Write(p)
-	l.target.ledger.countUp(n)
-	return n, err
-}
-
 // commit needs mu. What comes next must not be sent twice: it goes to the newest leg, and the others end.
 func (u *upstream) commit() {
-	for _, l := range slices.Clone(u.legs[:len(u.legs)-1]) {
+	for _, l := range slices.Clone(u.legs.all[:len(u.legs.all)-1]) {
 		l.abort()
 		u.remove(l)
 	}
@@ -253,19 +211,38 @@ func (u *upstream) CloseWrite() error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.upEnded = true
-	for _, l := range u.legs {
+	for _, l := range u.legs.all {
 		l.tcp.Load().CloseWrite()
 	}
 	return nil
 }
 
-// hasEnded reports whether the destination has ended its direction, when a write failed with err. The reading goroutine may not
-// have come that far yet; the kernel reports a connection that was reset after its end as EPIPE, and without one as a reset.
-func (u *upstream) hasEnded(err error) bool {
-	return u.downEnded.Load() || errors.Is(err, syscall.EPIPE)
+// settle ends the time in which u can move: it belongs to l.
+func (u *upstream) settle(l *leg) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.won.Store(l)
+	if u.armed {
+		l.tcp.Load().SetReadDeadline(noDeadline)
+	}
+	u.armed = true
+	u.kept.release()
+	if len(u.legs.all) == 1 && u.legs.all[0] == l {
+		return
+	}
+	u.legs.mu.Lock()
+	others := u.legs.all
+	u.legs.all = []*leg{l}
+	u.legs.mu.Unlock()
+	for _, other := range others {
+		if other != l {
+			other.abort()
+			other.target.ledger.leave(other)
+		}
+	}
 }
 
-// next is first for all that follows the first answer.
+// next returns what comes after the first answer, in a buffer that the caller releases.
 func (u *upstream) next(size int) (*buffer, []byte, error) {
 	l := u.won.Load()
 	b, n, err := l.reader.read(size)
@@ -285,49 +262,36 @@ func (u *upstream) noteBroken(err error) {
 	}
 }
 
-// down counts n bytes of an answer.
-func (l *leg) down(n int) {
-	l.target.ledger.countDown(n)
-	l.last.Store(l.u.f.now())
+// hasEnded reports whether the destination has ended its direction, when a write failed with err. The reading goroutine may
+// not have come that far yet; the kernel reports a connection that was reset after its end as EPIPE, and without one as a
+// reset.
+func (u *upstream) hasEnded(err error) bool {
+	return u.downEnded.Load() || errors.Is(err, syscall.EPIPE)
 }
 
-// Read delivers what the destination answers.
-func (u *upstream) Read(p []byte) (int, error) {
-	if u.won.Load() == nil {
-		b, answer, err := u.first()
-		if err != nil {
-			return 0, err
-		}
-		u.rest, u.unread = b, answer
-		u.won.Load().down(len(answer))
+// pause waits, and fails if u ends meanwhile.
+func (u *upstream) pause(d time.Duration) error {
+	select {
+	case <-time.After(d):
+	case <-u.ctx.Done():
+		return u.ctx.Err()
 	}
-	if u.rest != nil {
-		n := copy(p, u.unread)
-		if u.unread = u.unread[n:]; len(u.unread) == 0 {
-			u.rest.release()
-			u.rest = nil
-		}
-		return n, nil
+	if u.aborted.Load() {
+		return net.ErrClosed
 	}
-	l := u.won.Load()
-	n, err := l.tcp.Load().Read(p)
-	l.down(n)
-	return n, err
+	return nil
 }
 
 // Close ends the connection in both directions and leaves the ledgers. It must not be called while connect runs.
 func (u *upstream) Close() error {
 	u.end((*net.TCPConn).Close)
-	if u.stop != nil {
-		u.stop()
-	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.end((*net.TCPConn).Close) // a replay may have put another one there
-	for _, l := range u.legs {
+	for _, l := range u.legs.all {
 		l.target.ledger.leave(l)
 	}
-	u.drop()
+	u.kept.release()
 	return nil
 }
 
@@ -341,26 +305,12 @@ func (u *upstream) abort() {
 
 func (u *upstream) end(how func(*net.TCPConn) error) {
 	u.aborted.Store(true)
-	u.lm.Lock()
-	defer u.lm.Unlock()
-	for _, l := range u.legs {
+	u.legs.mu.Lock()
+	defer u.legs.mu.Unlock()
+	for _, l := range u.legs.all {
 		how(l.tcp.Load())
 	}
-	if u.cancel != nil {
-		u.cancel()
+	if u.legs.cancel != nil {
+		u.legs.cancel()
 	}
 }
-
-// tcp is the connection that counts at this moment.
-func (u *upstream) tcp() *net.TCPConn {
-	if l := u.won.Load(); l != nil {
-		return l.tcp.Load()
-	}
-	return u.one.tcp.Load()
-}
-
-func (u *upstream) LocalAddr() net.Addr                { return u.tcp().LocalAddr() }
-func (u *upstream) RemoteAddr() net.Addr               { return u.tcp().RemoteAddr() }
-func (u *upstream) SetDeadline(t time.Time) error      { return u.tcp().SetDeadline(t) }
-func (u *upstream) SetReadDeadline(t time.Time) error  { return u.tcp().SetReadDeadline(t) }
-func (u *upstream) SetWriteDeadline(t time.Time) error { return u.tcp().SetWriteDeadline(t) }
