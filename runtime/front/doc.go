@@ -8,21 +8,37 @@
 // The front does not start, check or stop cores, and does not decide when to rotate. It only reports what it notices
 // ([Front.Signals]) and counts what it carries ([Front.Counters]).
 //
-// # How a connection is carried
+// # The way of a connection
 //
-// The conversation with the application ends with a destination. An [upstream] is opened to it: the target is read, the
-// connection is entered in the ledger of that target, and only then is it dialled, so that [Front.Drain] cannot
-// miss it. A dial that the core refuses is tried again, at a newer target as soon as there is one. Greeting, credentials,
-// request and the client's first bytes leave in one write; what the client has sent is kept until the first answer byte.
-// As long as the core's reply has not come, a core that ends the connection has not acted on the request, so that the whole
-// can be sent again to another core, whatever it is. When the request went out alone because the client was silent, no more
-// than firstWindow follows until the core has begun to read: it would break the core's Trojan client (see window.go). After the first answer byte two goroutines copy, holding no buffer while
-// nothing moves.
+// These are the files in the order in which a connection meets them.
+//
+//   - listen.go accepts it, and front.go starts a goroutine for it.
+//   - intake.go collects what the client says first. serve_socks.go and serve_http.go make a destination of that; web.go
+//     takes what is neither SOCKS nor CONNECT, and udp.go the associations of UDP.
+//   - tunnel.go tells the client that it is connected, opens an upstream to the destination and has the two relayed.
+//   - dial.go reaches a core: the target, or else the standby. The connection is entered in the [ledger] of the core first
+//     and dialled then, so that [Front.Drain] cannot miss it. A dial that is refused is tried again, at a newer target as soon
+//     as there is one.
+//   - upstream.go is the connection to the destination. kept.go has what the client has sent, until the first answer byte.
+//   - leg.go is the way of an upstream through one core. Greeting, credentials, request and the client's first bytes leave in
+//     one write. window.go holds back what the core's Trojan client could not take.
+//   - rescue.go waits for the first answer byte. When the core ends the connection before that, move.go takes it to another
+//     core; when the core is silent, race.go has another one compete. guard.go decides whether it may, rtt.go knows what
+//     silence is unusual, slow.go which destinations are slow, and suspect.go whether the target is to be trusted. safe.go
+//     knows what may be sent twice.
+//   - relay.go copies in both directions from then on, holding no buffer while nothing moves; splice_linux.go lets the kernel
+//     do it when there is much.
+//   - ledger.go counts, drains and cuts. target.go replaces the target and the standby.
+//
+// Plain HTTP requests share connections to the core, so that hedge.go rescues them as requests: a kept-alive connection to a
+// dead core looks like any other. origin.go dials those connections. UDP associations use the target only.
 //
 // # Rescue
 //
-// Until the first answer byte, an upstream may have more than one [leg], each through a core of its own and in the ledger
-// of that core. The first leg to answer wins, and the others are reset. A leg is added
+// As long as the core's reply has not come, a core that ends the connection has not acted on the request, so that the whole
+// can be sent again to another core, whatever it is. Until the first answer byte, an upstream may have more than one [leg],
+// each through a core of its own and in the ledger of that core. The first leg to answer wins, and the others are reset. A
+// leg is added
 //
 //   - when the core ends the connection, or is gone: at once, but a core that was restarted or replaced within 60 ms comes
 //     before the standby of [Front.SetStandby];
@@ -30,18 +46,15 @@
 //     taken so far (RFC 6298), between the floor and the ceiling of [Rescue].
 //
 // Sent twice is only what may be: nothing, a TLS ClientHello without early data, GET and HEAD requests of HTTP/1 without a
-// body (mayRepeat). If the client sends anything else meanwhile, it goes over one leg, and the others end. A connection on which
-// nothing was sent is never silent: the server may speak first, and take its time.
+// body (mayRepeat). If the client sends anything else meanwhile, it goes over one leg, and the others end. A connection on
+// which nothing was sent is never silent: the server may speak first, and take its time.
 //
-// Three things keep a slow destination or a dead network from doubling the traffic. A core that has answered somebody who came
-// later is alive, and the destination is slow: it is asked again only at the ceiling, once, and not at all for some minutes
-// if that did not help. A rescue takes a token from a bucket and gives it back if it wins. And no connection is rescued more
-// than twice.
+// Three things keep a slow destination or a dead network from doubling the traffic. A core that has answered somebody who
+// came later is alive, and the destination is slow: it is asked again only at the ceiling, once, and not at all for some
+// minutes if that did not help. A rescue takes a token from a bucket and gives it back if it wins. And no connection is
+// rescued more than twice.
 //
-// After three silences in a row that the standby has broken, with no answer from the target between, the target is suspect: all
-// new connections go to the standby first, so that also a POST finds a core that works. Once a second something that may be
-// sent twice tries the target first; its answer ends the suspicion, as does another target or the standby's end.
-//
-// Plain HTTP requests are rescued as requests (hedge), because a kept-alive connection to a dead core looks like any other.
-// UDP associations use the target only.
+// After three silences in a row that the standby has broken, with no answer from the target between, the target is suspect:
+// all new connections go to the standby first, so that also a POST finds a core that works. Once a second something that may
+// be sent twice tries the target first; its answer ends the suspicion, as does another target or the standby's end.
 package front
