@@ -41,9 +41,7 @@ func TestDrainAndCut(t *testing.T) {
 
 // Drain must return as soon as the last connection has ended, not at its deadline.
 func TestDrainReturnsEarly(t *testing.T) {
-	f := openFront(t, nil)
-	k := startFakeCore(t, echoServe)
-	f.SetTarget(k.target(1))
+	f := openEcho(t)
 	c := mustDial(t, f, "a.invalid:1")
 	speak(t, c, "a", "a")
 	f.SetTarget(nil)

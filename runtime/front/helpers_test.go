@@ -41,6 +41,14 @@ func openFront(t testing.TB, change func(*Options)) *Front {
 	return f
 }
 
+// openEcho opens a front whose target, with the id 1, sends everything back.
+func openEcho(t testing.TB) *Front {
+	t.Helper()
+	f := openFront(t, nil)
+	f.SetTarget(startFakeCore(t, echoServe).target(1))
+	return f
+}
+
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
@@ -185,6 +193,19 @@ func dialSOCKS(f *Front, dest string) (*net.TCPConn, error) {
 	tcp := underTCP(c)
 	tcp.SetDeadline(time.Now().Add(2 * patience))
 	return tcp, nil
+}
+
+// dialWaiting dials while there is no core that takes connections, and delivers the connection when there is.
+func dialWaiting(t testing.TB, f *Front) <-chan *net.TCPConn {
+	c := make(chan *net.TCPConn, 1)
+	go func() {
+		conn, err := dialSOCKS(f, "a.invalid:1")
+		if err != nil {
+			t.Error(err)
+		}
+		c <- conn
+	}()
+	return c
 }
 
 // askConnect is all that a client says with SOCKS until it is connected to dest.

@@ -108,7 +108,9 @@ func TestSwapUnderLoad(t *testing.T) {
 			}
 			f.Forget(i + 1)
 		})
-		time.Sleep(20 * time.Millisecond) // the load goes on for a while on each
+		for enough := done.Load() + 3; done.Load() < enough && failed.Load() == 0; {
+			time.Sleep(time.Millisecond) // the load goes on for a while on each
+		}
 	}
 	stop()
 	load.Wait()
