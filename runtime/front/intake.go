@@ -22,10 +22,17 @@ type intake struct {
 	data  []byte // read and not yet taken, within buf
 }
 
+// newIntake reads the client's first bytes. When there are none it closes c and returns nil.
 func (f *Front) newIntake(c *net.TCPConn) *intake {
 	c.SetReadDeadline(time.Now().Add(handshakeTimeout))
 	b := f.pools.get(smallBuffer)
-	return &intake{c, f.pools, b, b.b[:0]}
+	in := &intake{c, f.pools, b, b.b[:0]}
+	if err := in.fill(); err != nil {
+		in.release()
+		c.Close()
+		return nil
+	}
+	return in
 }
 
 func (in *intake) release() {
@@ -78,9 +85,7 @@ func (in *intake) take(parse func(b []byte) (n int, err error)) error {
 // serveAny serves a client of the listener that speaks both protocols. The first byte tells them apart.
 func (f *Front) serveAny(ctx context.Context, c *net.TCPConn) {
 	in := f.newIntake(c)
-	if err := in.fill(); err != nil {
-		in.release()
-		c.Close()
+	if in == nil {
 		return
 	}
 	switch in.data[0] {

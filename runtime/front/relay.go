@@ -12,38 +12,50 @@ import (
 // gives such a connection up after seconds; without a bound a client that forgets to close would be kept for ever.
 const halfClosed = 2 * time.Minute
 
-// relay copies between a client and its upstream until both directions have ended, and closes both. An end is passed on
-// as an end, a reset as a reset. A reset throws away what the client has not fetched yet, so there is none once the server
-// has ended: by then the whole answer is in the hands of the kernel, which delivers it also after Close.
-func (f *Front) relay(client *net.TCPConn, reader *lazyReader, u *upstream) {
+// tunnel is a client and the upstream to its destination.
+type tunnel struct {
+	f      *Front
+	client *net.TCPConn
+	reader *lazyReader // of client
+	u      *upstream
+}
+
+// relay copies between the two until both directions have ended, and closes both. An end is passed on as an end, a reset as a
+// reset. A reset throws away what the client has not fetched yet, so there is none once the server has ended: by then the
+// whole answer is in the hands of the kernel, which delivers it also after Close.
+func (t tunnel) relay() {
 	uplink := make(chan struct{})
 	go func() {
 		defer close(uplink)
-		if f.copyUp(client, reader, u) != nil {
-			reset(client)
-			u.abort()
+		if t.copyUp() != nil {
+			t.reset()
 		}
 	}()
-	if f.copyDown(client, u, uplink) != nil {
-		reset(client)
-		u.abort()
+	if t.copyDown(uplink) != nil {
+		t.reset()
 	}
 	<-uplink
-	client.Close()
-	u.Close()
+	t.client.Close()
+	t.u.Close()
+}
+
+func (t tunnel) reset() {
+	reset(t.client)
+	t.u.abort()
 }
 
 // copyUp carries the client's bytes until its end, for which it returns nil, or until it has been silent for too long after
 // the server's. What the client sends to a server that takes no more is dropped.
-func (f *Front) copyUp(client *net.TCPConn, r *lazyReader, u *upstream) error {
+func (t tunnel) copyUp() error {
+	u := t.u
 	alive := func() {
 		if u.downEnded.Load() {
-			client.SetReadDeadline(time.Now().Add(f.halfClosed))
+			t.client.SetReadDeadline(time.Now().Add(t.f.halfClosed))
 		}
 	}
 	size := smallBuffer
 	for drop := false; ; {
-		b, n, err := r.read(size)
+		b, n, err := t.reader.read(size)
 		fromClient := err != nil
 		if err == nil {
 			if !drop {
@@ -53,7 +65,7 @@ func (f *Front) copyUp(client *net.TCPConn, r *lazyReader, u *upstream) error {
 			b.release()
 			if err == nil && !drop && n == largeBuffer {
 				if l := u.won.Load(); l != nil {
-					fromClient, err = f.moveBulk(l.tcp.Load(), client, func(n int) { l.target.ledger.countUp(n); alive() })
+					fromClient, err = t.f.moveBulk(l.tcp.Load(), t.client, func(n int) { l.target.ledger.countUp(n); alive() })
 				}
 			}
 		}
@@ -76,19 +88,20 @@ func (f *Front) copyUp(client *net.TCPConn, r *lazyReader, u *upstream) error {
 }
 
 // copyDown carries the answers until their end, for which it returns nil.
-func (f *Front) copyDown(client *net.TCPConn, u *upstream, uplink <-chan struct{}) error {
+func (t tunnel) copyDown(uplink <-chan struct{}) error {
+	u := t.u
 	b, answer, err := u.rescuer.first()
 	size := smallBuffer
 	for {
 		if err == nil {
 			var n int
-			n, err = client.Write(answer)
+			n, err = t.client.Write(answer)
 			b.release()
 			l := u.won.Load()
 			l.target.ledger.countDown(n)
 			if err == nil && len(answer) == largeBuffer {
 				var fromCore bool
-				if fromCore, err = f.moveBulk(client, l.tcp.Load(), l.countDown); fromCore {
+				if fromCore, err = t.f.moveBulk(t.client, l.tcp.Load(), l.countDown); fromCore {
 					u.noteBroken(err)
 				}
 			}
@@ -98,8 +111,8 @@ func (f *Front) copyDown(client *net.TCPConn, u *upstream, uplink <-chan struct{
 			select {
 			case <-uplink: // both have ended; closing says so to the client
 			default:
-				client.SetReadDeadline(time.Now().Add(f.halfClosed))
-				client.CloseWrite()
+				t.client.SetReadDeadline(time.Now().Add(t.f.halfClosed))
+				t.client.CloseWrite()
 			}
 			return nil
 		}

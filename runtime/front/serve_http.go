@@ -30,13 +30,9 @@ const (
 
 // serveHTTP serves a client of the listener that speaks only HTTP.
 func (f *Front) serveHTTP(ctx context.Context, c *net.TCPConn) {
-	in := f.newIntake(c)
-	if err := in.fill(); err != nil {
-		in.release()
-		c.Close()
-		return
+	if in := f.newIntake(c); in != nil {
+		f.serveHTTPIntake(ctx, in)
 	}
-	f.serveHTTPIntake(ctx, in)
 }
 
 // serveHTTPIntake serves CONNECT itself, which needs neither the goroutines nor the buffers of an http.Server, and hands

@@ -46,7 +46,7 @@ func (f *Front) serveTunnel(ctx context.Context, c *net.TCPConn, dest socks5.Add
 			return
 		}
 	}
-	f.relay(c, client, u)
+	tunnel{f, c, client, u}.relay()
 }
 
 // trialBytes waits a moment for the client's first bytes: whether the suspected target may be tried depends on what the client
