@@ -17,8 +17,8 @@ const (
 // errNoCoreReply is the end of a connection that no core answered with the reply of SOCKS.
 var errNoCoreReply = errors.New("the core closed the connection without a reply")
 
-// replace moves the upstream to another core after one has ended the connection with err and without an answer. It returns the leg over
-// the new one; or nil, and with what error the upstream ends.
+// replace moves the upstream to another core after one has ended the connection with err and without an answer. It returns
+// the leg over the new one; or nil, and with what error the upstream ends.
 func (r *rescuer) replace(l *leg, err error) (*leg, error) {
 	r.noteEnd(l, err)
 	u := r.u

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// rescuer gets an upstream its first answer. It belongs to the goroutine that reads, and what it needs of the upstream beyond
-// that is taken under the mu of the upstream.
+// rescuer gets an upstream its first answer. It belongs to the goroutine that reads; a method that needs mu means that of the
+// upstream.
 type rescuer struct {
 	u       *upstream
 	tried   []*target // that have had the connection

@@ -8,8 +8,7 @@ import (
 	"net/netip"
 )
 
-// Version is the first byte of every message but those of the login, and of every client of the protocol. VersionPassword is
-// that of the login.
+// Version is the first byte of every message but those of the login, which begin with VersionPassword.
 const (
 	Version         = 0x05
 	VersionPassword = 0x01
