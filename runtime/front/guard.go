@@ -191,6 +191,13 @@ func (g *guard) over(dest string) {
 	g.pending[dest] = a
 }
 
+// left returns the tokens, without those that time and answers have added since take.
+func (g *guard) left() float64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.tokens
+}
+
 func (g *guard) giveBack() {
 	g.mu.Lock()
 	g.tokens = min(g.tokens+1, guardBurst)

@@ -91,7 +91,7 @@ func (l *leg) lastAsked() int64 { return max(l.u.lastSent.Load(), l.sentAt) }
 // result is await, as one value.
 func (l *leg) result() result {
 	b, answer, err := l.await()
-	return result{l, b, answer, err}
+	return result{leg: l, b: b, answer: answer, err: err}
 }
 
 // await waits for the first answer bytes and returns them in a buffer that the caller releases. It may be called again

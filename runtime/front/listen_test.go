@@ -1,7 +1,10 @@
 package front
 
 import (
+	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/xrat-tray/xrat/daemon/settings"
@@ -18,12 +21,15 @@ func TestAddressesAreThoseOfTheSettings(t *testing.T) {
 		"127.1:10808", "0x7f.0.0.1:10808", "127.0.0.1:http", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:+1", " 127.0.0.1:10808", "127.0.0.1:10808 ",
 	} {
 		for _, password := range []string{"", "secret"} {
-			s := settings.Default()
-			s.Front.SOCKS, s.Front.HTTP, s.Front.Password = address, "127.0.0.3:1", password
+			text := fmt.Sprintf("[front]\nsocks = %q\nhttp = \"127.0.0.3:1\"\n", address)
 			if password != "" {
-				s.Front.Username = "me"
+				text += fmt.Sprintf("username = \"me\"\npassword = %q\n", password)
 			}
-			want := s.Validate()
+			path := filepath.Join(t.TempDir(), "settings.toml")
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, want := settings.Load(path)
 			if _, got := parseAddress(address, password != ""); (got == nil) != (want == nil) {
 				t.Errorf("%q with password %q: the front says %v, the settings %v", address, password, got, want)
 			}

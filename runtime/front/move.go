@@ -37,6 +37,9 @@ func (r *rescuer) replace(l *leg, err error) (*leg, error) {
 		if r.rescues > 0 && r.atFault() {
 			u.f.guard.lostEmpty(string(u.dest), u.f.now())
 		}
+		u.f.log.Debug().Err(err).Int64("session_id", l.target.id).Bool("replied", l.replied).Bool("cut", l.moved.Load()).
+			Int("sent", len(u.kept.sent)).Bool("safe", u.kept.mayRepeat()).Int("cores", len(r.tried)).Int("rescues", r.rescues).
+			Float64("tokens", u.f.guard.left()).Msg("a connection ends without an answer")
 		return nil, err
 	}
 	if next.target != l.target {
@@ -78,21 +81,31 @@ func (r *rescuer) moveAnswerless(l *leg) *leg {
 	if g.off || r.rescues >= maxRescues || !u.kept.mayRepeat() || u.upEnded && nothing {
 		return nil
 	}
-	if current := f.state.Load().target; current != l.target && !slices.Contains(r.tried, current) || !f.takes(l.target) {
+	replaced := func() bool {
+		current := f.state.Load().target
+		return current != l.target && !slices.Contains(r.tried, current)
+	}
+	if replaced() || !f.takes(l.target) {
 		r.rescues++
 		return r.reachAny()
 	}
 	// The core is there. Perhaps its server is not, or the destination has nothing to say.
-	if nothing && !l.moved.Load() || g.recall(string(u.dest), f.now()).empty {
+	if g.recall(string(u.dest), f.now()).empty {
 		return nil
 	}
-	for end := time.Now().Add(g.ceiling); ; {
+	for end := time.Now().Add(max(f.o.Wait, g.ceiling)); ; {
+		if replaced() { // going there is no rescue and costs no token
+			r.rescues++
+			return r.reachAny()
+		}
 		st := f.other(r.tried)
 		if st == nil {
 			return nil
 		}
 		if g.take(f.now()) {
-			return r.reachPaid(st)
+			if next := r.reachPaid(st); next != nil {
+				return next
+			}
 		}
 		if time.Now().After(end) || u.pause(guardPause) != nil {
 			return nil
@@ -110,14 +123,15 @@ func (f *Front) takes(t *target) bool {
 	return true
 }
 
-// reachPaid reaches the core of st for a token that was taken, and gives it back if that fails.
+// reachPaid reaches the core of st for a token that was taken. If that fails it gives the token back, and counts no rescue: on
+// a busy machine also a core that is well can miss the time for a dial.
 func (r *rescuer) reachPaid(st *state) *leg {
-	r.rescues++
 	next := r.reach(st)
 	if next == nil {
 		r.u.f.guard.giveBack()
 		return nil
 	}
+	r.rescues++
 	next.paid = true
 	return next
 }

@@ -3,6 +3,7 @@ package front
 import (
 	"context"
 	"net"
+	"slices"
 	"time"
 )
 
@@ -14,13 +15,13 @@ type race struct {
 	results chan result
 	running int // legs that have not given a result
 	watch   *time.Timer
+	begun   bool // the first rescue of the connection belongs to it: that of its destination is unanswered
 }
 
 // race brings in a core beside that of silent, and further ones, and waits for the first answer of any. Without one it returns
 // how the leg that ended last did.
 func (r *rescuer) race(silent *leg, to *state) result {
 	u := r.u
-	defer u.f.guard.over(string(u.dest))
 	ctx, cancel := context.WithCancel(u.ctx)
 	defer cancel()
 	u.legs.setCancel(cancel)
@@ -30,6 +31,7 @@ func (r *rescuer) race(silent *leg, to *state) result {
 	}
 	c := &race{r: r, silent: silent, ctx: ctx, results: make(chan result, 1+maxRescues), watch: time.NewTimer(time.Hour)}
 	defer c.watch.Stop()
+	defer c.over()
 	c.running++
 	go func() { c.results <- silent.result() }()
 	c.bring(to)
@@ -62,13 +64,14 @@ func (ls *legs) setCancel(cancel func()) {
 // bring opens a leg through the core of st.
 func (c *race) bring(st *state) {
 	u := c.r.u
+	c.begun = c.begun || c.r.rescues == 0
 	c.r.rescues++
 	c.r.tried = append(c.r.tried, st.target)
 	c.running++
 	l := &leg{u: u, from: c.silent.target, paid: true}
 	go func() {
 		if err := l.open(c.ctx, st); err != nil {
-			c.results <- result{leg: l, err: err}
+			c.results <- result{leg: l, err: err, missed: st.target}
 			return
 		}
 		if !u.join(l) {
@@ -126,8 +129,8 @@ func (c *race) newest() *leg {
 func (c *race) ended(res result) (last result, over bool) {
 	u := c.r.u
 	opened := res.leg.target != nil
-	if !opened {
-		u.f.guard.giveBack()
+	if res.missed != nil {
+		c.forgive(res.missed)
 	}
 	switch {
 	case c.running == 0:
@@ -145,6 +148,25 @@ func (c *race) ended(res result) (last result, over bool) {
 		u.mu.Unlock()
 	}
 	return result{}, false
+}
+
+// forgive has a core tried again that did not take the connection: on a busy machine also one that is well can miss the time
+// for a dial.
+func (c *race) forgive(missed *target) {
+	c.r.u.f.guard.giveBack()
+	c.r.tried = slices.DeleteFunc(c.r.tried, func(t *target) bool { return t == missed })
+	if c.r.rescues--; c.r.rescues == 0 {
+		c.over()
+	}
+	c.watch.Reset(standbyPause)
+}
+
+// over lets other connections to the destination be rescued.
+func (c *race) over() {
+	if c.begun {
+		c.begun = false
+		c.r.u.f.guard.over(string(c.r.u.dest))
+	}
 }
 
 // drop waits for the legs that have lost, and drops what they have.

@@ -25,6 +25,7 @@ type result struct {
 	b      *buffer // to be released
 	answer []byte  // in b
 	err    error
+	missed *target // the core that did not take the connection
 }
 
 // first waits for the first answer bytes and returns them in a buffer that the caller releases. Meanwhile it moves the

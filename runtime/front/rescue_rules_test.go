@@ -303,6 +303,47 @@ func TestLateStandby(t *testing.T) {
 	hear(t, c, "good")
 }
 
+// A standby that misses one dial is dialled again: on a busy machine that happens to one that is well.
+func TestStandbyThatMissesADialIsAskedAgain(t *testing.T) {
+	for name, target := range map[string]func(net.Conn){"silent": stayDark, "hangs up": hangUp} {
+		t.Run(name, func(t *testing.T) {
+			p := newPair(t, 1, target, sayGood, nil)
+			p.standbyCore.kill()
+			c := mustDial(t, p.Front, "a.invalid:80")
+			io.WriteString(c, getRequest)
+			hears(t, p.Front, Signal{2, DialRefused})
+			startFakeCoreAt(t, p.standbyCore.l.Addr().String(), p.standby.serve)
+			hear(t, c, "good")
+			if tokens := p.guard.left(); tokens < guardBurst-1 {
+				t.Errorf("%v tokens are left", tokens)
+			}
+		})
+	}
+}
+
+// Where nothing has been sent yet, a second try is safe, also while the target takes connections: it may be about to die.
+func TestClientThatHasSentNothingIsRescuedFromTheEnd(t *testing.T) {
+	p := newPair(t, 0, hangUp, sayGood, nil)
+	hear(t, mustDial(t, p.Front, "a.invalid:22"), "good")
+}
+
+// Whoever has been refused a token goes to the next target without one.
+func TestNewTargetCostsNoToken(t *testing.T) {
+	p := newPair(t, len(getRequest), hangUp, sayGood, nil)
+	p.guard.mu.Lock()
+	p.guard.tokens = -1000
+	p.guard.mu.Unlock()
+	c := mustDial(t, p.Front, "a.invalid:80")
+	io.WriteString(c, getRequest)
+	hears(t, p.Front, Signal{1, ClosedEmpty})
+	time.Sleep(3 * guardPause) // in which it is refused
+	p.SetTarget(startFakeCore(t, func(c net.Conn, _ socks5.Address) { succeed(c); sayGood(c) }).target(3))
+	hear(t, c, "good")
+	if n := p.standby.times(); n != 0 {
+		t.Errorf("the standby was asked %d times", n)
+	}
+}
+
 // Two rescues at most, too, when one core after the other hangs up.
 func TestTwoRescuesFromTheEnd(t *testing.T) {
 	p := newPair(t, 1, hangUp, nil, nil)
