@@ -128,7 +128,7 @@ func (b *box) close() {
 		for _, name := range []string{"state/xrat/daemon.log", "state/xrat/core.log"} {
 			text, _ := os.ReadFile(b.path(name))
 			lines := strings.SplitAfter(string(text), "\n")
-			b.t.Logf("the end of %s:\n%s", name, strings.Join(lines[max(0, len(lines)-40):], ""))
+			b.t.Logf("the end of %s:\n%s", name, strings.Join(lines[max(0, len(lines)-100):], ""))
 		}
 	}
 	os.RemoveAll(b.dir)

@@ -5,15 +5,13 @@ package e2e
 import (
 	"os"
 	"testing"
+	"time"
 )
 
-const (
-	// envTable names the file that gets the medians as a table in Markdown.
-	envTable = "XRAT_BENCH_TABLE"
-	// The traffic of the benchmark.
-	benchPerSecond = 100
-	benchStreams   = 10
-)
+// envTable names the file that gets the medians as a table in Markdown.
+const envTable = "XRAT_BENCH_TABLE"
+
+var benchDemand = demand{perSecond: 100, timeout: requestTimeout, streams: 10, interval: 20 * time.Millisecond}
 
 // BenchmarkFailover lets servers and cores die under traffic, with xrat and with
 // what its users would run instead, and tells what applications saw of it.
@@ -27,7 +25,9 @@ func BenchmarkFailover(b *testing.B) {
 				b.Run(s.name, func(b *testing.B) {
 					var trials []figures
 					for b.Loop() {
-						f := try(b, s, how.new, benchPerSecond, benchStreams)
+						scope := &trialScope{TB: b}
+						_, f := try(scope, s, how.new, benchDemand)
+						scope.end()
 						b.Logf("%s, run %d: %v", b.Name(), len(trials)+1, f)
 						trials = append(trials, f)
 					}

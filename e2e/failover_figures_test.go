@@ -36,6 +36,9 @@ type figures struct {
 	p99       float64
 	p99swap   float64
 
+	calm    float64 // the longest time between two completed requests before the fault
+	slowest float64 // the longest that a request took
+
 	errors []string // what failed, how often and since when
 }
 
@@ -58,10 +61,11 @@ func (t *trial) figures(s scenario) figures {
 			gets++
 		}
 		if r.err != nil {
-			kinds.add(r.ended.Sub(t.began), "%v", r)
+			kinds.add(t.span(r.began, r.ended), "%v", r)
 		}
 		switch {
 		case r.err == nil:
+			f.slowest = max(f.slowest, r.ended.Sub(r.began).Seconds())
 			done = append(done, r.ended)
 			if slices.ContainsFunc(t.swaps, func(s span) bool { return s.has(r.began) }) {
 				swap = append(swap, r.ended.Sub(r.began))
@@ -78,7 +82,7 @@ func (t *trial) figures(s scenario) figures {
 	}
 	for _, err := range t.failed {
 		f.failed++
-		kinds.add(t.ended.Sub(t.began), "visit to the slow site: %v", err)
+		kinds.add(t.span(t.began, t.ended), "visit to the slow site: %v", err)
 	}
 	f.slow = int(origin.Requests("GET", "/slow")) - t.slow
 	f.replayed = max(t.strategy.replayed(), int(origin.Requests("GET", "/exit"))-gets)
@@ -88,6 +92,7 @@ func (t *trial) figures(s scenario) figures {
 		f.gap = math.Inf(1)
 	}
 	if len(done) > 0 {
+		f.calm = longestGap(done, done[0], t.began)
 		f.gap = longestGap(done, t.began, t.ended)
 		slices.Sort(calm)
 		f.p99 = quantile(calm, 0.99).Seconds()
@@ -122,7 +127,7 @@ func (t *trial) figures(s scenario) figures {
 
 // streams counts those that had data: one that never opened is a request.
 func (f *figures) streams(t *trial, kinds complaints) {
-	for _, s := range t.traffic.streams {
+	for _, s := range t.traffic.followed {
 		if s.heard.Load() == 0 {
 			continue
 		}
@@ -130,7 +135,7 @@ func (f *figures) streams(t *trial, kinds complaints) {
 		switch {
 		case s.err != nil:
 			f.broken++
-			kinds.add(s.ended.Sub(t.began), "stream by %s: %v", s.opened, s.err)
+			kinds.add(t.span(s.began, s.ended), "stream by %s: %v", s.opened, s.err)
 			// Silent since the fault, and an end that the application could see.
 			if !t.silence.IsZero() && s.began.Before(t.began) && last.Before(t.silence) {
 				f.reset = max(s.ended.Sub(t.began).Seconds(), orZero(f.reset))
@@ -142,32 +147,41 @@ func (f *figures) streams(t *trial, kinds complaints) {
 	}
 }
 
-// complaints are what went wrong, the same things together: how often, and how
-// long after the fault first.
+// during is when something began and ended, after the fault; negative: before it.
+type during struct{ began, ended time.Duration }
+
+func (t *trial) span(began, ended time.Time) during {
+	return during{began.Sub(t.began).Round(time.Millisecond), ended.Sub(t.began).Round(time.Millisecond)}
+}
+
+// complaints are what went wrong, the same things together: how often, and when
+// the first of them.
 type complaints map[string]*struct {
 	times int
-	first time.Duration
+	first during
 }
 
 // somePort stands in addresses of errors.
 var somePort = regexp.MustCompile(`127\.0\.0\.1:\d+`)
 
-func (c complaints) add(after time.Duration, format string, args ...any) {
+func (c complaints) add(when during, format string, args ...any) {
 	text := somePort.ReplaceAllString(fmt.Sprintf(format, args...), "127.0.0.1")
 	if c[text] == nil {
 		c[text] = &struct {
 			times int
-			first time.Duration
-		}{first: after}
+			first during
+		}{first: when}
 	}
 	c[text].times++
-	c[text].first = min(c[text].first, after)
+	if when.ended < c[text].first.ended {
+		c[text].first = when
+	}
 }
 
 func (c complaints) list() []string {
 	var all []string
 	for text, seen := range c {
-		all = append(all, fmt.Sprintf("%d x %s (first after %v)", seen.times, text, seen.first.Round(time.Millisecond)))
+		all = append(all, fmt.Sprintf("%d x %s (the first from %v to %v after the fault)", seen.times, text, seen.first.began, seen.first.ended))
 	}
 	slices.Sort(all)
 	return all

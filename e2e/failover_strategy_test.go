@@ -82,7 +82,7 @@ type product struct {
 }
 
 func newProduct(b *box) strategy {
-	b.settings(fmt.Sprintf("urls = [%q, %q]\n", probeURLs(b)[0], probeURLs(b)[1]), "")
+	b.settings(fmt.Sprintf("urls = [%q, %q]\n", probeURLs(b)[0], probeURLs(b)[1]), "[log]\nlevel = \"debug\"\n")
 	return &product{box: b, replays: make(map[int64]int)}
 }
 
@@ -120,6 +120,7 @@ func (p *product) connect() {
 		}
 	})
 	<-first
+	p.await("a standby", time.Minute, func(s ipc.StatusPayload) bool { return s.Standby != nil })
 	p.t.Cleanup(func() {
 		cancel()
 		watch.Wait()

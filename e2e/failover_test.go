@@ -13,14 +13,15 @@ import (
 )
 
 const (
-	// steady is how long the traffic flows before something happens; a standby
-	// can be made ready in it.
+	// steady is how long the traffic flows before something happens.
 	steady = 4 * time.Second
 	// settled is how long the traffic flows after all is well again.
 	settled = 2 * time.Second
 	// quiet streams are those without data for longer: on a busy machine it may
 	// take a while to be read.
 	quiet = time.Second
+	// slowInterval lies between two visits to the slow site.
+	slowInterval = 250 * time.Millisecond
 	// patience is how long a strategy has to deal with a fault.
 	patience = 75 * time.Second
 )
@@ -87,7 +88,7 @@ var scenarios = []scenario{
 				}
 			})
 			t.slow++
-			time.Sleep(250 * time.Millisecond)
+			time.Sleep(slowInterval)
 		}
 		visits.Wait()
 	}},
@@ -128,20 +129,18 @@ type span struct{ from, to time.Time }
 
 func (s span) has(t time.Time) bool { return !t.Before(s.from) && t.Before(s.to) }
 
-// try runs a scenario. perSecond and streams are the traffic.
-func try(t testing.TB, s scenario, newStrategy func(*box) strategy, perSecond, streams int) figures {
+// try runs a scenario under that traffic.
+func try(t testing.TB, s scenario, newStrategy func(*box) strategy, d demand) (*trial, figures) {
 	t.Helper()
-	scope := &trialScope{TB: t}
-	defer scope.end()
-	b := newBox(scope, "")
-	trial := &trial{t: scope, box: b, strategy: newStrategy(b)}
+	b := newBox(t, "")
+	trial := &trial{t: t, box: b, strategy: newStrategy(b)}
 	trial.strategy.connect()
 	if s.idle {
-		perSecond, streams = 0, 0
+		d = demand{}
 	}
 	socks, http := trial.strategy.addresses()
-	trial.traffic = startTraffic(b.lab.Origin(), socks, http, perSecond, streams)
-	scope.Cleanup(func() { trial.traffic.halt() }) // if something fails before
+	trial.traffic = startTraffic(b.lab.Origin(), socks, http, d)
+	t.Cleanup(func() { trial.traffic.halt() }) // if something fails before
 	time.Sleep(steady)
 	trial.began = time.Now()
 	s.happen(trial)
@@ -149,7 +148,7 @@ func try(t testing.TB, s scenario, newStrategy func(*box) strategy, perSecond, s
 		time.Sleep(settled)
 	}
 	trial.ended = trial.traffic.halt()
-	return trial.figures(s)
+	return trial, trial.figures(s)
 }
 
 // trialScope is a test whose cleanups come at the end of a trial: a box goes

@@ -22,13 +22,12 @@ import (
 )
 
 const (
-	// requestTimeout is the patience of an application with a request, from its
-	// connect to the end of the answer.
+	// requestTimeout is the patience of a usual application with a request, from
+	// its connect to the end of the answer.
 	requestTimeout = 10 * time.Second
-	// streamInterval lies between two lines of a stream, and streamLines of them
-	// take 15 s: less than the drain, as a longer stream is ended by that.
-	streamInterval = 20 * time.Millisecond
-	streamLines    = 750
+	// streamTime is how long a stream takes: less than the drain, as a longer
+	// stream is ended by that.
+	streamTime = 15 * time.Second
 	// streamPause comes before a stream that broke is opened again.
 	streamPause = time.Second
 	// hangs is how long a stream is silent before it counts as hanging.
@@ -37,9 +36,23 @@ const (
 	postEvery = 50
 )
 
+// demand says how much traffic there is.
+type demand struct {
+	perSecond int // requests
+	waiting   int // requests at the same time at most; 0: however many
+	timeout   time.Duration
+	streams   int
+	interval  time.Duration // between two lines of a stream
+}
+
+// testDemand is that of a test. It lets up where the machine does not keep up, so that what fails
+// does not fail for want of processor time.
+var testDemand = demand{perSecond: 20, waiting: 10, timeout: 3 * requestTimeout, streams: 6, interval: 100 * time.Millisecond}
+
 // traffic is what applications do: requests at a steady rate, each over a
-// connection of its own and however many are waiting, and streams.
+// connection of its own, and streams.
 type traffic struct {
+	demand
 	origin      *lab.Origin
 	socks, http string // the proxy's addresses
 	cancel      context.CancelFunc
@@ -47,7 +60,7 @@ type traffic struct {
 
 	mu       sync.Mutex
 	requests []request
-	streams  []*stream
+	followed []*stream
 }
 
 // request is one that has ended.
@@ -82,14 +95,14 @@ type stream struct {
 	opened string // how, for messages
 }
 
-// startTraffic runs until halt. perSecond may be 0.
-func startTraffic(origin *lab.Origin, socks, http string, perSecond, streams int) *traffic {
+// startTraffic starts what runs until halt.
+func startTraffic(origin *lab.Origin, socks, http string, d demand) *traffic {
 	ctx, cancel := context.WithCancel(context.Background())
-	t := &traffic{origin: origin, socks: socks, http: http, cancel: cancel}
-	if perSecond > 0 {
-		t.workers.Go(func() { t.request(ctx, time.Second/time.Duration(perSecond)) })
+	t := &traffic{demand: d, origin: origin, socks: socks, http: http, cancel: cancel}
+	if d.perSecond > 0 {
+		t.workers.Go(func() { t.request(ctx) })
 	}
-	for i := range streams {
+	for i := range d.streams {
 		t.workers.Go(func() { t.stream(ctx, i) })
 	}
 	return t
@@ -104,8 +117,13 @@ func (t *traffic) halt() time.Time {
 	return now
 }
 
-// request starts one every interval by the clock: one that is late is not left out.
-func (t *traffic) request(ctx context.Context, interval time.Duration) {
+// request starts them by the clock: one that is late is not left out.
+func (t *traffic) request(ctx context.Context) {
+	interval := time.Second / time.Duration(t.perSecond)
+	var places chan struct{}
+	if t.waiting > 0 {
+		places = make(chan struct{}, t.waiting)
+	}
 	began := time.Now()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -116,8 +134,18 @@ func (t *traffic) request(ctx context.Context, interval time.Duration) {
 			return
 		case <-timer.C:
 		}
+		if places != nil {
+			select {
+			case <-ctx.Done():
+				return
+			case places <- struct{}{}:
+			}
+		}
 		t.workers.Go(func() {
 			r := t.one(i)
+			if places != nil {
+				<-places
+			}
 			t.mu.Lock()
 			defer t.mu.Unlock()
 			t.requests = append(t.requests, r)
@@ -147,7 +175,7 @@ func (t *traffic) one(i int) request {
 // exchange sends one request, written for the origin, over a new connection and
 // reads the answer. check may be nil.
 func (t *traffic) exchange(way int, text string, check func(body string) error) (cut bool, err error) {
-	deadline := time.Now().Add(requestTimeout)
+	deadline := time.Now().Add(t.timeout)
 	conn, text, err := t.open(way, text, deadline)
 	if err != nil {
 		return false, err
@@ -255,7 +283,7 @@ func (t *traffic) stream(ctx context.Context, i int) {
 	for ctx.Err() == nil {
 		s := &stream{began: time.Now(), opened: wayNames[i%3]}
 		t.mu.Lock()
-		t.streams = append(t.streams, s)
+		t.followed = append(t.followed, s)
 		t.mu.Unlock()
 		err := t.follow(ctx, i%3, s)
 		if ctx.Err() != nil {
@@ -275,8 +303,9 @@ func (t *traffic) stream(ctx context.Context, i int) {
 
 // follow reads a stream to its end and checks every byte of it.
 func (t *traffic) follow(ctx context.Context, way int, s *stream) error {
-	text := fmt.Sprintf("GET /stream?interval=%v&chunks=%d HTTP/1.1\r\nHost: origin\r\nConnection: close\r\n\r\n", streamInterval, streamLines)
-	conn, text, err := t.open(way, text, time.Now().Add(requestTimeout))
+	lines := int(streamTime / t.interval)
+	text := fmt.Sprintf("GET /stream?interval=%v&chunks=%d HTTP/1.1\r\nHost: origin\r\nConnection: close\r\n\r\n", t.interval, lines)
+	conn, text, err := t.open(way, text, time.Now().Add(t.timeout))
 	if err != nil {
 		return err
 	}
@@ -300,18 +329,18 @@ func (t *traffic) follow(ctx context.Context, way int, s *stream) error {
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("status %s", response.Status)
 	}
-	lines := bufio.NewScanner(response.Body)
+	scanner := bufio.NewScanner(response.Body)
 	n := 0
-	for ; lines.Scan(); n++ {
+	for ; scanner.Scan(); n++ {
 		s.heard.Store(time.Now().UnixNano())
-		if want := fmt.Sprintf("chunk %d", n); lines.Text() != want {
-			return fmt.Errorf("line %q instead of %q", lines.Text(), want)
+		if want := fmt.Sprintf("chunk %d", n); scanner.Text() != want {
+			return fmt.Errorf("line %q instead of %q", scanner.Text(), want)
 		}
 	}
-	if err := lines.Err(); err != nil {
+	if err := scanner.Err(); err != nil {
 		return err
 	}
-	if n != streamLines {
+	if n != lines {
 		return fmt.Errorf("it ended after %d lines", n)
 	}
 	return nil
@@ -329,7 +358,7 @@ func (s *stream) silent(since time.Time) bool {
 func (t *traffic) anySilent(since time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, s := range t.streams {
+	for _, s := range t.followed {
 		if s.silent(since) {
 			return true
 		}
@@ -342,12 +371,12 @@ func TestFailoverTraffic(t *testing.T) {
 	b := newBox(t, "")
 	b.serve(lab.VLESS)
 	b.ok("connect")
-	traffic := startTraffic(b.lab.Origin(), b.socks, b.http, 100, 6)
+	traffic := startTraffic(b.lab.Origin(), b.socks, b.http, testDemand)
 	time.Sleep(time.Second)
 	must(t, b.servers[0].Freeze())
 	// What was under way arrives a little later, on a busy machine a lot.
-	const silence = 25 * streamInterval
-	for deadline := time.Now().Add(5 * time.Second); !traffic.anySilent(time.Now().Add(-silence)); time.Sleep(streamInterval) {
+	silence := 10 * traffic.interval
+	for deadline := time.Now().Add(5 * time.Second); !traffic.anySilent(time.Now().Add(-silence)); time.Sleep(traffic.interval) {
 		if time.Now().After(deadline) {
 			t.Error("frozen streams go on")
 			break
@@ -364,10 +393,10 @@ func TestFailoverTraffic(t *testing.T) {
 			t.Errorf("POST %s was not counted once", r.post)
 		}
 	}
-	if len(traffic.streams) != 6 || len(traffic.requests) < 100 {
-		t.Errorf("%d streams, %d requests", len(traffic.streams), len(traffic.requests))
+	if len(traffic.followed) != 6 || len(traffic.requests) < 10 {
+		t.Errorf("%d streams, %d requests", len(traffic.followed), len(traffic.requests))
 	}
-	for _, s := range traffic.streams {
+	for _, s := range traffic.followed {
 		if !s.open() {
 			t.Errorf("stream by %s: %v", s.opened, s.err)
 		}
