@@ -23,25 +23,35 @@ func (k Kind) link(name, address string, a account, cert certificate) string {
 		}
 	case k.has("trojan"):
 		link.Scheme, link.User = "trojan", url.User(a.password)
+	default:
+		k.plainLink(&link, a, cert)
+		return link.String()
+	}
+	k.streamQuery(query, a)
+	k.securityQuery(query, a, cert)
+	link.RawQuery = query.Encode()
+	return link.String()
+}
+
+// plainLink completes the link of a protocol without transports of its own choice.
+func (k Kind) plainLink(link *url.URL, a account, cert certificate) {
+	query := url.Values{}
+	switch {
 	case k == Shadowsocks2022:
 		link.Scheme, link.User = "ss", url.UserPassword(cipher2022, a.key)
-		return link.String()
 	case k.has("shadowsocks"):
 		link.Scheme = "ss"
 		link.User = url.User(base64.RawURLEncoding.EncodeToString([]byte(cipher + ":" + a.password)))
 		if k == ShadowsocksWS {
 			query.Set("plugin", "v2ray-plugin;mode=websocket;mux=0;tls;host="+serverName+";path="+path)
 			query.Set("pcs", cert.pin)
-			link.RawQuery = query.Encode()
 		}
-		return link.String()
-	case k == SOCKS, k == HTTP:
+	case k == SOCKS, k == HTTP, k == HTTPS:
 		link.Scheme, link.User = string(k), url.UserPassword(a.user, a.password)
-		return link.String()
-	case k == HTTPS:
-		link.Scheme, link.User = string(k), url.UserPassword(a.user, a.password)
-		link.RawQuery = url.Values{"sni": {serverName}, "pcs": {cert.pin}}.Encode()
-		return link.String()
+		if k == HTTPS {
+			query.Set("sni", serverName)
+			query.Set("pcs", cert.pin)
+		}
 	case k.has("hysteria2"):
 		link.Scheme, link.User, link.Path = "hysteria2", url.User(a.password), "/"
 		query.Set("sni", serverName)
@@ -50,17 +60,17 @@ func (k Kind) link(name, address string, a account, cert certificate) string {
 			query.Set("obfs", "salamander")
 			query.Set("obfs-password", a.id)
 		}
-		link.RawQuery = query.Encode()
-		return link.String()
 	case k == WireGuard:
 		link.Scheme, link.User = "wireguard", url.User(a.peer)
 		query.Set("publickey", a.public)
 		query.Set("address", clientTunnel+"/32")
 		query.Set("mtu", "1280")
-		link.RawQuery = query.Encode()
-		return link.String()
 	}
-	k.streamQuery(query, a)
+	link.RawQuery = query.Encode()
+}
+
+// securityQuery sets the parameters of TLS or REALITY.
+func (k Kind) securityQuery(query url.Values, a account, cert certificate) {
 	switch {
 	case k.tls():
 		query.Set("security", "tls")
@@ -81,8 +91,6 @@ func (k Kind) link(name, address string, a account, cert certificate) string {
 	default:
 		query.Set("security", "none")
 	}
-	link.RawQuery = query.Encode()
-	return link.String()
 }
 
 // streamQuery sets the parameters of the transport.
