@@ -206,8 +206,7 @@ func (b *box) fails(code int, want string, args ...string) {
 // starting a program takes.
 func (b *box) status() ipc.StatusPayload {
 	b.t.Helper()
-	var p ipc.StatusPayload
-	_, err := b.client().Quick(context.Background(), ipc.Request{Type: ipc.KindStatus}, &p)
+	p, err := b.client().Status(context.Background())
 	must(b.t, err)
 	return p
 }

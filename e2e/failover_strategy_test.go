@@ -128,7 +128,7 @@ func (p *product) connect() {
 }
 
 func (p *product) rotate() error {
-	_, err := p.client().Do(context.Background(), ipc.Request{Type: ipc.KindRuntimeReplace, Trigger: ipc.TriggerManual}, nil)
+	_, _, err := p.client().Rotate(context.Background(), 0)
 	return err
 }
 
@@ -162,20 +162,13 @@ func (p *product) replayed() int {
 
 // count notes the replays of the session that serves.
 func (p *product) count(ctx context.Context) {
-	var status struct {
-		Session *struct {
-			ID int64 `json:"id"`
-		} `json:"session"`
-		Traffic struct {
-			Replayed int `json:"replayed"`
-		} `json:"traffic"`
-	}
-	if _, err := p.client().Quick(ctx, ipc.Request{Type: ipc.KindStatus}, &status); err != nil || status.Session == nil {
+	status, err := p.client().Status(ctx)
+	if err != nil || status.Session == nil {
 		return // the next time
 	}
 	p.counting.Lock()
 	defer p.counting.Unlock()
-	p.replays[status.Session.ID] = max(p.replays[status.Session.ID], status.Traffic.Replayed)
+	p.replays[status.Session.ID] = max(p.replays[status.Session.ID], int(status.Traffic.Replayed))
 }
 
 const (

@@ -199,7 +199,7 @@ func TestPingDuringARotation(t *testing.T) {
 			t.Fatal(err)
 		}
 		took = append(took, time.Since(began))
-		if _, err := b.client().Do(t.Context(), ipc.Request{Type: ipc.KindRuntimeReplace, Trigger: ipc.TriggerManual}, nil); ipc.CodeOf(err) != ipc.CodeBusy && b.status().State == ipc.StateRotating {
+		if _, _, err := b.client().Rotate(t.Context(), 0); ipc.CodeOf(err) != ipc.CodeBusy && b.status().State == ipc.StateRotating {
 			t.Errorf("a second rotation: %v", err)
 		}
 	}

@@ -37,7 +37,7 @@ func needsWork(kind Kind) bool {
 
 // call makes a request and decodes the payload of its reply.
 func call[P any](ctx context.Context, c *Client, r Request) (payload P, message string, err error) {
-	message, err = c.Do(ctx, r, &payload)
+	message, err = c.do(ctx, r, &payload)
 	return payload, message, err
 }
 

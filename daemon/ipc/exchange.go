@@ -25,10 +25,9 @@ const maxReply = 64 << 20
 // readSize is the size of a client's read buffer: a list can be several megabytes.
 const readSize = 64 << 10
 
-// Do makes a request that is put together by hand and decodes the payload of its reply into payload,
-// unless that is nil. It returns the daemon's message. It is for tests of the protocol: the methods
-// of Client that are named for what they do use it.
-func (c *Client) Do(ctx context.Context, request Request, payload any) (message string, err error) {
+// do makes a request and decodes the payload of its reply into payload, unless that is nil. It returns
+// the daemon's message.
+func (c *Client) do(ctx context.Context, request Request, payload any) (message string, err error) {
 	conn, err := c.send(ctx, request)
 	if err != nil {
 		return "", err
@@ -45,11 +44,6 @@ func (c *Client) Do(ctx context.Context, request Request, payload any) (message 
 		return "", readError(ctx, err)
 	}
 	return r.decode(payload)
-}
-
-// Quick is Do.
-func (c *Client) Quick(ctx context.Context, request Request, payload any) (message string, err error) {
-	return c.Do(ctx, request, payload)
 }
 
 func (c *Client) patience() time.Duration { return cmp.Or(c.answerTime, answerTime) }

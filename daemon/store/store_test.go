@@ -86,7 +86,7 @@ func TestRecordsOutliveTheProcess(t *testing.T) {
 	session, err := s.CreateSession(ctx, Session{
 		ConfigID: 2, Status: StatusRunning, Nonce: "n", PID: 42, PIDStart: 1 << 60,
 		Inbounds:  []Inbound{{Protocol: "socks", Address: "127.0.0.1:1", User: "u", Password: "hidden"}},
-		StartedAt: time.Unix(1_700_000_001, 5).UTC(), Rotation: &Report{ReasonCode: "x"},
+		StartedAt: time.Unix(1_700_000_001, 5).UTC(), Rotation: &Report{ReasonCode: "x", Checks: []ReportCheck{{Code: "ok"}}, Considered: []ReportCandidate{}},
 	})
 	step(err)
 	desired := Desired{Connected: true, ConfigID: 2, RotationOff: true}

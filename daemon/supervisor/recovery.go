@@ -40,7 +40,9 @@ func (s *Supervisor) coreExited(t *tracked) {
 	s.Log.Warn().Int64("session", t.ID).Str("cause", cause).Msg("the core has exited")
 	s.retry.message = "the core has exited: " + cause
 	s.health.dueAt = time.Time{}
-	s.countCrash(t, time.Now())
+	if pause := s.crashes.exited(t.Core.Killed(), time.Since(t.servingSince)); pause > 0 {
+		s.retry.at = time.Now().Add(pause)
+	}
 	if op := s.op; op != nil && op.kind == opReplace && !op.manual {
 		// To have a core again comes first: reconcile sees to it.
 		s.abandon(op)
@@ -50,20 +52,21 @@ func (s *Supervisor) coreExited(t *tracked) {
 	s.life.Finish(t.Session, final, store.StatusFailed, session.Reason{Code: reasonCoreExited, Text: cause})
 }
 
-// countCrash counts a core that has ended by itself, and plans a pause after one too many.
-func (s *Supervisor) countCrash(t *tracked, now time.Time) {
-	if now.Sub(t.servingSince) > stableAfter {
-		s.crashes.n = 0
+// exited counts a core that has ended by itself. It returns how long to pause after one too many.
+func (c *crashes) exited(killed bool, served time.Duration) (pause time.Duration) {
+	if served > stableAfter {
+		c.n = 0
 	}
-	s.crashes.loop = false
-	if t.Core.Killed() {
-		return
+	c.loop = false
+	if killed {
+		return 0
 	}
-	s.crashes.n++
-	if s.crashes.n >= crashLimit {
-		s.crashes.loop = true
-		s.retry.at = now.Add(rotation.Backoff(s.crashes.n-crashLimit+1, rand.Float64()))
+	c.n++
+	if c.n < crashLimit {
+		return 0
 	}
+	c.loop = true
+	return rotation.Backoff(c.n-crashLimit+1, rand.Float64())
 }
 
 // startRecovery brings back a session that should be there.
@@ -92,25 +95,6 @@ func (s *Supervisor) startRecovery() {
 		spec.Reason = session.Reason{Code: "restored", Text: "the daemon was restarted while connected"}
 	}
 	s.begin(op, spec)
-}
-
-// inUse returns the configs that a session has, or is about to have.
-func (s *Supervisor) inUse() map[int64]bool {
-	used := make(map[int64]bool)
-	if s.desired.Connected {
-		used[s.desired.ConfigID] = true
-	}
-	sessions := []*tracked{s.active, s.standby.session}
-	if s.op != nil {
-		used[s.op.wanted] = true
-		sessions = append(sessions, s.op.lent)
-	}
-	for _, t := range sessions {
-		if t != nil {
-			used[t.Config.ID] = true
-		}
-	}
-	return used
 }
 
 // configsChanged takes a change of the configs over into the state.

@@ -213,3 +213,22 @@ func (st *state) name() ipc.State {
 		return ipc.StateDisconnected
 	}
 }
+
+// inUse returns the configs that a session has, or is about to have.
+func (st *state) inUse() map[int64]bool {
+	used := make(map[int64]bool)
+	if st.desired.Connected {
+		used[st.desired.ConfigID] = true
+	}
+	sessions := []*tracked{st.active, st.standby.session}
+	if st.op != nil {
+		used[st.op.wanted] = true
+		sessions = append(sessions, st.op.lent)
+	}
+	for _, t := range sessions {
+		if t != nil {
+			used[t.Config.ID] = true
+		}
+	}
+	return used
+}

@@ -100,13 +100,11 @@ func (s *Supervisor) watch(t *tracked) {
 	})
 }
 
-// retire lets a session drain, and then ends it, in workers. op is the operation that took its place.
+// retire lets a session drain, and then stops it, in workers. op is the operation that took its place.
 func (s *Supervisor) retire(old *tracked, op *operation) {
-	drain, hurry := context.WithTimeout(s.base, s.Settings.Rotation.Drain.Std())
-	r := &retirement{hurry: hurry, done: make(chan struct{})}
-	s.retired[old.ID] = r
-	s.journal.Update(old.ID, func(r *store.Session) { r.Status = store.StatusDraining })
 	life, remote, left, why := s.life, s.Remote, old.Session, op.reason
+	s.journal.Update(left.ID, func(r *store.Session) { r.Status = store.StatusDraining })
+	drain := s.letGo(left.ID, func(drain context.Context) { life.Retire(drain, left, why) })
 	if op.automatic() && s.Settings.Rotation.Cut {
 		doubted := op.findings.Began
 		s.background(func(context.Context) {
@@ -115,27 +113,25 @@ func (s *Supervisor) retire(old *tracked, op *operation) {
 			})
 		})
 	}
-	work(s, func(context.Context) int64 {
-		defer close(r.done)
-		defer hurry()
-		life.Retire(drain, left, why)
-		return left.ID
-	}, (*Supervisor).gone)
 }
 
 // dismiss ends, in a worker, a session that never served.
 func (s *Supervisor) dismiss(t *tracked) {
+	life, unused := s.life, t.Session
+	s.letGo(unused.ID, func(drain context.Context) { life.Dismiss(drain, unused) })
+}
+
+// letGo notes that a session is on its way out, which end carries out in a worker. The context that
+// it returns is over when the drain is.
+func (s *Supervisor) letGo(id int64, end func(drain context.Context)) (drain context.Context) {
 	drain, hurry := context.WithTimeout(s.base, s.Settings.Rotation.Drain.Std())
 	r := &retirement{hurry: hurry, done: make(chan struct{})}
-	s.retired[t.ID] = r
-	life, unused := s.life, t.Session
+	s.retired[id] = r
 	work(s, func(context.Context) int64 {
 		defer close(r.done)
 		defer hurry()
-		life.Dismiss(drain, unused)
-		return unused.ID
-	}, (*Supervisor).gone)
+		end(drain)
+		return id
+	}, func(s *Supervisor, id int64) { delete(s.retired, id) })
+	return drain
 }
-
-// gone notes the end of a retirement.
-func (s *Supervisor) gone(sessionID int64) { delete(s.retired, sessionID) }

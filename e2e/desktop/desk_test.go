@@ -297,10 +297,7 @@ func (d *desk) links() string {
 
 func (d *desk) client() *ipc.Client { return &ipc.Client{Socket: d.path("run/xrat/xrat.sock")} }
 
-func (d *desk) status() (p ipc.StatusPayload, err error) {
-	_, err = d.client().Quick(context.Background(), ipc.Request{Type: ipc.KindStatus}, &p)
-	return p, err
-}
+func (d *desk) status() (ipc.StatusPayload, error) { return d.client().Status(context.Background()) }
 
 // await waits until the daemon's state is as wanted.
 func (d *desk) await(what string, good func(ipc.StatusPayload) bool) ipc.StatusPayload {

@@ -8,8 +8,6 @@ import (
 	"math"
 	"testing"
 	"time"
-
-	"github.com/xrat-tray/xrat/daemon/ipc"
 )
 
 // footprint is what a tray holds at rest.
@@ -32,8 +30,7 @@ func endure(t *testing.T, rotations, restarts int) {
 	d.awaitHeader("Connected")
 	work := func(rotations, restarts int) {
 		for i := range rotations {
-			var reply ipc.ReplacePayload
-			if _, err := d.client().Do(context.Background(), ipc.Request{Type: ipc.KindRuntimeReplace, Trigger: ipc.TriggerManual}, &reply); err != nil || !reply.Replaced {
+			if reply, _, err := d.client().Rotate(context.Background(), 0); err != nil || !reply.Replaced {
 				t.Fatalf("rotation %d: %+v, %v", i, reply, err)
 			}
 		}
