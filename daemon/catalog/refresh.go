@@ -79,7 +79,7 @@ func (cat *Catalog) refreshAlone(ctx context.Context, id int64, conditional bool
 		return none, cat.noteFailure(ctx, sub, fetchErr)
 	}
 	defer cat.subscriptionsChanged()
-	return cat.reconcileConfigs(ctx, sub, f)
+	return cat.reconcile(ctx, sub, f)
 }
 
 func (cat *Catalog) subscription(ctx context.Context, id int64) (store.Subscription, error) {
@@ -118,11 +118,10 @@ func (cat *Catalog) noteFailure(ctx context.Context, sub store.Subscription, fai
 	return nil
 }
 
-// reconcileConfigs makes the configs agree with what a subscription has sent: new ones
-// are added, those that have vanished retired, those that are back revived, each
-// under the id that it always had. It may be interrupted anywhere: the next update
-// completes it.
-func (cat *Catalog) reconcileConfigs(ctx context.Context, sub store.Subscription, f fetched) (ipc.RefreshPayload, error) {
+// reconcile makes the configs agree with what a subscription has sent: new ones are added, those
+// that have vanished retired, those that are back revived, each under the id that it always had. It
+// may be interrupted anywhere: the next update completes it.
+func (cat *Catalog) reconcile(ctx context.Context, sub store.Subscription, f fetched) (ipc.RefreshPayload, error) {
 	result := ipc.RefreshPayload{
 		SubscriptionID: sub.ID, Name: sub.Name, OK: true, Via: f.via, Problems: problems(f.body, nil), Unlisted: f.body.Unlisted,
 	}
@@ -130,18 +129,7 @@ func (cat *Catalog) reconcileConfigs(ctx context.Context, sub store.Subscription
 	if err != nil {
 		return result, fmt.Errorf("reading the configs: %w", err)
 	}
-	retired, live := make(map[string]bool), 0
-	var known []subscription.Known
-	for _, c := range configs {
-		if c.Retired() {
-			retired[c.Identity] = true
-		} else {
-			live++
-		}
-		if slices.Contains(c.Subscriptions, sub.ID) {
-			known = append(known, subscription.Known{ID: c.ID, Identity: c.Identity, Name: c.Name, Retired: c.Retired()})
-		}
-	}
+	known, retired := knownTo(sub.ID, configs)
 	if f.NotModified {
 		for _, k := range known {
 			if !k.Retired {
@@ -155,19 +143,7 @@ func (cat *Catalog) reconcileConfigs(ctx context.Context, sub store.Subscription
 		return result, err
 	}
 	changes := subscription.Reconcile(known, f.body)
-	var present []store.Config
-	for _, kept := range changes.Keep {
-		present = append(present, cat.offered(kept.Entry, sub.ID))
-	}
-	room := max(maxConfigs-live, 0)
-	if n := len(changes.Add); n > room {
-		changes.Add = changes.Add[:room]
-		result.Problems = append(result.Problems, ipc.ImportErrorPayload{Code: codeTooManyConfigs, Message: fmt.Sprintf(
-			"%d servers were left out, as there are %d configs already; remove some with `xrat remove`", n-room, live)})
-	}
-	for _, entry := range changes.Add {
-		present = append(present, cat.offered(entry, sub.ID))
-	}
+	present := cat.present(sub.ID, changes, len(configs)-len(retired), &result)
 	defer cat.changed(ctx)
 	added, existing, err := cat.Store.MergeConfigs(ctx, present, func(stored *store.Config, given store.Config) { join(stored, given, sub.ID) })
 	if err != nil {
@@ -198,6 +174,40 @@ func (cat *Catalog) reconcileConfigs(ctx context.Context, sub store.Subscription
 		return result, err
 	}
 	return result, cat.purgeRetired(ctx)
+}
+
+// knownTo returns the configs that a subscription has or had, and the identities of all that are
+// retired.
+func knownTo(id int64, configs []store.Config) (known []subscription.Known, retired map[string]bool) {
+	retired = make(map[string]bool)
+	for _, c := range configs {
+		if c.Retired() {
+			retired[c.Identity] = true
+		}
+		if slices.Contains(c.Subscriptions, id) {
+			known = append(known, subscription.Known{ID: c.ID, Identity: c.Identity, Name: c.Name, Retired: c.Retired()})
+		}
+	}
+	return known, retired
+}
+
+// present are the servers that a subscription has now, as many as there is room for beside those
+// that are live.
+func (cat *Catalog) present(id int64, changes subscription.Changes, live int, result *ipc.RefreshPayload) []store.Config {
+	var present []store.Config
+	for _, kept := range changes.Keep {
+		present = append(present, cat.offered(kept.Entry, id))
+	}
+	room := max(maxConfigs-live, 0)
+	if n := len(changes.Add); n > room {
+		changes.Add = changes.Add[:room]
+		result.Problems = append(result.Problems, ipc.ImportErrorPayload{Code: codeTooManyConfigs, Message: fmt.Sprintf(
+			"%d servers were left out, as there are %d configs already; remove some with `xrat remove`", n-room, live)})
+	}
+	for _, entry := range changes.Add {
+		present = append(present, cat.offered(entry, id))
+	}
+	return present
 }
 
 // offered is a server as a subscription has it.
