@@ -140,7 +140,7 @@ func (b *box) lockPID() int {
 	return pid
 }
 
-// isOurs tells whether a process runs one of the programs under test.
+// isOurs reports whether a process runs one of the programs under test.
 func (b *box) isOurs(pid int) bool {
 	target, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
 	return err == nil && (target == programs.xrat || target == programs.failing)

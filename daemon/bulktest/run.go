@@ -61,7 +61,7 @@ type run struct {
 	learned []rotation.Lesson
 }
 
-// over tells whether the test has ended.
+// over reports whether the test has ended.
 func (t *run) over() bool {
 	select {
 	case <-t.done:
@@ -71,10 +71,9 @@ func (t *run) over() bool {
 	}
 }
 
-// run measures. First a TCP connection to each server: that of a dead one costs
-// next to nothing, and tells why it is dead. Those that answer go through a core
-// in batches, one after the other, while the connections go on. Servers that a
-// core can only serve alone are measured beside.
+// run measures. A TCP connection to each server comes first: for a dead one it costs next to nothing and says why it is
+// dead. The servers that answer go through a core in batches, one batch after the other, while the connections go on.
+// Servers that need a core to themselves are measured at the same time.
 func (t *run) run(ctx context.Context) {
 	began := time.Now()
 	t.events <- ipc.TestEventPayload{Total: len(t.subjects)}
@@ -175,7 +174,7 @@ func (t *run) connect(ctx context.Context, s *subject) bool {
 	return true
 }
 
-// datagrams tells whether a server is reached by UDP.
+// datagrams reports whether a server is reached by UDP.
 func datagrams(l link.Link) bool {
 	switch l.Transport.(type) {
 	case link.KCP, link.QUIC, link.Datagrams:
@@ -363,8 +362,7 @@ func proxyOf(in xray.Inbound) probe.Proxy {
 	return probe.Proxy{Address: in.Address, User: in.User, Password: in.Password}
 }
 
-// finish gives a subject its result, unless ctx has ended: what is found out
-// after that says nothing.
+// finish gives a subject its result, unless ctx has ended: what is measured after that says nothing.
 func (t *run) finish(ctx context.Context, s *subject, r ipc.TestResultPayload) {
 	if ctx.Err() != nil {
 		return

@@ -54,7 +54,7 @@ func (cat *Catalog) updateConfigs(ctx context.Context, r ipc.Request) (any, stri
 	return payload, fmt.Sprintf("%d configs changed", len(updated)), nil
 }
 
-// checkEdit refuses what makes no sense.
+// checkEdit refuses a change that makes no sense.
 func checkEdit(r ipc.Request, ids []int64) error {
 	refuse := func(format string, args ...any) error { return ipc.Errorf(ipc.CodeInvalidState, format, args...) }
 	switch {
@@ -77,8 +77,8 @@ func checkEdit(r ipc.Request, ids []int64) error {
 	return checkName(r.Name, true)
 }
 
-// edited is what a config_update makes of a config. What is pinned is not excluded, and
-// the other way around: the newer decision counts.
+// edited returns a config as config_update changes it. A pinned config is not excluded and an excluded one is not
+// pinned: the newer decision counts.
 func edited(c store.Config, r ipc.Request) store.Config {
 	if r.Name != "" {
 		c.Name, c.Named = r.Name, true
@@ -139,7 +139,7 @@ func showable(text string) bool {
 	})
 }
 
-// removeConfigs forgets configs and how they did.
+// removeConfigs removes configs, with the history of how they did.
 func (cat *Catalog) removeConfigs(ctx context.Context, ids []int64) (any, string, error) {
 	active, name := cat.Supervisor.Active()
 	offered := 0

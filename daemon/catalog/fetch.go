@@ -13,24 +13,23 @@ const (
 	viaDirect = "direct"
 )
 
-// codeNotConnected is why nothing was asked for.
+// codeNotConnected is the code of a fetch that did not take place.
 const codeNotConnected = "not_connected"
 
-// errNoWay says nothing about the provider.
+// errNoWay is no fault of the provider.
 var errNoWay = &subscription.Error{Code: codeNotConnected,
 	Message: "not fetched: xrat is not connected, and the setting subscription.direct does not allow to do without; connect first"}
 
-// fetched is what a provider has sent.
+// fetched is a provider's answer.
 type fetched struct {
 	subscription.Response
 	body subscription.Body // empty if NotModified
 	via  string
 }
 
-// fetch gets and reads what an address serves: through the front while that is of
-// use, so that it has all that applications have, and else directly, if the settings
-// allow that. An answer that cannot be read counts as none, as it may be a page that
-// blocks one of the ways.
+// fetch gets and reads what an address serves. It goes through the front while there is a session, with rescue and rotation
+// like any application, and directly if that fails and the settings allow it. An answer that cannot be read counts as a
+// failure: it may be the page of somebody who blocks that way.
 func (cat *Catalog) fetch(ctx context.Context, r subscription.Request) (fetched, error) {
 	ways := cat.ways(r.URL)
 	if len(ways) == 0 {
@@ -78,7 +77,7 @@ func (cat *Catalog) ways(address string) (ways []*subscription.Proxy) {
 	return ways
 }
 
-// problems are those of a body, as they cross the wire. err is the body's as a whole.
+// problems returns the problems of a body as they cross the wire; err is why the body as a whole could not be read.
 func problems(body subscription.Body, err error) []ipc.ImportErrorPayload {
 	list := []ipc.ImportErrorPayload{}
 	for _, p := range body.Problems {

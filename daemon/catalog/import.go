@@ -15,8 +15,7 @@ import (
 	"github.com/xrat-tray/xrat/runtime/subscription"
 )
 
-// importConfigs stores the good servers of a text, or of what an address serves, and
-// names the bad ones.
+// importConfigs stores the servers of a text, or of what an address serves, and names the entries that are not understood.
 func (cat *Catalog) importConfigs(ctx context.Context, r ipc.Request) (any, string, error) {
 	var body subscription.Body
 	var unread error
@@ -98,7 +97,7 @@ func configOf(l link.Link) store.Config {
 	return c
 }
 
-// hostPort is what a config is called that has no name.
+// hostPort returns the name of a config that comes without one.
 func hostPort(c store.Config) string {
 	return net.JoinHostPort(c.Address, strconv.Itoa(int(c.Port)))
 }

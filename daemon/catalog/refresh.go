@@ -18,8 +18,8 @@ import (
 const (
 	// refreshesAtOnce bounds how many subscriptions are fetched at a time.
 	refreshesAtOnce = 4
-	// maxConfigs bounds what is in use of the store; maxRetired and retiredTime what
-	// is kept of what has vanished.
+	// maxConfigs bounds the configs that may be used; maxRetired bounds how many retired ones are kept, and retiredTime for
+	// how long.
 	maxConfigs  = 50_000
 	maxRetired  = 20_000
 	retiredTime = 30 * 24 * time.Hour
@@ -41,10 +41,9 @@ func (cat *Catalog) refreshAll(ctx context.Context, ids []int64, conditional boo
 	return results, group.Wait()
 }
 
-// refresh fetches a subscription and makes the stored configs agree with it. One that
-// is being refreshed already is waited for instead. A conditional one spares the
-// provider an answer that has not changed. The error is nil if the provider is to
-// blame: the payload tells.
+// refresh fetches a subscription and makes the stored configs agree with it, or waits for the refresh that is under way. If
+// conditional, the provider need not send again what has not changed. The error is nil when the provider is to blame: the
+// payload says so.
 func (cat *Catalog) refresh(ctx context.Context, id int64, conditional bool) (ipc.RefreshPayload, error) {
 	result, err, _ := cat.refreshing.Do(strconv.FormatInt(id, 10), func() (any, error) {
 		return cat.refreshAlone(ctx, id, conditional)
@@ -95,8 +94,7 @@ func (cat *Catalog) subscription(ctx context.Context, id int64) (store.Subscript
 	return store.Subscription{}, errRemoved(id)
 }
 
-// noteFailure records why an update did not work. Nothing else changes: no body that
-// is empty or broken takes anything away.
+// noteFailure records why an update failed. Nothing else changes: an empty or broken body takes nothing away.
 func (cat *Catalog) noteFailure(ctx context.Context, sub store.Subscription, failure error) error {
 	code := errCode(failure)
 	cat.Log.Warn().Int64("subscription", sub.ID).Str("code", code).Msg("the subscription could not be updated")
@@ -210,15 +208,15 @@ func (cat *Catalog) present(id int64, changes subscription.Changes, live int, re
 	return present
 }
 
-// offered is a server as a subscription has it.
+// offered returns a server of a subscription as a config to be stored.
 func (cat *Catalog) offered(e subscription.Entry, id int64) store.Config {
 	c := configOf(e.Link)
 	c.Source, c.Subscriptions = store.SourceSubscription, []int64{id}
 	return c
 }
 
-// join is what becomes of a stored config that a subscription has, too. Its name
-// follows the first of its subscriptions, unless the user gave it another.
+// join makes a stored config one of a subscription that offers the same server. Its name follows the first of its
+// subscriptions, unless the user gave it another.
 func join(c *store.Config, given store.Config, id int64) {
 	if c.Retired() {
 		c.RetiredAt, c.Subscriptions = time.Time{}, nil
@@ -231,8 +229,7 @@ func join(c *store.Config, given store.Config, id int64) {
 	}
 }
 
-// vanish is what becomes of a config that a subscription does not have any more: if
-// nobody else has it, it is retired.
+// vanish takes a config from a subscription that does not offer it any more. If nobody else has it, it is retired.
 func vanish(c *store.Config, id int64, now time.Time) {
 	switch i := slices.Index(c.Subscriptions, id); {
 	case i < 0 || c.Retired():
@@ -243,7 +240,7 @@ func vanish(c *store.Config, id int64, now time.Time) {
 	}
 }
 
-// leave is what becomes of a config that stays when its subscription is removed.
+// leave takes a config from a subscription that is removed while the config stays.
 func leave(c *store.Config, id int64) {
 	c.Subscriptions = slices.DeleteFunc(c.Subscriptions, func(s int64) bool { return s == id })
 	if len(c.Subscriptions) == 0 {
@@ -251,8 +248,7 @@ func leave(c *store.Config, id int64) {
 	}
 }
 
-// noteSuccess records what came with an update. It is its last step: only then does
-// the provider's mark of what is known hold.
+// noteSuccess records what came with an update. It is the last step, since the ETag stands for what is stored by then.
 func (cat *Catalog) noteSuccess(ctx context.Context, sub store.Subscription, f fetched, result ipc.RefreshPayload) error {
 	now := time.Now()
 	_, err := cat.Store.UpdateSubscription(ctx, sub.ID, func(sub *store.Subscription) {
@@ -283,8 +279,7 @@ func (cat *Catalog) noteSuccess(ctx context.Context, sub store.Subscription, f f
 	return nil
 }
 
-// purgeRetired removes what has been retired for long, and the oldest if there are
-// very many.
+// purgeRetired removes configs that were retired long ago, and the oldest if there are very many.
 func (cat *Catalog) purgeRetired(ctx context.Context) error {
 	configs, err := cat.Store.Configs(ctx)
 	if err != nil {
@@ -312,7 +307,7 @@ func (cat *Catalog) purgeRetired(ctx context.Context) error {
 	return nil
 }
 
-// summary says what an update came to.
+// summary sums an update up for people.
 func summary(r ipc.RefreshPayload) string {
 	return fmt.Sprintf("%d added, %d back, %d retired, %d kept, %d not understood", r.Added, r.Revived, r.Retired, r.Kept, lost(r.Problems)+r.Unlisted)
 }

@@ -22,8 +22,8 @@ const (
 	purgeInterval = 24 * time.Hour
 )
 
-// updateInterval is how often a subscription is updated: as the user says for it, as
-// its provider says, or as the settings say; 0: only by hand.
+// updateInterval returns how often to update a subscription: as the user says for it, else as its provider says, else as
+// the settings say; 0: only by hand.
 func (cat *Catalog) updateInterval(sub store.Subscription) time.Duration {
 	general := cat.Settings.Subscription.Interval.Std()
 	switch {
@@ -36,8 +36,8 @@ func (cat *Catalog) updateInterval(sub store.Subscription) time.Duration {
 	}
 }
 
-// nextUpdate tells when a subscription is due; zero: never. Up to a tenth is added, so
-// that not everybody who has the same provider comes at the same time.
+// nextUpdate returns when a subscription is due; zero: never. Up to a tenth of the interval is added, so that the users of
+// one provider do not all come at the same time.
 func nextUpdate(sub store.Subscription, interval time.Duration, now time.Time) time.Time {
 	if interval <= 0 {
 		return time.Time{}
@@ -53,7 +53,7 @@ func nextUpdate(sub store.Subscription, interval time.Duration, now time.Time) t
 	if sub.Failures > 0 {
 		wait = min(updateRetry<<min(sub.Failures-1, 16), interval)
 	}
-	// The same number each time that somebody asks.
+	// The same number each time.
 	jitter := rand.New(rand.NewPCG(uint64(sub.ID), uint64(last.UnixNano()))).Float64()
 	return last.Add(wait + time.Duration(float64(wait)/10*jitter))
 }
@@ -141,7 +141,7 @@ func (cat *Catalog) look(ctx context.Context, plan *schedule) {
 	cat.plan(ctx, plan, waiting)
 }
 
-// updateThese updates subscriptions that are due, and tells whether some have to wait
+// updateThese updates subscriptions that are due, and reports whether some have to wait
 // for a network or a connection.
 func (cat *Catalog) updateThese(ctx context.Context, due []store.Subscription) (waiting bool) {
 	var ids []int64

@@ -71,8 +71,8 @@ func (cat *Catalog) subscriptionPayload(sub store.Subscription, configs []store.
 	return p
 }
 
-// addSubscription stores an address and, unless told otherwise, fetches it. One that
-// is there already is not added again, but gets the new name and interval.
+// addSubscription stores an address and, unless told otherwise, fetches it. An address that is stored already is not added
+// again, but gets the new name and interval.
 func (cat *Catalog) addSubscription(ctx context.Context, r ipc.Request) (any, string, error) {
 	address := strings.TrimSpace(r.URL)
 	if err := checkAddress(address); err != nil {
@@ -193,8 +193,8 @@ func (cat *Catalog) updateSubscriptions(ctx context.Context, ids []int64) (any, 
 	return ipc.SubscriptionUpdatePayload{Results: results}, fmt.Sprintf("%d updated, %d failed", len(results)-failed, failed), nil
 }
 
-// removeSubscriptions removes subscriptions and what they alone have brought. What is
-// in use stays, and then belongs to the user.
+// removeSubscriptions removes subscriptions and the configs that only they have. Configs in use stay, and are the user's
+// from then on.
 func (cat *Catalog) removeSubscriptions(ctx context.Context, ids []int64, keep bool) (any, string, error) {
 	ids = unique(ids)
 	cat.subscribing.Lock()

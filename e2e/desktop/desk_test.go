@@ -311,7 +311,7 @@ func (d *desk) await(what string, good func(ipc.StatusPayload) bool) ipc.StatusP
 	return status
 }
 
-// connectedTo tells whether a session to that server works.
+// connectedTo reports whether a session to that server works.
 func connectedTo(name string) func(ipc.StatusPayload) bool {
 	return func(p ipc.StatusPayload) bool {
 		return p.State == ipc.StateConnected && p.Session != nil && p.Session.ConfigName == name
