@@ -25,6 +25,7 @@ type leg struct {
 	// Guarded by the mu of u until it is answered.
 	head    int   // length of greeting, credentials and request
 	written int   // how much of what the client has sent followed
+	broken  bool  // a write met with a reset, which the reader then sees as an end; guarded by the mu of u
 	bare    bool  // the request went out alone, and the core may not have read what followed; see window
 	sentAt  int64 // when the request went out, on the front's clock
 

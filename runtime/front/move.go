@@ -2,8 +2,10 @@ package front
 
 import (
 	"errors"
+	"io"
 	"net"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -20,10 +22,13 @@ var errNoCoreReply = errors.New("the core closed the connection without a reply"
 // replace moves the upstream to another core after one has ended the connection with err and without an answer. It returns
 // the leg over the new one; or nil, and with what error the upstream ends.
 func (r *rescuer) replace(l *leg, err error) (*leg, error) {
-	r.noteEnd(l, err)
 	u := r.u
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if l.broken && errors.Is(err, io.EOF) {
+		err = syscall.ECONNRESET
+	}
+	r.noteEnd(l, err)
 	if u.aborted.Load() || l.aborted.Load() || isReplyError(err) {
 		return nil, err
 	}

@@ -187,7 +187,10 @@ func (u *upstream) writeUnanswered(p []byte) (n int, full *leg, err error) {
 			u.commit()
 		}
 		for _, l := range u.legs.all {
-			l.write(p) // the reader sees the same end, and knows what to do
+			// The reader sees the end as well, and knows what to do; but a reset is told only once.
+			if _, err := l.write(p); errors.Is(err, syscall.ECONNRESET) {
+				l.broken = true
+			}
 			l.written += len(p)
 			u.watch(l)
 		}
