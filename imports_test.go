@@ -1,5 +1,5 @@
-// Package xrat_test holds the rules that the whole tree keeps: who may import
-// whom, and what no file may contain. It has no code of the product.
+// Package xrat_test holds the rules that the whole tree keeps: who may import whom, and what no
+// file may contain. It has no code of the product.
 package xrat_test
 
 import (
@@ -18,9 +18,9 @@ import (
 
 const module = "github.com/xrat-tray/xrat"
 
-// ours lists, for each directory with Go code, which of our own packages its
-// product code may import. A pattern ends in "/..." for all below. A directory
-// that is not here must not exist: whoever adds a package says where it stands.
+// ours lists, for each directory with Go code, which of our own packages its product code may
+// import. A pattern ends in "/..." for all below. A directory that is not here must not exist:
+// whoever adds a package says where it stands.
 var ours = map[string][]string{
 	"":              {},
 	"cmd/xrat":      {"daemon/...", "runtime/...", "assets/..."},
@@ -64,8 +64,8 @@ var ours = map[string][]string{
 	// The fake store and the contract speak of the store's types.
 	"daemon/store/storetest": {"daemon/store"},
 
-	// The bytes of SOCKS5: both are its clients, and the front is a server of it, too. The front asks sockdiag what the core
-	// has read.
+	// The bytes of SOCKS5: both are its clients, and the front is a server of it, too. The front
+	// asks sockdiag what the core has read.
 	"runtime/front": {"runtime/socks5", "runtime/sockdiag"},
 	"runtime/probe": {"runtime/socks5"},
 
@@ -77,8 +77,8 @@ var ours = map[string][]string{
 	"runtime/socks5":   {},
 	// An entry of any format becomes a link: one parser decides what a server may be.
 	"runtime/subscription": {"runtime/link"},
-	// probe asks the core's inbound whether it answers: the same handshake as for the front. sockdiag
-	// lists whose sockets there are.
+	// probe asks the core's inbound whether it answers: the same handshake as for the front.
+	// sockdiag lists whose sockets there are.
 	"runtime/xray": {"runtime/link", "runtime/probe", "runtime/sockdiag"},
 
 	"assets":      {},
@@ -87,9 +87,9 @@ var ours = map[string][]string{
 	"e2e/desktop": {},
 }
 
-// owners lists for each library that has owners the files that may import it.
-// A pattern is a path as path.Match takes it, for product code and tests alike.
-// Below a library's path everything belongs to it. Without owners nobody may.
+// owners lists for each library that has owners the files that may import it. A pattern is a path
+// as path.Match takes it, for product code and tests alike. Below a library's path everything
+// belongs to it. Without owners nobody may.
 var owners = []struct {
 	library string
 	files   []string
@@ -111,8 +111,8 @@ var owners = []struct {
 	{"github.com/shirou/gopsutil", []string{"runtime/ports/*.go", "runtime/xray/*.go"}},
 	{"gopkg.in/natefinch/lumberjack.v2", []string{"cmd/xrat/*.go", "daemon/*.go"}},
 	{"github.com/rogpeppe/go-internal", []string{"*_test.go", "*/*_test.go", "*/*/*_test.go"}},
-	// The core is a program that we run. Tests may ask its own reader what it
-	// makes of our configuration.
+	// The core is a program that we run. Tests may ask its own reader what it makes of our
+	// configuration.
 	{"github.com/xtls/xray-core", []string{"runtime/xray/*_test.go", "runtime/link/*_test.go"}},
 	// Loggers are passed in.
 	{"github.com/rs/zerolog/log", nil},
@@ -238,8 +238,7 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// TestImportRules breaks each rule once: a rule that forbids nothing would pass
-// every tree.
+// TestImportRules breaks each rule once: a rule that forbids nothing would pass every tree.
 func TestImportRules(t *testing.T) {
 	tests := []struct {
 		path, imported string

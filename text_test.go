@@ -4,13 +4,15 @@ import (
 	"bytes"
 	"net/url"
 	"os"
+	"path"
 	"regexp"
+	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
-// TestNoForeignPlaces keeps names of one particular workplace out of the
-// repository: package registries, which everyone's tools know by themselves, and
-// directories beside the checkout.
+// TestNoForeignPlaces keeps names of one particular workplace out of the repository: package
+// registries, which everyone's tools know by themselves, and directories beside the checkout.
 func TestNoForeignPlaces(t *testing.T) {
 	// Written in two parts each, so that this file does not find itself.
 	needles := []string{
@@ -49,6 +51,27 @@ func TestNoForeignPlaces(t *testing.T) {
 		for _, needle := range needles {
 			if bytes.Contains(data, []byte(needle)) && allowed[name] != needle {
 				t.Errorf("%s contains %q", name, needle)
+			}
+		}
+	})
+}
+
+// TestCommentsWrap: comments that stand alone on their line end within 100 columns, a tab being
+// four, so that they can be read beside each other.
+func TestCommentsWrap(t *testing.T) {
+	walk(t, func(name string) {
+		if path.Ext(name) != ".go" {
+			return
+		}
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		for i, line := range strings.Split(string(data), "\n") {
+			width := utf8.RuneCountInString(strings.ReplaceAll(line, "\t", "    "))
+			if strings.HasPrefix(strings.TrimSpace(line), "// ") && width > 100 {
+				t.Errorf("%s:%d: the comment is %d columns wide", name, i+1, width)
 			}
 		}
 	})

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// TestTourIsTrue: every file that the tour and CONTRIBUTING.md name exists and declares the function
-// that they name in it, and every package is named in the tour or in architecture.md.
+// TestTourIsTrue: every file that the tour and CONTRIBUTING.md name exists and declares the
+// function that they name in it, and every package is named in the tour or in architecture.md.
 func TestTourIsTrue(t *testing.T) {
 	declared := map[string]map[string]bool{} // by file
 	packages := map[string]bool{}

@@ -38,8 +38,7 @@ func reportQuantiles(b *testing.B, took []time.Duration, unit time.Duration, nam
 	b.ReportMetric(float64(quantile(took, 0.99))/float64(unit), "p99-"+name)
 }
 
-// BenchmarkIPC measures one request and reply over the daemon's socket, the
-// connection included.
+// BenchmarkIPC measures one request and reply over the daemon's socket, the connection included.
 func BenchmarkIPC(b *testing.B) {
 	box := connectedBox(b)
 	client := box.client()
@@ -68,8 +67,8 @@ func BenchmarkStatusCommand(b *testing.B) {
 	reportQuantiles(b, took, time.Millisecond, "ms")
 }
 
-// BenchmarkDaemonMemory reports the daemon's resident memory without the core:
-// connected and at rest, and with 1,000 open connections that are silent.
+// BenchmarkDaemonMemory reports the daemon's resident memory without the core: connected and at
+// rest, and with 1,000 open connections that are silent.
 func BenchmarkDaemonMemory(b *testing.B) {
 	for b.Loop() {
 		box := connectedBox(b)
@@ -114,9 +113,8 @@ func residentMB(b *testing.B, pid int) float64 {
 	return 0
 }
 
-// BenchmarkIdle reports what the connected daemon costs while nothing happens,
-// over a minute with the default settings: part of one processor, and how often
-// a thread of it was woken.
+// BenchmarkIdle reports what the connected daemon costs while nothing happens, over a minute with
+// the default settings: part of one processor, and how often a thread of it was woken.
 func BenchmarkIdle(b *testing.B) {
 	const span = time.Minute
 	for b.Loop() {
@@ -131,8 +129,8 @@ func BenchmarkIdle(b *testing.B) {
 	}
 }
 
-// usage reads a process's processor time and the voluntary context switches of
-// all its threads: each is a wake-up.
+// usage reads a process's processor time and the voluntary context switches of all its threads:
+// each is a wake-up.
 func usage(b *testing.B, pid int) (cpu time.Duration, switches int) {
 	b.Helper()
 	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))

@@ -77,8 +77,8 @@ type box struct {
 	servers []*lab.Server
 }
 
-// newBox makes an empty machine. settings are added to the file's defaults,
-// which are the documented ones but for the ports and the URLs.
+// newBox makes an empty machine. settings are added to the file's defaults, which are the
+// documented ones but for the ports and the URLs.
 func newBox(t testing.TB, settings string) *box {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "box") // t.TempDir can be too long for a socket
@@ -202,8 +202,8 @@ func (b *box) fails(code int, want string, args ...string) {
 	}
 }
 
-// status asks the daemon as `xrat status --json` does, without the time that
-// starting a program takes.
+// status asks the daemon as `xrat status --json` does, without the time that starting a program
+// takes.
 func (b *box) status() ipc.StatusPayload {
 	b.t.Helper()
 	p, err := b.client().Status(context.Background())
@@ -261,8 +261,8 @@ func (b *box) kill9(pid int) {
 	b.t.Fatalf("process %d does not die", pid)
 }
 
-// freeAddress finds a port that is free, below those that the kernel gives to
-// whoever asks for any: one of these would be given away before it is used.
+// freeAddress finds a port that is free, below those that the kernel gives to whoever asks for any:
+// one of these would be given away before it is used.
 func freeAddress(t testing.TB) string {
 	t.Helper()
 	for range 1000 {

@@ -18,8 +18,8 @@ func manyLinks(n int) string {
 	return b.String()
 }
 
-// BenchmarkImport10000 is `xrat import` of 10,000 new links, from the start of the
-// program to its end: parsed, and on the disk.
+// BenchmarkImport10000 is `xrat import` of 10,000 new links, from the start of the program to its
+// end: parsed, and on the disk.
 func BenchmarkImport10000(b *testing.B) {
 	links := manyLinks(10_000)
 	for b.Loop() {
@@ -36,8 +36,7 @@ func BenchmarkImport10000(b *testing.B) {
 	}
 }
 
-// BenchmarkList10000 is `xrat list` of 10,000 configs, from the start of the program
-// to its end.
+// BenchmarkList10000 is `xrat list` of 10,000 configs, from the start of the program to its end.
 func BenchmarkList10000(b *testing.B) {
 	box := newBox(b, "")
 	box.okInput(manyLinks(10_000), "import")

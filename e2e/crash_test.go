@@ -17,8 +17,7 @@ import (
 	"github.com/xrat-tray/xrat/runtime/lab"
 )
 
-// A killed core is back with the same config before anybody gives up; requests
-// made meanwhile wait.
+// A killed core is back with the same config before anybody gives up; requests made meanwhile wait.
 func TestCoreKilled(t *testing.T) {
 	b := newBox(t, "")
 	b.serve(lab.VLESS)
@@ -158,8 +157,7 @@ func TestDesiredStateOutlivesTheDaemon(t *testing.T) {
 	}
 }
 
-// The daemon dies at the worst moments; the next one leaves one core and tells
-// the truth.
+// The daemon dies at the worst moments; the next one leaves one core and tells the truth.
 func TestFailpoints(t *testing.T) {
 	for _, point := range []string{"after-spawn", "before-probe", "after-swap"} {
 		for _, command := range []string{"connect s1", "rotate"} {
@@ -172,8 +170,8 @@ func TestFailpoints(t *testing.T) {
 				if connectedBefore {
 					b.ok("connect", "s1")
 				}
-				// The next daemon is armed. It takes the core over, if there is
-				// one, and so passes the point only with the command.
+				// The next daemon is armed. It takes the core over, if there is one, and so passes
+				// the point only with the command.
 				core := 0
 				if connectedBefore {
 					core = b.status().Session.PID
@@ -218,8 +216,8 @@ func TestFailpoints(t *testing.T) {
 	}
 }
 
-// The daemon dies while it brings up a standby: the next one goes on with the
-// session that serves, ends what it finds, and has a standby of its own.
+// The daemon dies while it brings up a standby: the next one goes on with the session that serves,
+// ends what it finds, and has a standby of its own.
 func TestFailpointOfTheStandby(t *testing.T) {
 	for _, point := range []string{"after-spawn", "before-probe"} {
 		t.Run(point, func(t *testing.T) {

@@ -13,10 +13,9 @@ const envTable = "XRAT_BENCH_TABLE"
 
 var benchDemand = demand{perSecond: 100, timeout: requestTimeout, streams: 10, interval: 20 * time.Millisecond}
 
-// BenchmarkFailover lets servers and cores die under traffic, with xrat and with
-// what its users would run instead, and tells what applications saw of it.
-// -benchtime 5x gives medians of five runs; each run is logged, too, and with -v
-// everything that failed.
+// BenchmarkFailover lets servers and cores die under traffic, with xrat and with what its users
+// would run instead, and tells what applications saw of it. -benchtime 5x gives medians of five
+// runs; each run is logged, too, and with -v everything that failed.
 func BenchmarkFailover(b *testing.B) {
 	var rows []row
 	for _, how := range both {

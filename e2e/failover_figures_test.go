@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// figures are what a trial measured. Times are in seconds; NaN: does not apply;
-// infinite: not within the trial.
+// figures are what a trial measured. Times are in seconds; NaN: does not apply; infinite: not
+// within the trial.
 type figures struct {
 	sent    int
 	failed  int // requests without any answer, POSTs aside
@@ -154,8 +154,7 @@ func (t *trial) span(began, ended time.Time) during {
 	return during{began.Sub(t.began).Round(time.Millisecond), ended.Sub(t.began).Round(time.Millisecond)}
 }
 
-// complaints are what went wrong, the same things together: how often, and when
-// the first of them.
+// complaints are what went wrong, the same things together: how often, and when the first of them.
 type complaints map[string]*struct {
 	times int
 	first during
@@ -194,8 +193,8 @@ func orZero(x float64) float64 {
 	return x
 }
 
-// longestGap looks at the completions from the last one before from until to.
-// The time from the last one to to counts, too.
+// longestGap looks at the completions from the last one before from until to. The time from the
+// last one to to counts, too.
 func longestGap(done []time.Time, from, to time.Time) float64 {
 	i, _ := slices.BinarySearchFunc(done, from, time.Time.Compare)
 	last := from

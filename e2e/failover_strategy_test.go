@@ -25,8 +25,8 @@ import (
 	"github.com/xrat-tray/xrat/runtime/xray"
 )
 
-// strategy is a program that keeps a proxy working with the servers of a box.
-// connect comes first, and the end of the test ends it.
+// strategy is a program that keeps a proxy working with the servers of a box. connect comes first,
+// and the end of the test ends it.
 type strategy interface {
 	connect() // to the first server
 	addresses() (socks, http string)
@@ -172,15 +172,15 @@ func (p *product) count(ctx context.Context) {
 }
 
 const (
-	// The rival's checks: one every rivalInterval, and after rivalThreshold
-	// failures in a row the next server.
+	// The rival's checks: one every rivalInterval, and after rivalThreshold failures in a row the
+	// next server.
 	rivalInterval  = 15 * time.Second
 	rivalTimeout   = 3 * time.Second
 	rivalThreshold = 3
 )
 
-// rival does what graphical clients of Xray do: it stops the core and starts it
-// with the next config on the same port. A core that exits is started again.
+// rival does what graphical clients of Xray do: it stops the core and starts it with the next
+// config on the same port. A core that exits is started again.
 type rival struct {
 	*box
 	chronicle
@@ -301,8 +301,7 @@ func (r *rival) stop() {
 	r.core, r.exited = nil, nil
 }
 
-// launch starts the core with the current config and returns once it takes
-// connections.
+// launch starts the core with the current config and returns once it takes connections.
 func (r *rival) launch() error {
 	server := r.servers[r.current]
 	parsed, err := link.Parse(server.Link())

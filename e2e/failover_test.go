@@ -17,8 +17,8 @@ const (
 	steady = 4 * time.Second
 	// settled is how long the traffic flows after all is well again.
 	settled = 2 * time.Second
-	// quiet streams are those without data for longer: on a busy machine it may
-	// take a while to be read.
+	// quiet streams are those without data for longer: on a busy machine it may take a while to be
+	// read.
 	quiet = time.Second
 	// slowInterval lies between two visits to the slow site.
 	slowInterval = 250 * time.Millisecond
@@ -151,8 +151,8 @@ func try(t testing.TB, s scenario, newStrategy func(*box) strategy, d demand) (*
 	return trial, trial.figures(s)
 }
 
-// trialScope is a test whose cleanups come at the end of a trial: a box goes
-// with its trial, and a benchmark makes several.
+// trialScope is a test whose cleanups come at the end of a trial: a box goes with its trial, and a
+// benchmark makes several.
 type trialScope struct {
 	testing.TB
 	mu       sync.Mutex
@@ -193,8 +193,8 @@ func (t *trial) all(do func(*lab.Server) error) func() error {
 	}
 }
 
-// settle waits until the strategy has dealt with the fault and no application
-// waits for a stream that has gone silent, then or since.
+// settle waits until the strategy has dealt with the fault and no application waits for a stream
+// that has gone silent, then or since.
 func (t *trial) settle(changed func(before, now serving) bool) {
 	t.waited = true
 	for deadline := t.began.Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {

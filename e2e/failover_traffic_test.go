@@ -22,11 +22,11 @@ import (
 )
 
 const (
-	// requestTimeout is the patience of a usual application with a request, from
-	// its connect to the end of the answer.
+	// requestTimeout is the patience of a usual application with a request, from its connect to the
+	// end of the answer.
 	requestTimeout = 10 * time.Second
-	// streamTime is how long a stream takes: less than the drain, as a longer
-	// stream is ended by that.
+	// streamTime is how long a stream takes: less than the drain, as a longer stream is ended by
+	// that.
 	streamTime = 15 * time.Second
 	// streamPause comes before a stream that broke is opened again.
 	streamPause = time.Second
@@ -49,8 +49,8 @@ type demand struct {
 // does not fail for want of processor time.
 var testDemand = demand{perSecond: 20, waiting: 10, timeout: 3 * requestTimeout, streams: 6, interval: 100 * time.Millisecond}
 
-// traffic is what applications do: requests at a steady rate, each over a
-// connection of its own, and streams.
+// traffic is what applications do: requests at a steady rate, each over a connection of its own,
+// and streams.
 type traffic struct {
 	demand
 	origin      *lab.Origin
@@ -108,8 +108,7 @@ func startTraffic(origin *lab.Origin, socks, http string, d demand) *traffic {
 	return t
 }
 
-// halt ends the streams, lets the requests that are under way end, and tells
-// when it began.
+// halt ends the streams, lets the requests that are under way end, and tells when it began.
 func (t *traffic) halt() time.Time {
 	now := time.Now()
 	t.cancel()
@@ -153,8 +152,8 @@ func (t *traffic) request(ctx context.Context) {
 	}
 }
 
-// one makes the i-th request: plain HTTP through the proxy, HTTP through a SOCKS
-// CONNECT or HTTPS through an HTTP CONNECT by turns, now and then a POST.
+// one makes the i-th request: plain HTTP through the proxy, HTTP through a SOCKS CONNECT or HTTPS
+// through an HTTP CONNECT by turns, now and then a POST.
 func (t *traffic) one(i int) request {
 	r := request{way: i % 3, began: time.Now()}
 	text := "GET /exit HTTP/1.1\r\nHost: origin\r\nConnection: close\r\n\r\n"
@@ -172,8 +171,8 @@ func (t *traffic) one(i int) request {
 	return r
 }
 
-// exchange sends one request, written for the origin, over a new connection and
-// reads the answer. check may be nil.
+// exchange sends one request, written for the origin, over a new connection and reads the answer.
+// check may be nil.
 func (t *traffic) exchange(way int, text string, check func(body string) error) (cut bool, err error) {
 	deadline := time.Now().Add(t.timeout)
 	conn, text, err := t.open(way, text, deadline)
@@ -217,8 +216,8 @@ const (
 
 var wayNames = []string{"plain HTTP", "SOCKS", "CONNECT and TLS"}
 
-// open connects to the proxy, and through it where the way has a CONNECT. It
-// returns the request as it is to be sent there.
+// open connects to the proxy, and through it where the way has a CONNECT. It returns the request as
+// it is to be sent there.
 func (t *traffic) open(way int, text string, deadline time.Time) (_ net.Conn, _ string, err error) {
 	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	defer cancel()
@@ -277,8 +276,7 @@ func (h *hearing) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// stream keeps the i-th stream open until ctx ends, with a new one after each
-// that has ended.
+// stream keeps the i-th stream open until ctx ends, with a new one after each that has ended.
 func (t *traffic) stream(ctx context.Context, i int) {
 	for ctx.Err() == nil {
 		s := &stream{began: time.Now(), opened: wayNames[i%3]}

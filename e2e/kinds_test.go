@@ -14,8 +14,9 @@ import (
 	"github.com/xrat-tray/xrat/runtime/lab"
 )
 
-// TestEveryKind gives a link of each protocol and transport that the core can also serve to the product, connects, and moves bytes through
-// the front in both directions. One front and one daemon serve them all, by rotation.
+// TestEveryKind gives a link of each protocol and transport that the core can also serve to the
+// product, connects, and moves bytes through the front in both directions. One front and one daemon
+// serve them all, by rotation.
 func TestEveryKind(t *testing.T) {
 	b := newBox(t, "")
 	origin := b.lab.Origin()

@@ -67,8 +67,8 @@ func (b *box) daemons() []int {
 	return pids
 }
 
-// Any program can be a client: with a newline and an open connection, or with a
-// half-close and no newline.
+// Any program can be a client: with a newline and an open connection, or with a half-close and no
+// newline.
 func TestRawClients(t *testing.T) {
 	b := newBox(t, "")
 	b.ok("daemon", "start")
@@ -162,8 +162,8 @@ func TestStartDuringAStop(t *testing.T) {
 	b.gone(before.Session.PID)
 }
 
-// awaitStopping waits until the daemon has noticed that it is to end: a signal is
-// not there at once, and until then a start rightly finds that a daemon runs.
+// awaitStopping waits until the daemon has noticed that it is to end: a signal is not there at
+// once, and until then a start rightly finds that a daemon runs.
 func (b *box) awaitStopping() {
 	b.t.Helper()
 	for range 1000 {

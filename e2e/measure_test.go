@@ -20,8 +20,8 @@ import (
 	"github.com/xrat-tray/xrat/runtime/xray"
 )
 
-// variants returns n links for one server over WebSocket that count as
-// different configs: each sends another host name, which the server ignores.
+// variants returns n links for one server over WebSocket that count as different configs: each
+// sends another host name, which the server ignores.
 func variants(t testing.TB, s *lab.Server, name string, n int) []string {
 	t.Helper()
 	link, err := url.Parse(s.Link())
@@ -36,8 +36,8 @@ func variants(t testing.TB, s *lab.Server, name string, n int) []string {
 	return links
 }
 
-// stock imports variants of servers of its own: n[i] of the i-th, which is then
-// put into the state that its name tells.
+// stock imports variants of servers of its own: n[i] of the i-th, which is then put into the state
+// that its name tells.
 func (b *box) stock(counts map[string]int) {
 	b.t.Helper()
 	var links []string
@@ -98,8 +98,8 @@ func (b *box) eventually(what string, good func() bool) {
 	}
 }
 
-// Each config gets the result that it deserves, while connected, too, and the
-// connection does not notice.
+// Each config gets the result that it deserves, while connected, too, and the connection does not
+// notice.
 func TestTestOfManyConfigs(t *testing.T) {
 	b := newBox(t, "")
 	b.serve(lab.VLESS, lab.Shadowsocks, lab.VMess, lab.Hysteria2, lab.VLESSWS)
@@ -235,8 +235,8 @@ func (b *box) startTest(args ...string) (cmd *exec.Cmd, rest func() string) {
 	}
 }
 
-// Ctrl-C keeps what was measured, and the next test can begin at once; while one
-// runs a second one cannot.
+// Ctrl-C keeps what was measured, and the next test can begin at once; while one runs a second one
+// cannot.
 func TestTestInterrupted(t *testing.T) {
 	b := newBox(t, "")
 	b.stock(map[string]int{"alive": 5, "frozen": 20})
@@ -283,8 +283,8 @@ func TestTestClientKilled(t *testing.T) {
 	b.ok("test", "alive-0")
 }
 
-// A daemon that is killed during a test leaves its core behind; the next one
-// ends it, and takes over the one that serves.
+// A daemon that is killed during a test leaves its core behind; the next one ends it, and takes
+// over the one that serves.
 func TestTestDaemonKilled(t *testing.T) {
 	b := newBox(t, "")
 	b.stock(map[string]int{"alive": 2, "frozen": 10})
@@ -322,8 +322,8 @@ func TestTestDuringAStop(t *testing.T) {
 	}
 }
 
-// BenchmarkTest measures "xrat test" over many configs, and the memory of the
-// daemon and of the test's core meanwhile.
+// BenchmarkTest measures "xrat test" over many configs, and the memory of the daemon and of the
+// test's core meanwhile.
 func BenchmarkTest(b *testing.B) {
 	for _, bench := range []struct {
 		name   string

@@ -19,8 +19,8 @@ import (
 
 // The promise: a rotation breaks nothing.
 func TestRotationsUnderLoad(t *testing.T) {
-	// The streams live from before the first rotation to after the last, which
-	// on a busy machine can be more than the default drain.
+	// The streams live from before the first rotation to after the last, which on a busy machine
+	// can be more than the default drain.
 	b := newBox(t, "[rotation]\ndrain = \"5m\"\n")
 	b.serve(lab.VLESS, lab.VLESSWS, lab.Trojan)
 	b.ok("connect", "s1")
@@ -182,8 +182,8 @@ func TestNothingHealthyKeepsTheOldSession(t *testing.T) {
 	}
 }
 
-// While a dead candidate is being tried, the daemon answers at once. The issue
-// says 50 ms; the margin is for a busy machine.
+// While a dead candidate is being tried, the daemon answers at once. The issue says 50 ms; the
+// margin is for a busy machine.
 func TestPingDuringARotation(t *testing.T) {
 	b := newBox(t, "")
 	b.serve(lab.VLESS, lab.VLESS)

@@ -10,8 +10,8 @@ import (
 	"github.com/xrat-tray/xrat/runtime/lab"
 )
 
-// The daemon is killed again and again under traffic; the core goes on, and every
-// next daemon takes it over.
+// The daemon is killed again and again under traffic; the core goes on, and every next daemon takes
+// it over.
 func TestSoakDaemonKills(t *testing.T) {
 	b := newBox(t, "")
 	b.serve(lab.VLESS, lab.VLESS)

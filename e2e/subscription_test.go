@@ -48,8 +48,8 @@ func newProvider(t *testing.T, body string) *provider {
 	t.Cleanup(p.Close)
 	_, port, err := net.SplitHostPort(p.Listener.Addr().String())
 	must(t, err)
-	// This machine in disguise: the core goes there, and without the proxy it is
-	// refused, as the user has not literally asked for this machine.
+	// This machine in disguise: the core goes there, and without the proxy it is refused, as the
+	// user has not literally asked for this machine.
 	p.byProxy = "http://[::ffff:127.0.0.1]:" + port
 	return p
 }
@@ -156,8 +156,8 @@ func TestSubscription(t *testing.T) {
 	b.fails(4, "no subscription", "subscription", "update", "My")
 }
 
-// While connected it comes through the proxy, and otherwise not at all if that is what
-// the settings say.
+// While connected it comes through the proxy, and otherwise not at all if that is what the settings
+// say.
 func TestSubscriptionThroughTheProxy(t *testing.T) {
 	b := newBox(t, "[subscription]\ndirect = false\n")
 	p := newProvider(t, socks("tokyo"))
@@ -286,8 +286,8 @@ func TestEditAndList(t *testing.T) {
 	}
 }
 
-// What a hostile provider can send reaches neither the screen nor the core, nor
-// anything but the provider.
+// What a hostile provider can send reaches neither the screen nor the core, nor anything but the
+// provider.
 func TestHostileSubscription(t *testing.T) {
 	b := newBox(t, "")
 	inner := newProvider(t, socks("inner"))

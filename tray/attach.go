@@ -29,15 +29,15 @@ var errSilent = errors.New("the daemon does not answer: it may be stopped or ove
 type attacher struct {
 	subscribe func(context.Context, func(ipc.EventPayload) error) error
 	launch    func(context.Context) error
-	// tell hands news on and returns when they have been taken, so that nothing
-	// piles up here: the daemon keeps the newest state for a slow reader.
+	// tell hands news on and returns when they have been taken, so that nothing piles up here: the
+	// daemon keeps the newest state for a slow reader.
 	tell func(context.Context, news)
 	// again asks it to start the daemon now.
 	again chan struct{}
 }
 
-// run follows the daemon until ctx ends. At the beginning it starts an absent daemon, once; later only
-// the user does, who may have stopped it.
+// run follows the daemon until ctx ends. At the beginning it starts an absent daemon, once; later
+// only the user does, who may have stopped it.
 func (a *attacher) run(ctx context.Context) {
 	launch, retry := true, firstRetry
 	for {
@@ -72,7 +72,8 @@ func (a *attacher) run(ctx context.Context) {
 	}
 }
 
-// follow hands the daemon's states on until the connection breaks, and reports whether there were any.
+// follow hands the daemon's states on until the connection breaks, and reports whether there were
+// any.
 func (a *attacher) follow(ctx context.Context) (seen bool, err error) {
 	err = a.subscribe(ctx, func(e ipc.EventPayload) error {
 		seen = true

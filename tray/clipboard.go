@@ -30,7 +30,8 @@ func (t *tray) copySettings(ctx context.Context) {
 	})
 }
 
-// shellSettings are lines for a shell that set the variables from which most programs take their proxy.
+// shellSettings are lines for a shell that set the variables from which most programs take their
+// proxy.
 func shellSettings(inbounds []ipc.EndpointPayload) (string, error) {
 	var socks, http string
 	for _, in := range inbounds {

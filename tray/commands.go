@@ -138,8 +138,8 @@ func (t *tray) autoRotate(ctx context.Context, on bool) {
 	})
 }
 
-// stopAndQuit stops the proxy for good, then the daemon, then the tray. If the
-// daemon does not stop, the tray stays and says so.
+// stopAndQuit stops the proxy for good, then the daemon, then the tray. If the daemon does not
+// stop, the tray stays and says so.
 func (t *tray) stopAndQuit(ctx context.Context) {
 	if t.model.attachment != attached {
 		t.quit = true

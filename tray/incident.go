@@ -16,8 +16,8 @@ const (
 	noteSpacing = 10 * time.Second
 )
 
-// notification is one message to the user. A later one of the same subject takes
-// its place on the screen.
+// notification is one message to the user. A later one of the same subject takes its place on the
+// screen.
 type notification struct {
 	Subject     subject
 	Icon        assets.Icon
@@ -51,8 +51,8 @@ const (
 	lost          // there is no connection
 )
 
-// incidents decides, from one state to the next, what is worth a notification. It is pure: it looks at
-// no clock and sends nothing.
+// incidents decides, from one state to the next, what is worth a notification. It is pure: it looks
+// at no clock and sends nothing.
 type incidents struct {
 	trouble trouble
 	wanted  bool // the user wanted to be connected, in the last state that is known
@@ -154,8 +154,8 @@ func latency(s ipc.StatusPayload) int64 {
 	return s.Session.LatencyMillis
 }
 
-// delivery decides when the newest note goes out: after its grace, and not too
-// soon after the one before.
+// delivery decides when the newest note goes out: after its grace, and not too soon after the one
+// before.
 type delivery struct {
 	pending *notification
 	at      time.Time // when pending may go
@@ -177,8 +177,8 @@ func (d *delivery) take(a announcement, now time.Time) {
 	}
 }
 
-// due returns the note to send now, or else how long the pending one still has to wait; 0 when there
-// is none.
+// due returns the note to send now, or else how long the pending one still has to wait; 0 when
+// there is none.
 func (d *delivery) due(now time.Time) (*notification, time.Duration) {
 	if d.pending == nil {
 		return nil, 0

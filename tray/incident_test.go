@@ -8,8 +8,8 @@ import (
 	"github.com/xrat-tray/xrat/daemon/ipc"
 )
 
-// story feeds states to the incidents and the delivery, one a step, and keeps
-// what reaches the user.
+// story feeds states to the incidents and the delivery, one a step, and keeps what reaches the
+// user.
 type story struct {
 	incidents incidents
 	delivery  delivery

@@ -32,9 +32,9 @@ func listingOf(p ipc.StatusPayload) listing {
 	return l
 }
 
-// list fetches the configs if the model's list is not the newest, one fetch at a time. When only what
-// is known of them has changed, it waits a moment: the daemon records that after it has published the
-// state, and states can come fast.
+// list fetches the configs if the model's list is not the newest, one fetch at a time. When only
+// what is known of them has changed, it waits a moment: the daemon records that after it has
+// published the state, and states can come fast.
 func (t *tray) list(ctx context.Context) {
 	want := listingOf(t.model.status)
 	if t.model.attachment != attached || t.fetching || t.listed == want {
@@ -68,8 +68,8 @@ func (t *tray) list(ctx context.Context) {
 	})
 }
 
-// refresh updates what changes without an event, since the menu has just been opened. Not every panel
-// reports that; the daemon's next check has to do then.
+// refresh updates what changes without an event, since the menu has just been opened. Not every
+// panel reports that; the daemon's next check has to do then.
 func (t *tray) refresh(ctx context.Context) {
 	if t.model.attachment != attached {
 		return

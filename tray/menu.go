@@ -11,8 +11,8 @@ import (
 	"github.com/xrat-tray/xrat/daemon/ipc"
 )
 
-// slot is a place in the menu. All places are made once, since taking items away closes menus that are
-// open; those that are not needed are hidden.
+// slot is a place in the menu. All places are made once, since taking items away closes menus that
+// are open; those that are not needed are hidden.
 type slot int
 
 // The slots in their order; those of the submenu come last.

@@ -11,8 +11,8 @@ import (
 // notifyTime bounds one notification: its server may be slow, or hang.
 const notifyTime = 2 * time.Second
 
-// errNoServer says that there is no server for notifications that replace each other and have actions;
-// a plain one may work.
+// errNoServer says that there is no server for notifications that replace each other and have
+// actions; a plain one may work.
 var errNoServer = errors.New("no notification server on a bus")
 
 // notifier sends notifications in a goroutine of its own. Of notifications of one subject that come

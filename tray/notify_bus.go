@@ -39,8 +39,8 @@ then log out and in again. KDE Plasma, Xfce, Cinnamon, MATE, LXQt and Budgie hav
 With --wait-for-tray, xrat-tray waits for one. Without a tray, use the command line: xrat status`, ErrNoTray)
 )
 
-// desktop is the tray's own connection to the session bus. It finds out whether there is a panel, sends
-// notifications, and notices when the bus has been replaced.
+// desktop is the tray's own connection to the session bus. It finds out whether there is a panel,
+// sends notifications, and notices when the bus has been replaced.
 type desktop struct {
 	address string
 	log     zerolog.Logger
@@ -73,8 +73,8 @@ func ownerMatch(name string) []dbus.MatchOption {
 	return []dbus.MatchOption{dbus.WithMatchSender("org.freedesktop.DBus"), dbus.WithMatchMember("NameOwnerChanged"), dbus.WithMatchArg(0, name)}
 }
 
-// busAddress is where the session bus should be. Unlike godbus, xrat-tray never starts a bus: nobody
-// else would be on it.
+// busAddress is where the session bus should be. Unlike godbus, xrat-tray never starts a bus:
+// nobody else would be on it.
 func busAddress() string {
 	return cmp.Or(os.Getenv("DBUS_SESSION_BUS_ADDRESS"),
 		"unix:path="+filepath.Join(cmp.Or(os.Getenv("XDG_RUNTIME_DIR"), fmt.Sprint("/run/user/", os.Getuid())), "bus"))
@@ -138,8 +138,8 @@ func (d *desktop) awaitHost(ctx context.Context, wait bool) error {
 	}
 }
 
-// keep handles the signals of the bus until ctx ends. When the bus goes, it connects to the next one.
-// It calls panel when another panel is about to read the menu.
+// keep handles the signals of the bus until ctx ends. When the bus goes, it connects to the next
+// one. It calls panel when another panel is about to read the menu.
 func (d *desktop) keep(ctx context.Context, panel func(context.Context)) {
 	for {
 		d.listen(ctx, panel)

@@ -25,9 +25,9 @@ const (
 	notificationsPath = "/org/freedesktop/Notifications"
 )
 
-// notificationServer sends notifications over a connection of its own. On the shared connection of the
-// process, a subscription to the signals of notifications would stop systray from noticing new panels,
-// since it takes every signal for one of its own.
+// notificationServer sends notifications over a connection of its own. On the shared connection of
+// the process, a subscription to the signals of notifications would stop systray from noticing new
+// panels, since it takes every signal for one of its own.
 type notificationServer struct {
 	conn    *dbus.Conn
 	actions chan<- string
@@ -87,8 +87,8 @@ func (s *notificationServer) send(ctx context.Context, n notification) error {
 	return nil
 }
 
-// imageData returns an icon in the form of the hint image-data: width, height, bytes a row, whether it
-// is transparent, bits a sample, samples a pixel, and the samples from the top left.
+// imageData returns an icon in the form of the hint image-data: width, height, bytes a row, whether
+// it is transparent, bits a sample, samples a pixel, and the samples from the top left.
 func imageData(icon assets.Icon) (dbus.Variant, bool) {
 	decoded, err := png.Decode(bytes.NewReader(icon.Tray()))
 	if err != nil {

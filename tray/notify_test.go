@@ -10,7 +10,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Without a server that can do more, a notification goes out plainly; one that hangs holds nothing up.
+// Without a server that can do more, a notification goes out plainly; one that hangs holds nothing
+// up.
 func TestNotifierFallsBackToPlainNotifications(t *testing.T) {
 	tried, plain := make(chan string), make(chan notification, 10)
 	n := newNotifier(func(ctx context.Context, n notification) error {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// paintSpacing is the shortest time between two changes of the menu. Each change
-// is a round through the bus and the panel.
+// paintSpacing is the shortest time between two changes of the menu. Each change is a round through
+// the bus and the panel.
 const paintSpacing = 250 * time.Millisecond
 
 // painter brings menus to the screen in a goroutine of its own, so that a panel that hangs does not
@@ -33,8 +33,8 @@ func newPainter(s screen, first menu) *painter {
 	return p
 }
 
-// again makes the menu anew and returns when that is done, or ctx is. Any
-// goroutine but the painter's may call it.
+// again makes the menu anew and returns when that is done, or ctx is. Any goroutine but the
+// painter's may call it.
 func (p *painter) again(ctx context.Context) {
 	done := make(chan struct{})
 	select {

@@ -44,8 +44,8 @@ func (t *tray) savePrefs() {
 	}
 }
 
-// setLogin makes or removes the entry that starts the tray at login
-// (Desktop Application Autostart Specification).
+// setLogin makes or removes the entry that starts the tray at login (Desktop Application Autostart
+// Specification).
 func (t *tray) setLogin(on bool) {
 	var err error
 	if on {
@@ -61,9 +61,8 @@ func (t *tray) setLogin(on bool) {
 	t.model.login = on
 }
 
-// execValue writes a path as one argument of an Exec line (Desktop Entry
-// Specification, section 7): quoted, and escaped once for the quotes and once
-// for the file.
+// execValue writes a path as one argument of an Exec line (Desktop Entry Specification, section 7):
+// quoted, and escaped once for the quotes and once for the file.
 func execValue(path string) string {
 	quoted := strings.NewReplacer(`\`, `\\\\`, `"`, `\\"`, "`", "\\\\`", `$`, `\\$`, `%`, `%%`).Replace(path)
 	return `"` + quoted + `"`

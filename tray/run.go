@@ -14,9 +14,9 @@ const (
 	quitTime = 2 * time.Second
 )
 
-// Run shows the tray and returns when ctx ends or the user quits. It must be called once in a process,
-// from main itself, since some systems handle menus only on the first thread. The error is ErrNoTray,
-// wrapped, where there is no panel.
+// Run shows the tray and returns when ctx ends or the user quits. It must be called once in a
+// process, from main itself, since some systems handle menus only on the first thread. The error is
+// ErrNoTray, wrapped, where there is no panel.
 func Run(ctx context.Context, o Options) error {
 	bus, err := openDesktop(ctx, o.WaitForTray, o.Log)
 	if err != nil || ctx.Err() != nil {

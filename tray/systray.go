@@ -68,8 +68,8 @@ func (h *systrayHost) forward(done <-chan struct{}, wait *sync.WaitGroup) {
 	h.forwardOpened()
 }
 
-// forwardClicks takes the clicks of all items. systray drops a click that nobody
-// waits for, hence a goroutine for each item and a buffer behind them.
+// forwardClicks takes the clicks of all items. systray drops a click that nobody waits for, hence a
+// goroutine for each item and a buffer behind them.
 func (h *systrayHost) forwardClicks() {
 	for s, it := range h.items {
 		h.wait.Go(func() {

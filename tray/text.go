@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// How many characters are shown of a name, in a row of the menu, and of a
-// sentence in a notification.
+// How many characters are shown of a name, in a row of the menu, and of a sentence in a
+// notification.
 const (
 	nameWidth = 40
 	rowWidth  = 60
@@ -17,8 +17,9 @@ const (
 )
 
 // clean makes one short line of a text that may come from strangers, since names of servers are
-// whatever their links say. It removes characters that control the display, and isolates text that is
-// written from right to left, so that it does not move what stands beside it (Unicode Standard Annex
+// whatever their links say. It removes characters that control the display, and isolates text that
+// is written from right to left, so that it does not move what stands beside it (Unicode Standard
+// Annex
 // #9, section 2.4).
 func clean(s string, width int) string {
 	s = strings.Map(func(r rune) rune {
@@ -102,8 +103,8 @@ func size(n uint64) string {
 	return fmt.Sprintf("%.1f %cB", value, units[unit])
 }
 
-// lasted is a duration as people read it, in minutes at the finest, so that the
-// menu does not change each second.
+// lasted is a duration as people read it, in minutes at the finest, so that the menu does not
+// change each second.
 func lasted(d time.Duration) string {
 	switch {
 	case d < time.Minute:

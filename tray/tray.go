@@ -12,8 +12,8 @@ import (
 	"github.com/xrat-tray/xrat/daemon/ipc"
 )
 
-// ErrNoTray is returned by Run when no panel can show the icon. The error that wraps it says why, and
-// what to do.
+// ErrNoTray is returned by Run when no panel can show the icon. The error that wraps it says why,
+// and what to do.
 var ErrNoTray = errors.New("there is no tray to show the icon in")
 
 // Options says where the tray finds what it works with.
@@ -26,8 +26,8 @@ type Options struct {
 	WaitForTray bool
 	// PrefsFile keeps what the user switched in the menu.
 	PrefsFile string
-	// LoginFile is the entry that starts the tray at login, and LoginExec the
-	// program in it; empty: there is no such thing on this system.
+	// LoginFile is the entry that starts the tray at login, and LoginExec the program in it; empty:
+	// there is no such thing on this system.
 	LoginFile, LoginExec string
 	// LogDir is the directory of the daemon's logs.
 	LogDir string
@@ -75,8 +75,8 @@ func newTray(o Options, clicks <-chan slot, opened <-chan struct{}) *tray {
 	return t
 }
 
-// run is the loop. It returns when ctx ends or the user quits. The goroutines that it started end with
-// ctx; t.work waits for them.
+// run is the loop. It returns when ctx ends or the user quits. The goroutines that it started end
+// with ctx; t.work waits for them.
 func (t *tray) run(ctx context.Context) {
 	t.work.Go(func() { t.attacher.run(ctx) })
 	t.work.Go(func() { t.painter.run(ctx) })

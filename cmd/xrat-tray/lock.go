@@ -13,8 +13,8 @@ import (
 
 var errAnotherTray = errors.New("another one runs in this session already: look for its icon in the panel")
 
-// lockTray takes the lock that only one tray of a desktop session can have. Two desktop sessions of a
-// user have a bus each, and may have a tray each.
+// lockTray takes the lock that only one tray of a desktop session can have. Two desktop sessions of
+// a user have a bus each, and may have a tray each.
 func lockTray(dir string) (*flock.Flock, error) {
 	bus, _, _ := strings.Cut(os.Getenv("DBUS_SESSION_BUS_ADDRESS"), ",guid=") // the guid is not always there
 	sum := sha256.Sum256([]byte(bus))

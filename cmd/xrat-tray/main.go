@@ -1,6 +1,6 @@
-// Command xrat-tray shows xrat in the panel of a desktop. It owns the command
-// line, finding the tray's files, that there is one tray in a desktop session, and
-// how the daemon is launched; package tray does the rest.
+// Command xrat-tray shows xrat in the panel of a desktop. It owns the command line, finding the
+// tray's files, that there is one tray in a desktop session, and how the daemon is launched;
+// package tray does the rest.
 package main
 
 import (
@@ -119,8 +119,8 @@ func show(ctx context.Context, wait bool, log zerolog.Logger) error {
 
 func prefsFile(paths settings.Paths) string { return filepath.Join(paths.StateDir, "tray.json") }
 
-// loginEntry returns the file that starts the tray at login, and the program that it starts. Both are
-// empty on systems without such files.
+// loginEntry returns the file that starts the tray at login, and the program that it starts. Both
+// are empty on systems without such files.
 func loginEntry(paths settings.Paths) (file, program string) {
 	own, err := executable()
 	if err != nil || runtime.GOOS == "windows" || runtime.GOOS == "darwin" {

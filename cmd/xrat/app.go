@@ -136,8 +136,8 @@ Start with:
 	return root
 }
 
-// group returns a command that only holds others. Alone it prints its help; an unknown word after it is
-// a usage error.
+// group returns a command that only holds others. Alone it prints its help; an unknown word after
+// it is a usage error.
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	g := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	g.AddCommand(commands...)

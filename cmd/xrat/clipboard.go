@@ -11,7 +11,8 @@ import (
 
 var errNoClipboard = errors.New("no program for the clipboard was found: install wl-clipboard (Wayland), or xclip or xsel (X11)")
 
-// readClipboard returns the text in the desktop's clipboard, which it gets from one of the usual programs.
+// readClipboard returns the text in the desktop's clipboard, which it gets from one of the usual
+// programs.
 func readClipboard(ctx context.Context) (string, error) {
 	if clipboard.Unsupported {
 		return "", errNoClipboard

@@ -71,8 +71,8 @@ func webAddress(text string, wanted bool) (string, bool) {
 	return text, wanted || link.Code(err) == link.CodeWebAddress
 }
 
-// readBounded reads all of a source, unless it is too large or ctx ends first. In that case the read
-// goes on until the program ends.
+// readBounded reads all of a source, unless it is too large or ctx ends first. In that case the
+// read goes on until the program ends.
 func readBounded(ctx context.Context, r io.Reader) (string, error) {
 	type result struct {
 		text []byte

@@ -40,8 +40,8 @@ func (im *importer) add(ctx context.Context, s source, subscribe bool) error {
 	}
 }
 
-// readLinks returns the links of a source that are understood, and collects the errors of the others.
-// The daemon could do the same, but only with as much as fits into one request.
+// readLinks returns the links of a source that are understood, and collects the errors of the
+// others. The daemon could do the same, but only with as much as fits into one request.
 func (im *importer) readLinks(s source) (good []string) {
 	body, err := subscription.Parse([]byte(s.text))
 	for _, entry := range body.Entries {

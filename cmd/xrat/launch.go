@@ -45,9 +45,9 @@ func (l *launcher) loadSettings() (settings.Settings, error) {
 	return config, nil
 }
 
-// startDaemon makes sure that a daemon answers, and reports whether this call
-// started it. Many calls may run at once, in many processes: the daemon's lock lets one daemon live,
-// and each call waits for whichever answers.
+// startDaemon makes sure that a daemon answers, and reports whether this call started it. Many
+// calls may run at once, in many processes: the daemon's lock lets one daemon live, and each call
+// waits for whichever answers.
 func (l *launcher) startDaemon(ctx context.Context) (ping ipc.PingPayload, started bool, err error) {
 	ping, err = l.client.Ping(ctx)
 	if !absent(ping, err) {

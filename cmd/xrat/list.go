@@ -56,8 +56,8 @@ func containsFold(s, part string) bool {
 	return strings.Contains(strings.ToLower(s), strings.ToLower(part))
 }
 
-// orders are the orders in which configs can be sorted. The id decides between equals; unknown values
-// come last.
+// orders are the orders in which configs can be sorted. The id decides between equals; unknown
+// values come last.
 var orders = map[string]func(a, b ipc.ConfigPayload) int{
 	"id":   func(a, b ipc.ConfigPayload) int { return 0 },
 	"rank": func(a, b ipc.ConfigPayload) int { return cmp.Compare(uint(a.Rank-1), uint(b.Rank-1)) },

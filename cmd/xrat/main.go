@@ -1,9 +1,9 @@
-// Command xrat is the command line of xrat and, with "xrat daemon run-server", the daemon itself. It
-// owns what the terminal shows, the exit codes and the wiring of the daemon. It reaches a running daemon
-// through the daemon's socket only.
+// Command xrat is the command line of xrat and, with "xrat daemon run-server", the daemon itself.
+// It owns what the terminal shows, the exit codes and the wiring of the daemon. It reaches a
+// running daemon through the daemon's socket only.
 //
-// Each group of commands has a file of its own. A command is a function that takes the [app]; what it
-// calls takes a client and a printer.
+// Each group of commands has a file of its own. A command is a function that takes the [app]; what
+// it calls takes a client and a printer.
 package main
 
 import (

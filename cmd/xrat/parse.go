@@ -21,7 +21,8 @@ import (
 	"github.com/xrat-tray/xrat/runtime/xray"
 )
 
-// parsedLine is what "xrat parse --json" prints for one line. Either Error is null, or both Config and Outbound are.
+// parsedLine is what "xrat parse --json" prints for one line. Either Error is null, or both Config
+// and Outbound are.
 type parsedLine struct {
 	Line     int             `json:"line"`
 	OK       bool            `json:"ok"`
@@ -146,8 +147,8 @@ type numberedLine struct {
 	err    *link.Error // instead of text: the line cannot be read
 }
 
-// parseLinks parses what r has and prints it to w, in order. It keeps a few batches in memory, whatever
-// the size of the input. When ctx ends, a read that hangs goes on until the program ends.
+// parseLinks parses what r has and prints it to w, in order. It keeps a few batches in memory,
+// whatever the size of the input. When ctx ends, a read that hangs goes on until the program ends.
 func parseLinks(ctx context.Context, r io.Reader, w io.Writer, asJSON bool) (parseCounts, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -12,8 +12,8 @@ import (
 const (
 	// maxParseLine bounds one line, in bytes. Links are far shorter; names are cut.
 	maxParseLine = 4 << 20
-	// batchLines and batchBytes bound a batch: large enough that handing it over costs next to nothing,
-	// small enough to keep few links in memory.
+	// batchLines and batchBytes bound a batch: large enough that handing it over costs next to
+	// nothing, small enough to keep few links in memory.
 	batchLines = 256
 	batchBytes = 256 << 10
 )
@@ -84,8 +84,8 @@ func readLine(r *bufio.Reader) (numberedLine, error) {
 	}
 }
 
-// startsAsBase64 reports whether the input looks like a list in base64, as subscriptions are delivered,
-// and not like links one a line.
+// startsAsBase64 reports whether the input looks like a list in base64, as subscriptions are
+// delivered, and not like links one a line.
 func startsAsBase64(r *bufio.Reader) bool {
 	const enough = 16
 	if _, err := r.Peek(1); err != nil {

@@ -18,7 +18,8 @@ func resolve(configs []ipc.ConfigPayload, ref string) (ipc.ConfigPayload, error)
 	return choose(configs, ref, "config", "xrat list", func(c ipc.ConfigPayload) (int64, string) { return c.ID, c.Name })
 }
 
-// choose finds the one item that ref means. The function name returns the id and the name of an item.
+// choose finds the one item that ref means. The function name returns the id and the name of an
+// item.
 func choose[T any](items []T, ref, kind, list string, name func(T) (int64, string)) (none T, err error) {
 	// From the strictest meaning to the loosest; the first one that fits anything counts.
 	meanings := []func(id, name string) bool{

@@ -35,8 +35,8 @@ import (
 const (
 	// replyGrace is how long requests in flight may be answered after the end.
 	replyGrace = time.Second
-	// lockPatience is how long a daemon waits for the lock while the one that has
-	// it does not answer: it may be about to end.
+	// lockPatience is how long a daemon waits for the lock while the one that has it does not
+	// answer: it may be about to end.
 	lockPatience = 15 * time.Second
 	// closeTime bounds what comes after the supervisor's end.
 	closeTime = 10 * time.Second
@@ -50,8 +50,8 @@ const (
 	probeStagger = 300 * time.Millisecond
 )
 
-// runServer is the daemon: lock, settings, log, store, the cores of an earlier
-// daemon, and then the socket, so that whoever gets an answer gets a true one.
+// runServer is the daemon: lock, settings, log, store, the cores of an earlier daemon, and then the
+// socket, so that whoever gets an answer gets a true one.
 func (a *app) runServer(ctx context.Context) (err error) {
 	privateFiles()
 	if err := a.paths.Prepare(); err != nil {
@@ -111,8 +111,8 @@ func (a *app) runServer(ctx context.Context) (err error) {
 		stop() // without the socket the daemon is of no use
 	})
 	d.Run(running)
-	// Closing the store can wait for a disk that does not answer; the process
-	// must end all the same. What was acknowledged is on the disk.
+	// Closing the store can wait for a disk that does not answer; the process must end all the
+	// same. What was acknowledged is on the disk.
 	time.AfterFunc(closeTime, func() {
 		log.Error().Msg("the end takes too long and is cut short")
 		os.Exit(exitFailure)
@@ -186,9 +186,9 @@ func capLog(path string, log zerolog.Logger) {
 	}
 }
 
-// takeLock makes this the one daemon of the user, or says which one is. It waits
-// while the one that has the lock does not answer, and for a moment in any case:
-// a program that looks whether the lock is taken holds it itself meanwhile.
+// takeLock makes this the one daemon of the user, or says which one is. It waits while the one that
+// has the lock does not answer, and for a moment in any case: a program that looks whether the lock
+// is taken holds it itself meanwhile.
 func (a *app) takeLock(ctx context.Context) (*flock.Flock, error) {
 	path := a.paths.Lock
 	lock := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o600))
@@ -210,8 +210,7 @@ func (a *app) takeLock(ctx context.Context) (*flock.Flock, error) {
 			return nil, &exitError{exitBusy, fmt.Errorf("another daemon holds %s and does not answer: `xrat daemon stop` ends it", path)}
 		}
 	}
-	// For people, and for "xrat daemon stop" when the socket is silent; the lock
-	// is what counts.
+	// For people, and for "xrat daemon stop" when the socket is silent; the lock is what counts.
 	if err := os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
 		lock.Close()
 		return nil, fmt.Errorf("writing %s: %w", path, err)
@@ -219,8 +218,8 @@ func (a *app) takeLock(ctx context.Context) (*flock.Flock, error) {
 	return lock, nil
 }
 
-// openCrashLog has the runtime write there what it says when the daemon panics:
-// its standard error is gone by then.
+// openCrashLog has the runtime write there what it says when the daemon panics: its standard error
+// is gone by then.
 func openCrashLog(dir string) (*os.File, error) {
 	path := filepath.Join(dir, "crash.log")
 	if info, err := os.Stat(path); err == nil && info.Size() > maxCrashLog {

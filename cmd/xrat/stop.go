@@ -15,8 +15,8 @@ import (
 // stopTime bounds how long a stop waits until the daemon has stopped.
 const stopTime = 20 * time.Second
 
-// stopDaemon asks the daemon to stop and waits until it has. One that does not
-// answer is stopped by signals; its core then goes on for the next daemon.
+// stopDaemon asks the daemon to stop and waits until it has. One that does not answer is stopped by
+// signals; its core then goes on for the next daemon.
 func (l *launcher) stopDaemon(ctx context.Context) (payload ipc.ShutdownPayload, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, stopTime, fmt.Errorf("the daemon did not end within %s: see %s", stopTime, l.paths.DaemonLog))
 	defer cancel()
@@ -50,9 +50,9 @@ func (l *launcher) awaitStop(ctx context.Context) error {
 	return nil
 }
 
-// killDaemon stops the process that holds the daemon's lock. It wrote its pid there and lives for as
-// long as the lock is held. The handle is opened before the lock is read again, so that it cannot be
-// that of another process which was given the same pid in between.
+// killDaemon stops the process that holds the daemon's lock. It wrote its pid there and lives for
+// as long as the lock is held. The handle is opened before the lock is read again, so that it
+// cannot be that of another process which was given the same pid in between.
 func (l *launcher) killDaemon(ctx context.Context) error {
 	pid, err := lockHolder(l.paths.Lock)
 	if err != nil {

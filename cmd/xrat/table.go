@@ -15,8 +15,8 @@ type column struct {
 }
 
 // table prints rows below their titles, in columns as wide as they have to be. If that is more than
-// width (0: no limit), columns with a least width become narrower, the widest first. Empty columns are
-// left out. Characters that could control a terminal are replaced.
+// width (0: no limit), columns with a least width become narrower, the widest first. Empty columns
+// are left out. Characters that could control a terminal are replaced.
 func table(w io.Writer, width int, head []column, rows [][]string) error {
 	const gap = 2
 	widths := make([]int, len(head))

@@ -16,8 +16,8 @@ import (
 // barInterval is how often the progress is drawn anew.
 const barInterval = 100 * time.Millisecond
 
-// testBar shows the progress of a test on a terminal; without one it does nothing. Its one goroutine
-// ends with close.
+// testBar shows the progress of a test on a terminal; without one it does nothing. Its one
+// goroutine ends with close.
 type testBar struct {
 	w     io.Writer // nil: there is no terminal
 	width func() int

@@ -18,7 +18,8 @@ import (
 // maxFailures is how many configs that failed are listed one by one.
 const maxFailures = 20
 
-// testOrders are the orders of a test's table. Configs that failed come last in all but the last two.
+// testOrders are the orders of a test's table. Configs that failed come last in all but the last
+// two.
 var testOrders = map[string]func(a, b ipc.TestResultPayload) int{
 	"delay": byMeasure(func(r ipc.TestResultPayload) int64 { return r.DelayMillis }),
 	"tcp":   byMeasure(func(r ipc.TestResultPayload) int64 { return r.TCPMillis }),

@@ -51,7 +51,8 @@ what applications noticed. The ids of sessions are those of "xrat sessions".`,
 	return c
 }
 
-// rotationsOf returns the reports of the newest count rotations, or of the one that a session began with.
+// rotationsOf returns the reports of the newest count rotations, or of the one that a session began
+// with.
 func rotationsOf(sessions []ipc.SessionRecordPayload, session int64, count int) ([]*ipc.RotationPayload, error) {
 	rotations := []*ipc.RotationPayload{}
 	for _, s := range sessions {

@@ -16,9 +16,8 @@ import (
 	"github.com/xrat-tray/xrat/daemon/store/storetest"
 )
 
-// A host's name tells how it behaves in a test: "refusing" and "unreachable" as
-// a server, "dead" through it, "bad" for the core, and "fatal" is the end of the
-// core that goes out through it.
+// A host's name tells how it behaves in a test: "refusing" and "unreachable" as a server, "dead"
+// through it, "bad" for the core, and "fatal" is the end of the core that goes out through it.
 
 func TestConfigTest(t *testing.T) {
 	daemontest.Bubble(t, "good dead refusing unreachable bad", nil, func(h *daemontest.Harness) {
@@ -109,8 +108,7 @@ func TestConfigTestFatal(t *testing.T) {
 	})
 }
 
-// Many configs take a bounded time, also when half of them are dead, and one
-// core at a time.
+// Many configs take a bounded time, also when half of them are dead, and one core at a time.
 func TestConfigTestOfThousands(t *testing.T) {
 	hosts := func(names ...string) string {
 		var all []string

@@ -29,8 +29,8 @@ func (t *run) learn(s *subject, r ipc.TestResultPayload) {
 	t.learned = append(t.learned, rotation.Failing(s.config.ID, now, t.Settings.Rotation.Cooldown.Std()))
 }
 
-// record stores what was learned, as soon as anything has worked: while nothing
-// does, the network may be at fault, or what is asked for.
+// record stores what was learned, as soon as anything has worked: while nothing does, the network
+// may be at fault, or what is asked for.
 func (t *run) record(ctx context.Context) {
 	t.mu.Lock()
 	var all []rotation.Lesson

@@ -71,9 +71,10 @@ func (t *run) over() bool {
 	}
 }
 
-// run measures. A TCP connection to each server comes first: for a dead one it costs next to nothing and says why it is
-// dead. The servers that answer go through a core in batches, one batch after the other, while the connections go on.
-// Servers that need a core to themselves are measured at the same time.
+// run measures. A TCP connection to each server comes first: for a dead one it costs next to
+// nothing and says why it is dead. The servers that answer go through a core in batches, one batch
+// after the other, while the connections go on. Servers that need a core to themselves are measured
+// at the same time.
 func (t *run) run(ctx context.Context) {
 	began := time.Now()
 	t.events <- ipc.TestEventPayload{Total: len(t.subjects)}
@@ -117,8 +118,8 @@ func (t *run) run(ctx context.Context) {
 	close(t.events)
 }
 
-// connectAll connects to every server and passes on those that answer, or that
-// are not reached by TCP.
+// connectAll connects to every server and passes on those that answer, or that are not reached by
+// TCP.
 func (t *run) connectAll(ctx context.Context, together, alone chan<- *subject) {
 	var group errgroup.Group
 	// A connection costs less than what follows it.
@@ -142,8 +143,8 @@ func (t *run) connectAll(ctx context.Context, together, alone chan<- *subject) {
 	_ = group.Wait()
 }
 
-// connect reads the subject's link and connects to its server. It reports
-// whether there is more to measure.
+// connect reads the subject's link and connects to its server. It reports whether there is more to
+// measure.
 func (t *run) connect(ctx context.Context, s *subject) bool {
 	l, err := link.Parse(s.config.Link)
 	if err != nil {
@@ -195,8 +196,7 @@ func (t *run) explain(limited context.Context, err error) string {
 	return err.Error()
 }
 
-// batches groups the subjects as they come: at most batchSize, and none waits
-// long for others.
+// batches groups the subjects as they come: at most batchSize, and none waits long for others.
 func batches(subjects <-chan *subject) func(yield func([]*subject) bool) {
 	return func(yield func([]*subject) bool) {
 		for first := range subjects {
@@ -225,9 +225,8 @@ func batches(subjects <-chan *subject) func(yield func([]*subject) bool) {
 // errCoreEnded is why measurements through a core were called off.
 var errCoreEnded = errors.New("the core ended")
 
-// through measures a batch through one core. When the core ends by itself, the
-// halves of what is left get one each, so that the server that ends a core
-// spoils nobody else's result.
+// through measures a batch through one core. When the core ends by itself, the halves of what is
+// left get one each, so that the server that ends a core spoils nobody else's result.
 func (t *run) through(ctx context.Context, batch []*subject) {
 	if ctx.Err() != nil {
 		return
@@ -270,15 +269,15 @@ func (t *run) through(ctx context.Context, batch []*subject) {
 	}
 }
 
-// testLog is where the cores of tests write: they say something about every
-// server, which would drown what the session's core says.
+// testLog is where the cores of tests write: they say something about every server, which would
+// drown what the session's core says.
 func testLog(path string) string {
 	extension := filepath.Ext(path)
 	return strings.TrimSuffix(path, extension) + "-test" + extension
 }
 
-// measure asks through every server of a batch, and then downloads through those
-// that answered, one at a time and the fastest first.
+// measure asks through every server of a batch, and then downloads through those that answered, one
+// at a time and the fastest first.
 func (t *run) measure(ctx context.Context, core Batch, batch []*subject) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -338,8 +337,8 @@ func (t *run) measure(ctx context.Context, core Batch, batch []*subject) {
 	}
 }
 
-// ask makes one request through a server. If that is not all that there is to
-// measure it returns the delay instead of ending the subject.
+// ask makes one request through a server. If that is not all that there is to measure it returns
+// the delay instead of ending the subject.
 func (t *run) ask(ctx context.Context, s *subject, p probe.Proxy) time.Duration {
 	if ctx.Err() != nil {
 		return 0
@@ -362,7 +361,8 @@ func proxyOf(in xray.Inbound) probe.Proxy {
 	return probe.Proxy{Address: in.Address, User: in.User, Password: in.Password}
 }
 
-// finish gives a subject its result, unless ctx has ended: what is measured after that says nothing.
+// finish gives a subject its result, unless ctx has ended: what is measured after that says
+// nothing.
 func (t *run) finish(ctx context.Context, s *subject, r ipc.TestResultPayload) {
 	if ctx.Err() != nil {
 		return

@@ -1,8 +1,10 @@
 // Package bulktest measures many configs for the user: `xrat test`. It starts cores that serve many
-// servers each, asks through them, streams the results, and hands what was learned to the catalogue.
+// servers each, asks through them, streams the results, and hands what was learned to the
+// catalogue.
 //
 // It does not choose the configs or keep what was learned (daemon/catalog), make a single
-// measurement (runtime/probe) or handle processes (runtime/xray). Nothing here touches the session in use.
+// measurement (runtime/probe) or handle processes (runtime/xray). Nothing here touches the session
+// in use.
 //
 // Begin with tester.go, which starts one test at a time; run.go is the course of one.
 package bulktest

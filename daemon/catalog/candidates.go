@@ -137,7 +137,8 @@ func (cat *Catalog) Explore(ctx context.Context, exclude ...int64) (id int64, fo
 	return id, found, nil
 }
 
-// Better reports whether the config challenger is clearly better than incumbent, as far as is known.
+// Better reports whether the config challenger is clearly better than incumbent, as far as is
+// known.
 func (cat *Catalog) Better(ctx context.Context, challenger, incumbent int64) bool {
 	k, err := cat.lookUp(ctx)
 	if err != nil {

@@ -42,16 +42,17 @@ type Store interface {
 // Supervisor is what the catalogue asks of whoever runs the sessions, and tells it. All of it may
 // be called from any goroutine.
 type Supervisor interface {
-	// Active returns the config in use as of the last published state; the id is 0 if there is none.
+	// Active returns the config in use as of the last published state; the id is 0 if there is
+	// none.
 	Active() (id int64, name string)
-	// InUse returns the ids of the configs that a session has, or is about to have. It waits for the
-	// loop, and fails when ctx or the loop ends.
+	// InUse returns the ids of the configs that a session has, or is about to have. It waits for
+	// the loop, and fails when ctx or the loop ends.
 	InUse(ctx context.Context) (map[int64]bool, error)
 	// Proxy returns the way through the front while that is of use, else nil, and whether there is
 	// about to be one.
 	Proxy() (proxy *subscription.Proxy, soon bool)
-	// Changed reports that the stored configs have changed: count of them may be used now.
-	// eligible has those that may be chosen; nil: none has lost that.
+	// Changed reports that the stored configs have changed: count of them may be used now. eligible
+	// has those that may be chosen; nil: none has lost that.
 	Changed(count int, eligible map[int64]bool)
 }
 
@@ -77,7 +78,8 @@ type Catalog struct {
 	// while anything is fetched.
 	subscribing sync.Mutex
 	refreshing  singleflight.Group // by the id of the subscription
-	// replan has one slot: the subscriptions have changed, so the next refresh is to be planned anew.
+	// replan has one slot: the subscriptions have changed, so the next refresh is to be planned
+	// anew.
 	replan chan struct{}
 
 	// counting is held from counting the configs until the supervisor is told, so that it learns of
@@ -109,7 +111,8 @@ func (cat *Catalog) Count(ctx context.Context) (int, error) {
 	return cat.count, nil
 }
 
-// changed counts the configs anew and tells the supervisor. A change that failed halfway counts, too.
+// changed counts the configs anew and tells the supervisor. A change that failed halfway counts,
+// too.
 func (cat *Catalog) changed(ctx context.Context) {
 	cat.counting.Lock()
 	defer cat.counting.Unlock()

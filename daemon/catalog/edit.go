@@ -77,8 +77,8 @@ func checkEdit(r ipc.Request, ids []int64) error {
 	return checkName(r.Name, true)
 }
 
-// edited returns a config as config_update changes it. A pinned config is not excluded and an excluded one is not
-// pinned: the newer decision counts.
+// edited returns a config as config_update changes it. A pinned config is not excluded and an
+// excluded one is not pinned: the newer decision counts.
 func edited(c store.Config, r ipc.Request) store.Config {
 	if r.Name != "" {
 		c.Name, c.Named = r.Name, true

@@ -27,9 +27,10 @@ type fetched struct {
 	via  string
 }
 
-// fetch gets and reads what an address serves. It goes through the front while there is a session, with rescue and rotation
-// like any application, and directly if that fails and the settings allow it. An answer that cannot be read counts as a
-// failure: it may be the page of somebody who blocks that way.
+// fetch gets and reads what an address serves. It goes through the front while there is a session,
+// with rescue and rotation like any application, and directly if that fails and the settings allow
+// it. An answer that cannot be read counts as a failure: it may be the page of somebody who blocks
+// that way.
 func (cat *Catalog) fetch(ctx context.Context, r subscription.Request) (fetched, error) {
 	ways := cat.ways(r.URL)
 	if len(ways) == 0 {
@@ -77,7 +78,8 @@ func (cat *Catalog) ways(address string) (ways []*subscription.Proxy) {
 	return ways
 }
 
-// problems returns the problems of a body as they cross the wire; err is why the body as a whole could not be read.
+// problems returns the problems of a body as they cross the wire; err is why the body as a whole
+// could not be read.
 func problems(body subscription.Body, err error) []ipc.ImportErrorPayload {
 	list := []ipc.ImportErrorPayload{}
 	for _, p := range body.Problems {

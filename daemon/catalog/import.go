@@ -15,7 +15,8 @@ import (
 	"github.com/xrat-tray/xrat/runtime/subscription"
 )
 
-// importConfigs stores the servers of a text, or of what an address serves, and names the entries that are not understood.
+// importConfigs stores the servers of a text, or of what an address serves, and names the entries
+// that are not understood.
 func (cat *Catalog) importConfigs(ctx context.Context, r ipc.Request) (any, string, error) {
 	var body subscription.Body
 	var unread error

@@ -11,8 +11,8 @@ import (
 	"github.com/xrat-tray/xrat/daemon/store"
 )
 
-// listConfigs lists the configs that may be used or, if asked for, those that no
-// subscription has any more.
+// listConfigs lists the configs that may be used or, if asked for, those that no subscription has
+// any more.
 func (cat *Catalog) listConfigs(ctx context.Context, retired bool) (ipc.ConfigListPayload, error) {
 	payload := ipc.ConfigListPayload{Configs: []ipc.ConfigPayload{}}
 	active, _ := cat.Supervisor.Active()

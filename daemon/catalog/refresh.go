@@ -18,8 +18,8 @@ import (
 const (
 	// refreshesAtOnce bounds how many subscriptions are fetched at a time.
 	refreshesAtOnce = 4
-	// maxConfigs bounds the configs that may be used; maxRetired bounds how many retired ones are kept, and retiredTime for
-	// how long.
+	// maxConfigs bounds the configs that may be used; maxRetired bounds how many retired ones are
+	// kept, and retiredTime for how long.
 	maxConfigs  = 50_000
 	maxRetired  = 20_000
 	retiredTime = 30 * 24 * time.Hour
@@ -41,9 +41,9 @@ func (cat *Catalog) refreshAll(ctx context.Context, ids []int64, conditional boo
 	return results, group.Wait()
 }
 
-// refresh fetches a subscription and makes the stored configs agree with it, or waits for the refresh that is under way. If
-// conditional, the provider need not send again what has not changed. The error is nil when the provider is to blame: the
-// payload says so.
+// refresh fetches a subscription and makes the stored configs agree with it, or waits for the
+// refresh that is under way. If conditional, the provider need not send again what has not changed.
+// The error is nil when the provider is to blame: the payload says so.
 func (cat *Catalog) refresh(ctx context.Context, id int64, conditional bool) (ipc.RefreshPayload, error) {
 	result, err, _ := cat.refreshing.Do(strconv.FormatInt(id, 10), func() (any, error) {
 		return cat.refreshAlone(ctx, id, conditional)
@@ -94,7 +94,8 @@ func (cat *Catalog) subscription(ctx context.Context, id int64) (store.Subscript
 	return store.Subscription{}, errRemoved(id)
 }
 
-// noteFailure records why an update failed. Nothing else changes: an empty or broken body takes nothing away.
+// noteFailure records why an update failed. Nothing else changes: an empty or broken body takes
+// nothing away.
 func (cat *Catalog) noteFailure(ctx context.Context, sub store.Subscription, failure error) error {
 	code := errCode(failure)
 	cat.Log.Warn().Int64("subscription", sub.ID).Str("code", code).Msg("the subscription could not be updated")
@@ -215,8 +216,8 @@ func (cat *Catalog) offered(e subscription.Entry, id int64) store.Config {
 	return c
 }
 
-// join makes a stored config one of a subscription that offers the same server. Its name follows the first of its
-// subscriptions, unless the user gave it another.
+// join makes a stored config one of a subscription that offers the same server. Its name follows
+// the first of its subscriptions, unless the user gave it another.
 func join(c *store.Config, given store.Config, id int64) {
 	if c.Retired() {
 		c.RetiredAt, c.Subscriptions = time.Time{}, nil
@@ -229,7 +230,8 @@ func join(c *store.Config, given store.Config, id int64) {
 	}
 }
 
-// vanish takes a config from a subscription that does not offer it any more. If nobody else has it, it is retired.
+// vanish takes a config from a subscription that does not offer it any more. If nobody else has it,
+// it is retired.
 func vanish(c *store.Config, id int64, now time.Time) {
 	switch i := slices.Index(c.Subscriptions, id); {
 	case i < 0 || c.Retired():
@@ -248,7 +250,8 @@ func leave(c *store.Config, id int64) {
 	}
 }
 
-// noteSuccess records what came with an update. It is the last step, since the ETag stands for what is stored by then.
+// noteSuccess records what came with an update. It is the last step, since the ETag stands for what
+// is stored by then.
 func (cat *Catalog) noteSuccess(ctx context.Context, sub store.Subscription, f fetched, result ipc.RefreshPayload) error {
 	now := time.Now()
 	_, err := cat.Store.UpdateSubscription(ctx, sub.ID, func(sub *store.Subscription) {

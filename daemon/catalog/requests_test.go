@@ -59,8 +59,8 @@ func TestUpdateConfigs(t *testing.T) {
 	})
 }
 
-// Every format that subscriptions come in can be imported, and nothing of a hostile
-// one but its servers.
+// Every format that subscriptions come in can be imported, and nothing of a hostile one but its
+// servers.
 func TestImportFormats(t *testing.T) {
 	for name, text := range map[string]string{
 		"links":  "socks://h:1#n\n",

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// updateQuiet is how long after its start the daemon updates nothing: there is
-	// more urgent work, and the proxy may be about to be there.
+	// updateQuiet is how long after its start the daemon updates nothing: there is more urgent
+	// work, and the proxy may be about to be there.
 	updateQuiet = 30 * time.Second
 	// updateRecheck is how soon to look again if nothing can be fetched now.
 	updateRecheck = time.Minute
@@ -22,8 +22,8 @@ const (
 	purgeInterval = 24 * time.Hour
 )
 
-// updateInterval returns how often to update a subscription: as the user says for it, else as its provider says, else as
-// the settings say; 0: only by hand.
+// updateInterval returns how often to update a subscription: as the user says for it, else as its
+// provider says, else as the settings say; 0: only by hand.
 func (cat *Catalog) updateInterval(sub store.Subscription) time.Duration {
 	general := cat.Settings.Subscription.Interval.Std()
 	switch {
@@ -36,8 +36,8 @@ func (cat *Catalog) updateInterval(sub store.Subscription) time.Duration {
 	}
 }
 
-// nextUpdate returns when a subscription is due; zero: never. Up to a tenth of the interval is added, so that the users of
-// one provider do not all come at the same time.
+// nextUpdate returns when a subscription is due; zero: never. Up to a tenth of the interval is
+// added, so that the users of one provider do not all come at the same time.
 func nextUpdate(sub store.Subscription, interval time.Duration, now time.Time) time.Time {
 	if interval <= 0 {
 		return time.Time{}
@@ -141,8 +141,8 @@ func (cat *Catalog) look(ctx context.Context, plan *schedule) {
 	cat.plan(ctx, plan, waiting)
 }
 
-// updateThese updates subscriptions that are due, and reports whether some have to wait
-// for a network or a connection.
+// updateThese updates subscriptions that are due, and reports whether some have to wait for a
+// network or a connection.
 func (cat *Catalog) updateThese(ctx context.Context, due []store.Subscription) (waiting bool) {
 	var ids []int64
 	for _, sub := range due {

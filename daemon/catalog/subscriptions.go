@@ -19,8 +19,8 @@ const (
 	maxSubscriptions = 100
 	maxURL           = 8 << 10 // bytes
 
-	// minUpdateInterval and maxUpdateInterval bound what the user may ask for; the
-	// settings have the same bounds.
+	// minUpdateInterval and maxUpdateInterval bound what the user may ask for; the settings have
+	// the same bounds.
 	minUpdateInterval = time.Hour
 	maxUpdateInterval = 365 * 24 * time.Hour
 )
@@ -71,8 +71,8 @@ func (cat *Catalog) subscriptionPayload(sub store.Subscription, configs []store.
 	return p
 }
 
-// addSubscription stores an address and, unless told otherwise, fetches it. An address that is stored already is not added
-// again, but gets the new name and interval.
+// addSubscription stores an address and, unless told otherwise, fetches it. An address that is
+// stored already is not added again, but gets the new name and interval.
 func (cat *Catalog) addSubscription(ctx context.Context, r ipc.Request) (any, string, error) {
 	address := strings.TrimSpace(r.URL)
 	if err := checkAddress(address); err != nil {
@@ -193,8 +193,8 @@ func (cat *Catalog) updateSubscriptions(ctx context.Context, ids []int64) (any, 
 	return ipc.SubscriptionUpdatePayload{Results: results}, fmt.Sprintf("%d updated, %d failed", len(results)-failed, failed), nil
 }
 
-// removeSubscriptions removes subscriptions and the configs that only they have. Configs in use stay, and are the user's
-// from then on.
+// removeSubscriptions removes subscriptions and the configs that only they have. Configs in use
+// stay, and are the user's from then on.
 func (cat *Catalog) removeSubscriptions(ctx context.Context, ids []int64, keep bool) (any, string, error) {
 	ids = unique(ids)
 	cat.subscribing.Lock()
@@ -218,8 +218,7 @@ func (cat *Catalog) removeSubscriptions(ctx context.Context, ids []int64, keep b
 		if err != nil {
 			return nil, "", err
 		}
-		// The last step: an interruption before leaves a subscription that can be
-		// removed again.
+		// The last step: an interruption before leaves a subscription that can be removed again.
 		if _, err := cat.Store.RemoveSubscription(ctx, id); err != nil {
 			return nil, "", err
 		}

@@ -380,8 +380,8 @@ func TestUpdatesWaitForAConnection(t *testing.T) {
 	})
 }
 
-// The loop answers while a provider is silent, a second update waits for the first,
-// and one that is removed meanwhile brings nothing back.
+// The loop answers while a provider is silent, a second update waits for the first, and one that is
+// removed meanwhile brings nothing back.
 func TestSilentProvider(t *testing.T) {
 	daemontest.Bubble(t, "", nil, func(h *daemontest.Harness) {
 		h.Serve("a")
@@ -480,8 +480,8 @@ func TestRefusedSubscriptions(t *testing.T) {
 	})
 }
 
-// Updates of random bodies against a model: what is offered is there, what is not is
-// retired, and every server keeps its first id for ever.
+// Updates of random bodies against a model: what is offered is there, what is not is retired, and
+// every server keeps its first id for ever.
 func TestRefreshModel(t *testing.T) {
 	daemontest.Bubble(t, "", nil, func(h *daemontest.Harness) {
 		h.Serve("s0")

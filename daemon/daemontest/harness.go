@@ -243,8 +243,7 @@ func (h *Harness) WaitRotation(limit time.Duration) time.Duration {
 	return time.Since(begin)
 }
 
-// rescued is the front's hint that another server has answered where the active
-// one was silent.
+// rescued is the front's hint that another server has answered where the active one was silent.
 func (h *Harness) Rescued() {
 	h.Hints <- front.Signal{TargetID: h.Status().Session.ID, Kind: front.Rescued}
 }
@@ -270,8 +269,7 @@ func (h *Harness) Update() ipc.RefreshPayload {
 	return payload.(ipc.SubscriptionUpdatePayload).Results[0]
 }
 
-// list returns the names of the configs with their ids: "a1 b2", retired ones in
-// brackets.
+// list returns the names of the configs with their ids: "a1 b2", retired ones in brackets.
 func (h *Harness) List() string {
 	h.T.Helper()
 	all, err := h.Memory.Configs(context.Background())

@@ -154,9 +154,9 @@ func (w *World) Measuring() bulktest.Tools {
 
 func Alive(s *Server) { s.Dead = false }
 
-// world stands for everything outside the supervisor: servers that can be told
-// how to behave, the cores that run, the front and what it was told. The real
-// ones are tested in their packages and end to end; here time and faults are ours.
+// world stands for everything outside the supervisor: servers that can be told how to behave, the
+// cores that run, the front and what it was told. The real ones are tested in their packages and
+// end to end; here time and faults are ours.
 type World struct {
 	Mu       sync.Mutex
 	Servers  map[string]*Server // by host

@@ -3,8 +3,9 @@ package ipc
 // KindConfigTest tests configs, and streams the results.
 const KindConfigTest Kind = "config_test"
 
-// TestArguments are the arguments of a config_test besides the ids and the limit. Without ids, every
-// config that is not excluded is tested; a limit then takes those that a rotation would try first.
+// TestArguments are the arguments of a config_test besides the ids and the limit. Without ids,
+// every config that is not excluded is tested; a limit then takes those that a rotation would try
+// first.
 type TestArguments struct {
 	// All takes excluded configs, too.
 	All bool `json:"all,omitempty"`
@@ -20,8 +21,8 @@ type TestArguments struct {
 	TimeoutMillis int64 `json:"timeout_ms,omitempty"`
 }
 
-// TestEventPayload is one message of a config_test. The first has the total, the last the summary, and
-// each one in between a result.
+// TestEventPayload is one message of a config_test. The first has the total, the last the summary,
+// and each one in between a result.
 type TestEventPayload struct {
 	// Total is the number of configs to be tested.
 	Total   int                 `json:"total,omitempty"`
@@ -29,8 +30,8 @@ type TestEventPayload struct {
 	Summary *TestSummaryPayload `json:"summary,omitempty"`
 }
 
-// The codes of a TestResultPayload beyond the classes of a probe ("ok",
-// "timeout", "refused" and so on).
+// The codes of a TestResultPayload beyond the classes of a probe ("ok", "timeout", "refused" and so
+// on).
 const (
 	TestCodeBadLink     = "bad_link"     // the stored link is not understood
 	TestCodeCoreRefuses = "core_refuses" // the core refuses the config
@@ -64,10 +65,11 @@ type TestResultPayload struct {
 type TestSummaryPayload struct {
 	OK     int `json:"ok"`
 	Failed int `json:"failed"`
-	// Canceled counts the configs that were not tested, because the client or the daemon stopped the test.
+	// Canceled counts the configs that were not tested, because the client or the daemon stopped
+	// the test.
 	Canceled       int   `json:"canceled"`
 	DurationMillis int64 `json:"duration_ms"`
-	// Unblamed reports whether failures were left out of the store: since nothing worked, the network
-	// may be at fault.
+	// Unblamed reports whether failures were left out of the store: since nothing worked, the
+	// network may be at fault.
 	Unblamed bool `json:"unblamed"`
 }

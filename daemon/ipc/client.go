@@ -9,8 +9,8 @@ import (
 // calls and may be used from many goroutines.
 //
 // The error of every method is ErrNotRunning when no daemon listens, an *Error when the daemon
-// refused, ErrNoAnswer or ErrNoReply when it said nothing, and the context's when that ended.
-// A message that a method returns is a sentence for the user, without a capital and a full stop.
+// refused, ErrNoAnswer or ErrNoReply when it said nothing, and the context's when that ended. A
+// message that a method returns is a sentence for the user, without a capital and a full stop.
 type Client struct {
 	// Socket is the path of the daemon's socket.
 	Socket string
@@ -19,9 +19,9 @@ type Client struct {
 	answerTime time.Duration
 }
 
-// answerTime bounds how long a client waits for the daemon to take a request and then, if the answer
-// needs no work, for the answer. A stopped daemon still accepts connections: only the missing answer
-// shows it.
+// answerTime bounds how long a client waits for the daemon to take a request and then, if the
+// answer needs no work, for the answer. A stopped daemon still accepts connections: only the
+// missing answer shows it.
 const answerTime = 3 * time.Second
 
 // needsWork reports whether the daemon has to try servers, ask providers or use the disk for a
@@ -78,8 +78,8 @@ func (c *Client) Connect(ctx context.Context, o ConnectOptions) (payload Connect
 	return call[ConnectPayload](ctx, c, Request{Type: KindRuntimeConnect, ConfigID: optional(o.ConfigID), Unchecked: o.Unchecked})
 }
 
-// Rotate moves to the candidate, or with 0 to the config used least recently. If that does not work,
-// the session stays as it is.
+// Rotate moves to the candidate, or with 0 to the config used least recently. If that does not
+// work, the session stays as it is.
 func (c *Client) Rotate(ctx context.Context, candidateID int64) (payload ReplacePayload, message string, err error) {
 	return call[ReplacePayload](ctx, c, Request{Type: KindRuntimeReplace, Trigger: TriggerManual, CandidateID: optional(candidateID)})
 }
@@ -169,7 +169,8 @@ func (c *Client) Subscriptions(ctx context.Context) ([]SubscriptionPayload, erro
 type SubscriptionOptions struct {
 	// Name to give to it; empty: as its provider calls it.
 	Name string
-	// Interval between two updates, in whole seconds; 0: as its provider says, or else the settings.
+	// Interval between two updates, in whole seconds; 0: as its provider says, or else the
+	// settings.
 	Interval time.Duration
 	// NoUpdate adds it without fetching it now.
 	NoUpdate bool

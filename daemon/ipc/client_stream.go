@@ -12,9 +12,9 @@ import (
 // testEndTime bounds how long a client waits for the end of a test that it has stopped.
 const testEndTime = 10 * time.Second
 
-// Subscribe calls receive with the state as it is, and then with every state that arrives, until ctx
-// ends, receive returns an error, or the connection breaks; it returns that reason. It is ErrNoAnswer
-// if the first state does not come at once.
+// Subscribe calls receive with the state as it is, and then with every state that arrives, until
+// ctx ends, receive returns an error, or the connection breaks; it returns that reason. It is
+// ErrNoAnswer if the first state does not come at once.
 func (c *Client) Subscribe(ctx context.Context, receive func(EventPayload) error) error {
 	conn, err := c.send(ctx, Request{Type: KindSubscribe})
 	if err != nil {
@@ -47,9 +47,10 @@ type TestOptions struct {
 	TestArguments
 }
 
-// Test calls receive with everything that a test finds, until the summary has come. When ctx ends, the
-// daemon is asked to stop; what it has found until then is still received, and then the summary. When
-// receive returns an error, it is not called again. The error is receive's, or why there is no summary.
+// Test calls receive with everything that a test finds, until the summary has come. When ctx ends,
+// the daemon is asked to stop; what it has found until then is still received, and then the
+// summary. When receive returns an error, it is not called again. The error is receive's, or why
+// there is no summary.
 func (c *Client) Test(ctx context.Context, o TestOptions, receive func(TestEventPayload) error) error {
 	conn, err := c.send(ctx, Request{Type: KindConfigTest, IDs: o.IDs, Limit: o.Limit, TestArguments: o.TestArguments})
 	if err != nil {

@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// calls are all methods of Client, with every argument that they have, and the line that each sends.
+// calls are all methods of Client, with every argument that they have, and the line that each
+// sends.
 var calls = []struct {
 	name, line string
 	call       func(context.Context, *Client) error
@@ -93,7 +94,8 @@ var calls = []struct {
 		}},
 }
 
-// listenAlone listens where a daemon would, and has answer deal with one connection after the other.
+// listenAlone listens where a daemon would, and has answer deal with one connection after the
+// other.
 func listenAlone(t *testing.T, answer func(net.Conn)) *Client {
 	t.Helper()
 	listener, err := net.Listen("unix", filepath.Join(socketDir(t), "s"))
@@ -191,8 +193,8 @@ func TestClientSaysThatTheDaemonClosedWithoutAnAnswer(t *testing.T) {
 	}
 }
 
-// A process that is stopped (SIGSTOP) takes connections, and says nothing. Requests that need work may
-// take as long as the caller likes.
+// A process that is stopped (SIGSTOP) takes connections, and says nothing. Requests that need work
+// may take as long as the caller likes.
 func TestClientGivesUpOnlyWhatNeedsNoWork(t *testing.T) {
 	taken := make(chan struct{})
 	client := listenAlone(t, func(net.Conn) { taken <- struct{}{} })

@@ -20,16 +20,16 @@ const (
 // ErrNotRunning is returned by the client when no daemon listens on the socket.
 var ErrNotRunning = errors.New("the daemon is not running")
 
-// ErrNoReply is returned by the client when the daemon closed the connection without an answer. Whether
-// it has carried out the request is unknown.
+// ErrNoReply is returned by the client when the daemon closed the connection without an answer.
+// Whether it has carried out the request is unknown.
 var ErrNoReply = errors.New("the daemon closed the connection without an answer: it may have been stopped")
 
-// ErrNoAnswer is returned by the client when the daemon took a request that
-// needs no work and said nothing.
+// ErrNoAnswer is returned by the client when the daemon took a request that needs no work and said
+// nothing.
 var ErrNoAnswer = fmt.Errorf("the daemon does not answer (waited %s): it may be stopped or overloaded; `xrat daemon restart` replaces it", answerTime)
 
-// Error is the failure of a request, with its code on the wire. The message is for the user and holds
-// no secret.
+// Error is the failure of a request, with its code on the wire. The message is for the user and
+// holds no secret.
 type Error struct {
 	Code    Code
 	Message string

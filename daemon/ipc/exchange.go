@@ -25,8 +25,8 @@ const maxReply = 64 << 20
 // readSize is the size of a client's read buffer: a list can be several megabytes.
 const readSize = 64 << 10
 
-// do makes a request and decodes the payload of its reply into payload, unless that is nil. It returns
-// the daemon's message.
+// do makes a request and decodes the payload of its reply into payload, unless that is nil. It
+// returns the daemon's message.
 func (c *Client) do(ctx context.Context, request Request, payload any) (message string, err error) {
 	conn, err := c.send(ctx, request)
 	if err != nil {
@@ -74,8 +74,8 @@ func (c *Client) send(ctx context.Context, request Request) (net.Conn, error) {
 // encodeRequest writes a request as the line that goes to the daemon.
 func encodeRequest(request Request) ([]byte, error) {
 	var line bytes.Buffer
-	// The standard library's, whose omitempty the requests have. Links are full of ampersands, which
-	// need no escape.
+	// The standard library's, whose omitempty the requests have. Links are full of ampersands,
+	// which need no escape.
 	encoder := stdjson.NewEncoder(&line)
 	encoder.SetEscapeHTML(false)
 	err := encoder.Encode(requestEnvelope{ProtocolVersion, request})

@@ -12,8 +12,8 @@ import (
 const (
 	// maxLine bounds the line of a request, in bytes.
 	maxLine = 1 << 20
-	// smallLine is what every connection may buffer. A longer line needs one of a few places, so that
-	// many clients with long lines cannot fill the memory together.
+	// smallLine is what every connection may buffer. A longer line needs one of a few places, so
+	// that many clients with long lines cannot fill the memory together.
 	smallLine = 64 << 10
 	// bigLines is the number of those places.
 	bigLines = 8
@@ -27,9 +27,9 @@ var (
 // places are taken by putting something in, and given back by taking it out.
 type places chan struct{}
 
-// readLine reads up to a newline or the end of the stream, at most maxLine bytes, and reports whether
-// it was the end of the stream. What follows a newline is dropped, since a connection carries one
-// request.
+// readLine reads up to a newline or the end of the stream, at most maxLine bytes, and reports
+// whether it was the end of the stream. What follows a newline is dropped, since a connection
+// carries one request.
 func readLine(ctx context.Context, conn net.Conn, deadline time.Time, big places) (line []byte, eof bool, err error) {
 	if err := conn.SetReadDeadline(deadline); err != nil {
 		return nil, false, err

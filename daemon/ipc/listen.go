@@ -15,9 +15,9 @@ type Listener struct {
 	path   string
 }
 
-// Listen binds the socket at path. The caller holds the daemon's lock. A socket on which nobody listens
-// is therefore that of a dead daemon, and is replaced; anything else at that path is left alone and
-// named in the error.
+// Listen binds the socket at path. The caller holds the daemon's lock. A socket on which nobody
+// listens is therefore that of a dead daemon, and is replaced; anything else at that path is left
+// alone and named in the error.
 func Listen(path string) (*Listener, error) {
 	if err := clearStale(path); err != nil {
 		return nil, err

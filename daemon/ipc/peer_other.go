@@ -7,8 +7,8 @@ import (
 	"net"
 )
 
-// Windows has Unix sockets but neither their file type nor their peer's user;
-// there the private directory of the socket is what protects it.
+// Windows has Unix sockets but neither their file type nor their peer's user; there the private
+// directory of the socket is what protects it.
 
 func isSocket(mode fs.FileMode) bool { return !mode.IsDir() }
 

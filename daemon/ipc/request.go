@@ -37,9 +37,9 @@ var arguments = map[Kind][]string{
 	KindSubscriptionRemove: {"ids!", "keep_configs"},
 }
 
-// decodeRequest parses the line of a request. It is stricter than encoding/json, which takes the last
-// of two equal names, and names in any case: a line with two readings could be checked as one thing and
-// carried out as another. The error never repeats the line, which may hold share links.
+// decodeRequest parses the line of a request. It is stricter than encoding/json, which takes the
+// last of two equal names, and names in any case: a line with two readings could be checked as one
+// thing and carried out as another. The error never repeats the line, which may hold share links.
 func decodeRequest(line []byte) (Request, error) {
 	body, err := openEnvelope(bytes.TrimSpace(line))
 	if err != nil {

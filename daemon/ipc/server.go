@@ -15,11 +15,11 @@ import (
 // Handler answers requests. Its methods are called from many goroutines at once. Their context ends
 // with the server, not when the client goes away: what was begun is finished.
 type Handler interface {
-	// Handle answers one request with a payload and a message for the user. The code of the reply is
-	// that of an *Error, and internal_error for any other error.
+	// Handle answers one request with a payload and a message for the user. The code of the reply
+	// is that of an *Error, and internal_error for any other error.
 	Handle(ctx context.Context, request Request) (payload any, message string, err error)
-	// Subscribe returns a channel that always holds the newest state, and a function that the server
-	// calls when it needs no more states.
+	// Subscribe returns a channel that always holds the newest state, and a function that the
+	// server calls when it needs no more states.
 	Subscribe() (states <-chan EventPayload, cancel func())
 }
 
@@ -48,11 +48,12 @@ type Server struct {
 	requestTime time.Duration
 }
 
-// Serve answers requests until ctx ends. Then it closes the listener, gives requests in flight the time
-// to be answered, at most grace, and waits for every goroutine. It returns nil unless the listener fails.
+// Serve answers requests until ctx ends. Then it closes the listener, gives requests in flight the
+// time to be answered, at most grace, and waits for every goroutine. It returns nil unless the
+// listener fails.
 func (s *Server) Serve(ctx context.Context, listener *Listener, grace time.Duration) error {
-	// Requests in flight outlive ctx by the grace, so that the client that asked for the shutdown gets
-	// its answer.
+	// Requests in flight outlive ctx by the grace, so that the client that asked for the shutdown
+	// gets its answer.
 	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	c := newClients()

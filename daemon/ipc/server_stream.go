@@ -50,10 +50,10 @@ func (s *Server) test(ctx context.Context, conn net.Conn, request Request, halfC
 	}
 }
 
-// whilePresent returns a context that ends with ctx, or earlier when the client closes the connection
-// or its half of it. A half that was closed with the request shows nothing any more: only a failing
-// write can show that such a client is gone. The caller calls release when it has written everything;
-// that closes the connection.
+// whilePresent returns a context that ends with ctx, or earlier when the client closes the
+// connection or its half of it. A half that was closed with the request shows nothing any more:
+// only a failing write can show that such a client is gone. The caller calls release when it has
+// written everything; that closes the connection.
 func whilePresent(ctx context.Context, conn net.Conn, halfClosed bool) (present context.Context, release func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	if halfClosed {

@@ -146,7 +146,8 @@ func TestSlowSenderIsToldAndCutOff(t *testing.T) {
 	}
 }
 
-// Nobody is cut off here for being slow: a ping that had to wait for the others would wait for ever.
+// Nobody is cut off here for being slow: a ping that had to wait for the others would wait for
+// ever.
 func TestIdleAndGreedyClientsDoNotStarveOthers(t *testing.T) {
 	path := serve(t, &echo{}, func(s *Server) { s.requestTime = time.Hour })
 	for range 500 {

@@ -11,16 +11,17 @@ type SubscriptionPayload struct {
 	CreatedAt time.Time `json:"created_at"`
 	// IntervalSecs is the time between updates; 0: they are made only by hand.
 	IntervalSecs int64 `json:"interval_secs"`
-	// AttemptedAt is when it was last fetched, UpdatedAt when that last succeeded, and NextAt when it
-	// is due.
+	// AttemptedAt is when it was last fetched, UpdatedAt when that last succeeded, and NextAt when
+	// it is due.
 	AttemptedAt *time.Time `json:"attempted_at"`
 	UpdatedAt   *time.Time `json:"updated_at"`
 	NextAt      *time.Time `json:"next_at"`
-	// Failures counts the attempts since the last success. Error says what went wrong in the last one.
+	// Failures counts the attempts since the last success. Error says what went wrong in the last
+	// one.
 	Failures int           `json:"failures"`
 	Error    *ErrorPayload `json:"error"`
-	// Configs counts the configs that it has, Retired those that it had, and Problems the entries that
-	// could not be used.
+	// Configs counts the configs that it has, Retired those that it had, and Problems the entries
+	// that could not be used.
 	Configs  int `json:"configs"`
 	Retired  int `json:"retired"`
 	Problems int `json:"problems"`
@@ -36,8 +37,8 @@ type ErrorPayload struct {
 	Message string `json:"message"`
 }
 
-// UsagePayload is what an account at a provider has used, in bytes. Total is 0 if there is no limit or
-// the provider does not say.
+// UsagePayload is what an account at a provider has used, in bytes. Total is 0 if there is no limit
+// or the provider does not say.
 type UsagePayload struct {
 	Upload    uint64     `json:"upload"`
 	Download  uint64     `json:"download"`
@@ -59,8 +60,8 @@ type RefreshPayload struct {
 	Error *ErrorPayload `json:"error"`
 	// Via says how the answer came, "proxy" or "direct"; empty: none came.
 	Via string `json:"via"`
-	// Added counts new configs, Revived those that had been retired, Retired those that are gone from
-	// the subscription, and Kept the others.
+	// Added counts new configs, Revived those that had been retired, Retired those that are gone
+	// from the subscription, and Kept the others.
 	Added   int `json:"added"`
 	Revived int `json:"revived"`
 	Retired int `json:"retired"`
@@ -87,8 +88,8 @@ type SubscriptionUpdatePayload struct {
 // SubscriptionRemovePayload answers subscription_remove.
 type SubscriptionRemovePayload struct {
 	Removed int `json:"removed"`
-	// ConfigsRemoved counts the configs that went with them, ConfigsKept those that stay, because that
-	// was asked for or because they are in use.
+	// ConfigsRemoved counts the configs that went with them, ConfigsKept those that stay, because
+	// that was asked for or because they are in use.
 	ConfigsRemoved int `json:"configs_removed"`
 	ConfigsKept    int `json:"configs_kept"`
 }

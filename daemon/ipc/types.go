@@ -45,8 +45,8 @@ const (
 	TriggerHealthCheckFailed Trigger = "health_check_failed"
 )
 
-// Request is what a client asks for, with its arguments. The table in request.go lists the arguments of
-// each kind; all others are refused.
+// Request is what a client asks for, with its arguments. The table in request.go lists the
+// arguments of each kind; all others are refused.
 type Request struct {
 	Type Kind `json:"type"`
 	// ConfigID is the config to connect to; absent: the one used last, or else the best.
@@ -55,10 +55,11 @@ type Request struct {
 	Unchecked bool `json:"unchecked,omitempty"`
 	// Trigger of a runtime_replace.
 	Trigger Trigger `json:"trigger,omitempty"`
-	// CandidateID is the config to rotate to; absent: the one used least recently or, for the trigger
-	// health_check_failed, the best.
+	// CandidateID is the config to rotate to; absent: the one used least recently or, for the
+	// trigger health_check_failed, the best.
 	CandidateID *int64 `json:"candidate_id,omitempty"`
-	// Text of a config_import: share links, one a line, or what a subscription serves. It is a secret.
+	// Text of a config_import: share links, one a line, or what a subscription serves. It is a
+	// secret.
 	Text string `json:"text,omitempty"`
 	// URL of a subscription, which a config_import fetches once. It is a secret.
 	URL string `json:"url,omitempty"`
@@ -74,8 +75,8 @@ type Request struct {
 	RemoveTags []string `json:"remove_tags,omitempty"`
 	// Retired has a config_list list the configs that were retired.
 	Retired bool `json:"retired,omitempty"`
-	// IntervalSecs is how often to update a subscription; absent: as its provider
-	// says, or else the settings.
+	// IntervalSecs is how often to update a subscription; absent: as its provider says, or else the
+	// settings.
 	IntervalSecs int64 `json:"interval_secs,omitempty"`
 	// NoUpdate adds a subscription without fetching it now.
 	NoUpdate bool `json:"no_update,omitempty"`
@@ -116,8 +117,8 @@ type ShutdownPayload struct {
 	RuntimeDisconnected bool `json:"runtime_disconnected"`
 }
 
-// RuntimeStatusPayload answers runtime_status. HTTPAPI* are for an HTTP interface of the daemon; it has
-// none.
+// RuntimeStatusPayload answers runtime_status. HTTPAPI* are for an HTTP interface of the daemon; it
+// has none.
 type RuntimeStatusPayload struct {
 	DaemonReady    bool              `json:"daemon_ready"`
 	RuntimeOwned   bool              `json:"runtime_owned"`
@@ -235,8 +236,8 @@ type TrafficPayload struct {
 	Connections uint64 `json:"connections"`
 	// Open is the number of connections that are open now.
 	Open uint64 `json:"open"`
-	// Waited counts the connections that had to wait for a core, Replayed those that were sent again
-	// through another server, and Rescued those of them that it answered.
+	// Waited counts the connections that had to wait for a core, Replayed those that were sent
+	// again through another server, and Rescued those of them that it answered.
 	Waited   uint64 `json:"waited"`
 	Replayed uint64 `json:"replayed"`
 	Rescued  uint64 `json:"rescued"`
@@ -252,8 +253,8 @@ type RotationPayload struct {
 	FromConfigName string    `json:"from_config_name"`
 	ToConfigID     int64     `json:"to_config_id"`
 	ToConfigName   string    `json:"to_config_name"`
-	// DurationMillis is the time from the decision to the swap, and DetectMillis that from the first
-	// sign of trouble to the decision.
+	// DurationMillis is the time from the decision to the swap, and DetectMillis that from the
+	// first sign of trouble to the decision.
 	DurationMillis int64 `json:"duration_ms"`
 	DetectMillis   int64 `json:"detect_ms"`
 	// Checks are the measurements before the decision, the oldest first.
@@ -264,9 +265,9 @@ type RotationPayload struct {
 	Candidates int `json:"candidates"`
 	// Winner says why the new config won.
 	Winner string `json:"winner"`
-	// From the first sign of trouble to the swap, Waited counts the connections that had to wait for a
-	// core, Replayed those that were sent again through another server, and Rescued those of them that
-	// it answered.
+	// From the first sign of trouble to the swap, Waited counts the connections that had to wait
+	// for a core, Replayed those that were sent again through another server, and Rescued those of
+	// them that it answered.
 	Waited   uint64 `json:"waited"`
 	Replayed uint64 `json:"replayed"`
 	Rescued  uint64 `json:"rescued"`
@@ -318,8 +319,7 @@ const (
 	ConditionNoWorking Condition = "no_working_config" // no server works, and none is blamed
 )
 
-// StatusPayload is the whole state: what "xrat status --json" prints and what
-// the tray shows.
+// StatusPayload is the whole state: what "xrat status --json" prints and what the tray shows.
 type StatusPayload struct {
 	State State `json:"state"`
 	// Message explains a state that is not well.
@@ -339,12 +339,14 @@ type StatusPayload struct {
 	Warnings []string `json:"warnings"`
 	// Configs counts the stored configs.
 	Configs int `json:"configs"`
-	// ConfigsRevision changes with the list of configs, so that a client knows when to list them again.
+	// ConfigsRevision changes with the list of configs, so that a client knows when to list them
+	// again.
 	ConfigsRevision uint64 `json:"configs_revision"`
 }
 
 // EventPayload is one message after a subscribe: the whole state at that time. A client that reads
-// slowly misses states in between, which a gap in the sequence numbers shows, but always gets the newest.
+// slowly misses states in between, which a gap in the sequence numbers shows, but always gets the
+// newest.
 type EventPayload struct {
 	Seq    uint64        `json:"seq"`
 	Status StatusPayload `json:"status"`
@@ -363,14 +365,14 @@ type ConfigPayload struct {
 	Source    string    `json:"source"`
 	CreatedAt time.Time `json:"created_at"`
 	Active    bool      `json:"active"`
-	// What the user has decided: a pinned config is preferred to all others, an excluded one is used
-	// only when asked for.
+	// What the user has decided: a pinned config is preferred to all others, an excluded one is
+	// used only when asked for.
 	Pinned    bool     `json:"pinned"`
 	Excluded  bool     `json:"excluded"`
 	Favourite bool     `json:"favourite"`
 	Tags      []string `json:"tags"`
-	// Subscriptions are the ids of the subscriptions that have the config. RetiredAt is when the last
-	// one dropped it; that one is then still listed.
+	// Subscriptions are the ids of the subscriptions that have the config. RetiredAt is when the
+	// last one dropped it; that one is then still listed.
 	Subscriptions []int64    `json:"subscriptions"`
 	RetiredAt     *time.Time `json:"retired_at"`
 	// Rank is the place, from 1, in the order in which configs would be tried if the best one were
@@ -391,7 +393,8 @@ type ConfigListPayload struct {
 
 // ImportErrorPayload says why an entry of an import or a subscription was refused or changed.
 type ImportErrorPayload struct {
-	// Line in a list, or place among the servers of a document, from 1; 0: the error is about all of it.
+	// Line in a list, or place among the servers of a document, from 1; 0: the error is about all
+	// of it.
 	Line int `json:"line"`
 	// Name of the entry; empty if it has none.
 	Name    string `json:"name"`
@@ -439,7 +442,8 @@ type SessionRecordPayload struct {
 	UpBytes           uint64     `json:"up_bytes"`
 	DownBytes         uint64     `json:"down_bytes"`
 	Connections       uint64     `json:"connections"`
-	// Rotation is the report of the rotation with which the session began; null: it began otherwise.
+	// Rotation is the report of the rotation with which the session began; null: it began
+	// otherwise.
 	Rotation *RotationPayload `json:"rotation"`
 }
 

@@ -65,9 +65,9 @@ type Next struct {
 	Done  bool          // the findings are clear: nothing is started any more
 }
 
-// Step moves the examination on to now, which never goes back, with the measurements that have
-// come to a Result since the last Step. The first Step begins the examination. After the one that
-// says Done there must be no other.
+// Step moves the examination on to now, which never goes back, with the measurements that have come
+// to a Result since the last Step. The first Step begins the examination. After the one that says
+// Done there must be no other.
 //
 // A measurement that was called off has no result, and is not handed in.
 func (e *Examination) Step(now time.Time, ended ...Measurement) Next {

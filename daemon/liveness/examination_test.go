@@ -15,8 +15,8 @@ const ms = time.Millisecond
 const silent = 0
 
 // A script is what measurements of the way out and of the control come to, each in the order in
-// which they begin: a success after that time, a refusal after it if it is negative, or silence. The
-// last one repeats.
+// which they begin: a success after that time, a refusal after it if it is negative, or silence.
+// The last one repeats.
 type script struct {
 	active, control []time.Duration
 	callOff         time.Duration // 0: never

@@ -11,8 +11,8 @@ type assessment struct {
 	class    Class
 	standing int // the class as a number, the best first
 	score    float64
-	// evidence is how many checks of late there are, and reliability how likely
-	// the next one is to succeed, from 0 to 1.
+	// evidence is how many checks of late there are, and reliability how likely the next one is to
+	// succeed, from 0 to 1.
 	evidence, reliability float64
 }
 
@@ -28,13 +28,13 @@ const (
 func (a *assessment) failing() bool { return a.standing >= standingRecovering }
 
 const (
-	// A server of which nothing is known counts as one that answered once and
-	// failed once: what is seen must outweigh that.
+	// A server of which nothing is known counts as one that answered once and failed once: what is
+	// seen must outweigh that.
 	priorGood, priorBad = 1, 1
 	// A server with this latency is half as good as one with none.
 	halfLatency = time.Second
-	// A failure just now makes a server half as good, and that much less again
-	// after every failureHalfLife.
+	// A failure just now makes a server half as good, and that much less again after every
+	// failureHalfLife.
 	failureHalfLife = 30 * time.Minute
 )
 
@@ -57,8 +57,8 @@ func assess(now time.Time, c *Candidate) assessment {
 	default:
 		a.class, a.standing = ClassProven, standingProven
 	}
-	// Reliability weighs far more than latency: a slow page is slow, a dead
-	// server is an interruption.
+	// Reliability weighs far more than latency: a slow page is slow, a dead server is an
+	// interruption.
 	a.score = a.reliability * a.reliability * a.reliability * a.reliability
 	latency := halfLatency
 	if h.Latency > 0 {

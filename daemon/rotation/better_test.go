@@ -54,8 +54,7 @@ func TestBetter(t *testing.T) {
 	}
 }
 
-// Going from each to a better one never leads back, which would mean rotating for
-// ever.
+// Going from each to a better one never leads back, which would mean rotating for ever.
 func TestBetterHasNoCycles(t *testing.T) {
 	edges := 0
 	for seed := range uint64(20) {

@@ -4,8 +4,7 @@ package rotation
 type Candidate struct {
 	ConfigID int64
 	History  History
-	// Pinned: the user prefers it. It comes before others unless it is known to
-	// be failing.
+	// Pinned: the user prefers it. It comes before others unless it is known to be failing.
 	Pinned bool
 	// Excluded: never chosen automatically, even if it is pinned.
 	Excluded bool
@@ -15,15 +14,15 @@ type Candidate struct {
 type Preference int
 
 const (
-	// PreferNext spreads use: the one that served least recently comes first. That
-	// is what a user who asks for another server wants, and the timer.
+	// PreferNext spreads use: the one that served least recently comes first. That is what a user
+	// who asks for another server wants, and the timer.
 	PreferNext Preference = iota
 	// PreferBest takes the one most likely to work at once and well.
 	PreferBest
 )
 
-// Class is what kind of candidate a choice is. PreferBest takes the classes in the
-// order of the constants.
+// Class is what kind of candidate a choice is. PreferBest takes the classes in the order of the
+// constants.
 type Class string
 
 const (
@@ -33,11 +32,10 @@ const (
 	ClassProven Class = "proven"
 	// ClassUnknown: never checked.
 	ClassUnknown Class = "unknown"
-	// ClassRecovering: it failed when last checked and its cooldown is over, or it
-	// fails more often than not.
+	// ClassRecovering: it failed when last checked and its cooldown is over, or it fails more often
+	// than not.
 	ClassRecovering Class = "recovering"
-	// ClassCooling: it is left alone for now, and tried only when all others have
-	// failed.
+	// ClassCooling: it is left alone for now, and tried only when all others have failed.
 	ClassCooling Class = "cooling"
 )
 
@@ -47,7 +45,7 @@ type Choice struct {
 	Class    Class
 	// Score is from 0 to 1. Of two in the same class, the higher is better.
 	Score float64
-	// Why is a clause for people. It names no server and no secret. Only the first
-	// hundred choices have one.
+	// Why is a clause for people. It names no server and no secret. Only the first hundred choices
+	// have one.
 	Why string
 }

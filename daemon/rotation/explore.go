@@ -8,16 +8,14 @@ import (
 // freshFor is how long a check need not be repeated.
 const freshFor = 10 * time.Minute
 
-// Explore returns the config to check next in the background, to learn about
-// unknown ones and to keep what is known up to date, and false if no check is
-// worth its cost. Excluded candidates, those in exclude, those in a cooldown and
-// those checked a short time ago are left alone.
+// Explore returns the config to check next in the background, to learn about unknown ones and to
+// keep what is known up to date, and false if no check is worth its cost. Excluded candidates,
+// those in exclude, those in a cooldown and those checked a short time ago are left alone.
 //
-// The seed, which must be a new one each time, draws whose turn it is: that of
-// candidates that worked (three times in six), that were never tried (two) or that
-// failed (one). Among those that worked or failed it is the one not checked for
-// longest, and among the untried any. So none is forgotten, and ten thousand dead
-// servers do not keep the good ones from being looked after.
+// The seed, which must be a new one each time, draws whose turn it is: that of candidates that
+// worked (three times in six), that were never tried (two) or that failed (one). Among those that
+// worked or failed it is the one not checked for longest, and among the untried any. So none is
+// forgotten, and ten thousand dead servers do not keep the good ones from being looked after.
 func Explore(now time.Time, seed uint64, candidates []Candidate, exclude ...int64) (int64, bool) {
 	var good, untried, failing oldest
 	for i := range candidates {

@@ -71,8 +71,8 @@ func TestExploreDependsOnTheSeedOnly(t *testing.T) {
 	}
 }
 
-// Each candidate is checked in time, and the good ones most often, even among
-// hundreds of dead ones.
+// Each candidate is checked in time, and the good ones most often, even among hundreds of dead
+// ones.
 func TestExploreForgetsNone(t *testing.T) {
 	const n, good = 300, 10
 	candidates := make([]Candidate, n)

@@ -6,31 +6,31 @@ import (
 )
 
 const (
-	// sampleHalfLife and timeHalfLife are after how many further checks, and after
-	// how much time, a check counts half. A server is what it was lately, and of
-	// one that was not checked for days little is known.
+	// sampleHalfLife and timeHalfLife are after how many further checks, and after how much time, a
+	// check counts half. A server is what it was lately, and of one that was not checked for days
+	// little is known.
 	sampleHalfLife = 20
 	timeHalfLife   = 12 * time.Hour
 	// maxCooldown bounds how long a config that keeps failing is left alone.
 	maxCooldown = time.Hour
-	// shortService is how long a server that worked must go on working, or its
-	// failure counts as a flap.
+	// shortService is how long a server that worked must go on working, or its failure counts as a
+	// flap.
 	shortService = 30 * time.Minute
-	// forgiveFlap is how long after its cooldown a server must go without a failure
-	// to have one flap forgiven.
+	// forgiveFlap is how long after its cooldown a server must go without a failure to have one
+	// flap forgiven.
 	forgiveFlap = time.Hour
-	// maxFlaps bounds what there is to forgive: more flaps would not lengthen the
-	// cooldown, only the way back.
+	// maxFlaps bounds what there is to forgive: more flaps would not lengthen the cooldown, only
+	// the way back.
 	maxFlaps = 6
-	// clockSlack is how far in the future a recorded time may lie. Beyond it the
-	// clock was set back, and a cooldown that may last for years is ignored.
+	// clockSlack is how far in the future a recorded time may lie. Beyond it the clock was set
+	// back, and a cooldown that may last for years is ignored.
 	clockSlack = time.Minute
 )
 
-// History is what is known of a config's past. It is a plain value for the caller
-// to keep; the exported methods return the history after an event. The zero value
-// is that of a config that was never tried. The fields from Good on may be zero
-// where others are not, as in the records of older versions.
+// History is what is known of a config's past. It is a plain value for the caller to keep; the
+// exported methods return the history after an event. The zero value is that of a config that was
+// never tried. The fields from Good on may be zero where others are not, as in the records of older
+// versions.
 type History struct {
 	Successes, Failures int
 	// Consecutive counts the failures since the last success.
@@ -41,22 +41,21 @@ type History struct {
 	// CooldownUntil is when the config may be chosen again as a matter of course.
 	CooldownUntil time.Time
 
-	// Good and Bad are the successes and failures of late: each counts less with
-	// every check and every hour that follows. They are as of the last check.
+	// Good and Bad are the successes and failures of late: each counts less with every check and
+	// every hour that follows. They are as of the last check.
 	Good, Bad float64
 	// Deviation of the latency, smoothed.
 	Deviation time.Duration
-	// Flaps counts the failures soon after the config had worked, as far as they
-	// are not forgiven yet.
+	// Flaps counts the failures soon after the config had worked, as far as they are not forgiven
+	// yet.
 	Flaps int
 	// LastUsed is when the config last began or ceased to serve.
 	LastUsed time.Time
 }
 
-// Succeeded returns the history after a check that succeeded: it ends the row of
-// failures, and the cooldown with it. Only a config that flaps stays in its
-// cooldown, since each flap began with a success. A latency of 0 means that none
-// was measured.
+// Succeeded returns the history after a check that succeeded: it ends the row of failures, and the
+// cooldown with it. Only a config that flaps stays in its cooldown, since each flap began with a
+// success. A latency of 0 means that none was measured.
 func (h History) Succeeded(now time.Time, latency time.Duration) History {
 	h.Good, h.Bad = h.counts(now)
 	h.Good, h.Bad = afterOne(h.Good)+1, afterOne(h.Bad)
@@ -70,11 +69,10 @@ func (h History) Succeeded(now time.Time, latency time.Duration) History {
 	return h
 }
 
-// Failed returns the history after a check that failed, for a config that was not
-// serving (see RotatedAway). Call it only if something else worked at the same
-// time: otherwise the network may be at fault. The cooldown begins with base and
-// doubles with every failure in a row and every flap, up to an hour (or base, if
-// that is longer).
+// Failed returns the history after a check that failed, for a config that was not serving (see
+// RotatedAway). Call it only if something else worked at the same time: otherwise the network may
+// be at fault. The cooldown begins with base and doubles with every failure in a row and every
+// flap, up to an hour (or base, if that is longer).
 func (h History) Failed(now time.Time, base time.Duration) History {
 	flaps := h.flaps(now)
 	if h.Consecutive == 0 && !h.LastFailure.IsZero() && now.Sub(h.released()) < shortService {
@@ -83,10 +81,9 @@ func (h History) Failed(now time.Time, base time.Duration) History {
 	return h.failed(now, base, flaps)
 }
 
-// RotatedAway returns the history of a config that served for a time and was then
-// left because it was dead. It takes the place of Failed. A short service counts
-// as a flap, a very short one as two, so that a server which comes and goes does
-// not get every second turn.
+// RotatedAway returns the history of a config that served for a time and was then left because it
+// was dead. It takes the place of Failed. A short service counts as a flap, a very short one as
+// two, so that a server which comes and goes does not get every second turn.
 func (h History) RotatedAway(now time.Time, served, base time.Duration) History {
 	flaps := h.flaps(now)
 	if served < shortService {
@@ -100,8 +97,7 @@ func (h History) RotatedAway(now time.Time, served, base time.Duration) History 
 	return h
 }
 
-// Used returns the history of a config that begins or ceases to serve.
-// PreferNext goes by it.
+// Used returns the history of a config that begins or ceases to serve. PreferNext goes by it.
 func (h History) Used(now time.Time) History {
 	h.LastUsed = now
 	return h
@@ -157,12 +153,11 @@ func (h *History) cooling(now time.Time) bool {
 // tried reports whether anything is known of the config.
 func (h *History) tried() bool { return h.Successes+h.Failures > 0 }
 
-// slowness is the latency to reckon with: the usual one, and how much worse it
-// often is.
+// slowness is the latency to reckon with: the usual one, and how much worse it often is.
 func (h *History) slowness() time.Duration { return h.Latency + h.Deviation }
 
-// smoothed returns mean and deviation with one more sample, in the manner of
-// RFC 6298, section 2, but with a gain of a quarter for both: checks are rare.
+// smoothed returns mean and deviation with one more sample, in the manner of RFC 6298, section 2,
+// but with a gain of a quarter for both: checks are rare.
 func smoothed(mean, deviation, sample time.Duration) (time.Duration, time.Duration) {
 	if sample <= 0 {
 		return mean, deviation

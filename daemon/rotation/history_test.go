@@ -24,8 +24,8 @@ func TestCooldownGrows(t *testing.T) {
 	}
 }
 
-// A server that fails again soon after it has worked waits longer each time, is not
-// released by one success, and is forgiven in time.
+// A server that fails again soon after it has worked waits longer each time, is not released by one
+// success, and is forgiven in time.
 func TestFlapperWaitsLonger(t *testing.T) {
 	for name, test := range map[string]struct {
 		fail func(History, time.Time) History

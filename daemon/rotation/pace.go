@@ -3,25 +3,24 @@ package rotation
 import "time"
 
 const (
-	// freeRotations is how many rotations may follow each other at once, and how
-	// many there may be in any minute.
+	// freeRotations is how many rotations may follow each other at once, and how many there may be
+	// in any minute.
 	freeRotations = 3
-	// firstSpacing is how long to wait after these; it doubles up to maxSpacing.
-	// That is short, since where each server is blocked after some minutes, every
-	// minute of waiting is a minute without a network.
+	// firstSpacing is how long to wait after these; it doubles up to maxSpacing. That is short,
+	// since where each server is blocked after some minutes, every minute of waiting is a minute
+	// without a network.
 	firstSpacing = 10 * time.Second
 	maxSpacing   = time.Minute
-	// forgiveRotation is how long it must be quiet for one rotation to be
-	// forgotten. It is longer than maxSpacing: merely having waited is not quiet.
+	// forgiveRotation is how long it must be quiet for one rotation to be forgotten. It is longer
+	// than maxSpacing: merely having waited is not quiet.
 	forgiveRotation = 2 * time.Minute
 	// maxBurst bounds what there is to forget. The spacing is the longest by then.
 	maxBurst = freeRotations + 3
 )
 
-// Pace limits automatic rotations that come in bursts, as they do when it is the
-// network that comes and goes: at most three a minute, and ever fewer if they go
-// on. The zero value is a quiet past. Rotations that the user asks for are neither
-// limited nor counted.
+// Pace limits automatic rotations that come in bursts, as they do when it is the network that comes
+// and goes: at most three a minute, and ever fewer if they go on. The zero value is a quiet past.
+// Rotations that the user asks for are neither limited nor counted.
 type Pace struct {
 	last  [freeRotations]time.Time // the last rotations, the latest first
 	burst int                      // how many came close together

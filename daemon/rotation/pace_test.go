@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// If there is always a reason to rotate: three at once, then ever more rarely, and at
-// most three in any minute.
+// If there is always a reason to rotate: three at once, then ever more rarely, and at most three in
+// any minute.
 func TestPaceSlowsDown(t *testing.T) {
 	var p Pace
 	var at []time.Duration
@@ -60,8 +60,7 @@ func TestPaceForgives(t *testing.T) {
 			t.Errorf("after %v: %d rotations at once, want %d", after, got, free)
 		}
 	}
-	// A server that serves for some minutes and dies, again and again: there is
-	// no reason to wait.
+	// A server that serves for some minutes and dies, again and again: there is no reason to wait.
 	var p Pace
 	for i := range 100 {
 		at := now.Add(time.Duration(i) * 3 * time.Minute)

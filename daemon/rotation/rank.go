@@ -5,19 +5,18 @@ import (
 	"time"
 )
 
-// Rank returns the order in which to try the candidates, without the excluded ones
-// and those in exclude. It depends on nothing but its arguments, and not on the
-// order of the candidates. The seed shuffles those never tried, so that many users
-// of one list do not all begin with its first server; with seed 0 they stay in the
-// order of their ids.
+// Rank returns the order in which to try the candidates, without the excluded ones and those in
+// exclude. It depends on nothing but its arguments, and not on the order of the candidates. The
+// seed shuffles those never tried, so that many users of one list do not all begin with its first
+// server; with seed 0 they stay in the order of their ids.
 //
-// PreferBest: by class, and within a class by score; among those in a cooldown, the
-// one whose cooldown ends first.
+// PreferBest: by class, and within a class by score; among those in a cooldown, the one whose
+// cooldown ends first.
 //
-// PreferNext: the pinned ones, then the others, and in either group the one that
-// served least recently first, whatever its score. Those never tried take turns
-// with the others, so that in a long list of dead servers the second attempt
-// succeeds. Those known to be failing come last, as in PreferBest.
+// PreferNext: the pinned ones, then the others, and in either group the one that served least
+// recently first, whatever its score. Those never tried take turns with the others, so that in a
+// long list of dead servers the second attempt succeeds. Those known to be failing come last, as in
+// PreferBest.
 func Rank(now time.Time, preference Preference, seed uint64, candidates []Candidate, exclude ...int64) []Choice {
 	excluded := slices.Sorted(slices.Values(exclude))
 	all := make([]place, len(candidates))
@@ -46,12 +45,12 @@ func Rank(now time.Time, preference Preference, seed uint64, candidates []Candid
 	return choices
 }
 
-// explained is how many of the first choices say why. Texts for ten thousand take
-// longer than the decision.
+// explained is how many of the first choices say why. Texts for ten thousand take longer than the
+// decision.
 const explained = 100
 
-// place is a candidate and what decides where it comes: plain numbers, the lower
-// ones first, since there may be ten thousand of them to sort.
+// place is a candidate and what decides where it comes: plain numbers, the lower ones first, since
+// there may be ten thousand of them to sort.
 type place struct {
 	major uint64 // the group in the upper bits, below them the score or a time
 	minor uint64
@@ -62,14 +61,12 @@ type place struct {
 	score     float64
 }
 
-// groupShift leaves as many bits as the nanoseconds of a time need without the
-// last four of them.
+// groupShift leaves as many bits as the nanoseconds of a time need without the last four of them.
 const groupShift = 59
 
 func (p *place) group() int { return int(p.major >> groupShift) }
 
-// compare is written out because cmp.Compare, made for floats too, takes twice as
-// long.
+// compare is written out because cmp.Compare, made for floats too, takes twice as long.
 func (p *place) compare(q *place) int {
 	switch {
 	case p.major < q.major:
@@ -122,8 +119,8 @@ func ticks(t time.Time) uint64 {
 	return uint64(max(0, t.UnixNano())) >> 4
 }
 
-// takingTurns alternates between those never tried and the others, first among the
-// pinned and then among the rest. Those that are failing stay behind.
+// takingTurns alternates between those never tried and the others, first among the pinned and then
+// among the rest. Those that are failing stay behind.
 func takingTurns(sorted []*place) []*place {
 	result := make([]*place, 0, len(sorted))
 	for group := range 2 {
@@ -151,9 +148,8 @@ func takingTurns(sorted []*place) []*place {
 	return append(result, sorted...)
 }
 
-// scramble returns a number that looks random, from a seed and an id: the
-// finalizer of SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom
-// Number Generators, 2014).
+// scramble returns a number that looks random, from a seed and an id: the finalizer of SplitMix64
+// (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).
 func scramble(seed uint64, id int64) uint64 {
 	x := seed + uint64(id)*0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9

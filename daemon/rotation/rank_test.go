@@ -160,8 +160,8 @@ func TestSeedShufflesTheUntried(t *testing.T) {
 	}
 }
 
-// Rotating by hand again and again must reach every server, even while they are being
-// checked in the background.
+// Rotating by hand again and again must reach every server, even while they are being checked in
+// the background.
 func TestNextReachesAll(t *testing.T) {
 	for _, exploring := range []bool{false, true} {
 		candidates := []Candidate{{ConfigID: 1}, {ConfigID: 2}, {ConfigID: 3}, {ConfigID: 4}}
@@ -186,8 +186,7 @@ func TestNextReachesAll(t *testing.T) {
 	}
 }
 
-// In a long list of dead servers, one that is known to work comes among the
-// first two.
+// In a long list of dead servers, one that is known to work comes among the first two.
 func TestNextFindsAKnownOneSoon(t *testing.T) {
 	candidates := make([]Candidate, 1000)
 	for i := range candidates {

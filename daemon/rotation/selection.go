@@ -5,8 +5,9 @@ package rotation
 type Selection struct {
 	// Only is the one config that was asked for: no other will do. Nil: any.
 	Only *int64
-	// Wanted is the config that should serve, whatever speaks against it: it comes first, the others
-	// after it. If it is gone, or retired, the others take its place. 0: none is preferred so.
+	// Wanted is the config that should serve, whatever speaks against it: it comes first, the
+	// others after it. If it is gone, or retired, the others take its place. 0: none is preferred
+	// so.
 	Wanted int64
 	// Alone leaves the others out as long as Wanted exists.
 	Alone bool

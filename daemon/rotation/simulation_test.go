@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A world is a number of servers, whose fate is drawn in advance, and a user of them
-// whose policy is judged. Time is virtual; everything follows from the seed.
+// A world is a number of servers, whose fate is drawn in advance, and a user of them whose policy
+// is judged. Time is virtual; everything follows from the seed.
 type world struct {
 	random  *rand.Rand
 	servers []server
@@ -97,8 +97,8 @@ func (w *world) candidates() []Candidate {
 	return candidates
 }
 
-// rotate tries to find another server, as the daemon does: at most 8 attempts,
-// and those that failed are blamed only if another one worked.
+// rotate tries to find another server, as the daemon does: at most 8 attempts, and those that
+// failed are blamed only if another one worked.
 func (w *world) rotate() {
 	if _, ok := w.pace.Allow(w.now); !ok {
 		return
@@ -252,9 +252,9 @@ func (w *world) String() string {
 		100*w.uptime(), w.meanLatency().Milliseconds(), len(w.rotations), w.mostIn(time.Minute), w.mostIn(time.Hour), w.longest, w.cooling)
 }
 
-// seeds returns the seeds of the worlds that a test lives in. Nothing in them is
-// concurrent, so one world is enough for the race detector, which makes them ten times
-// slower. It is the second: the first is kind to every policy.
+// seeds returns the seeds of the worlds that a test lives in. Nothing in them is concurrent, so one
+// world is enough for the race detector, which makes them ten times slower. It is the second: the
+// first is kind to every policy.
 func seeds(n uint64) []uint64 {
 	if raceDetector {
 		return []uint64{1}
@@ -266,8 +266,8 @@ func seeds(n uint64) []uint64 {
 	return all
 }
 
-// The policy is compared with what others do, on a list as they are: most servers dead,
-// many that come and go (and are fast), few good ones.
+// The policy is compared with what others do, on a list as they are: most servers dead, many that
+// come and go (and are fast), few good ones.
 func TestBestBeatsOtherPolicies(t *testing.T) {
 	t.Parallel()
 	down := map[string]time.Duration{}
@@ -287,8 +287,8 @@ func TestBestBeatsOtherPolicies(t *testing.T) {
 	}
 }
 
-// One server in ten works, the others come and go every five seconds, and look
-// better when they are there.
+// One server in ten works, the others come and go every five seconds, and look better when they are
+// there.
 func TestFlappingServersCauseFewRotations(t *testing.T) {
 	t.Parallel()
 	for _, seed := range seeds(10) {
@@ -311,8 +311,8 @@ func TestFlappingServersCauseFewRotations(t *testing.T) {
 	}
 }
 
-// Servers that are blocked after some minutes each must not make the policy wait
-// for long while there are others.
+// Servers that are blocked after some minutes each must not make the policy wait for long while
+// there are others.
 func TestBlockedServersAreLeftInTime(t *testing.T) {
 	t.Parallel()
 	w := live(1, blocked(20), 12*time.Hour, best)
@@ -322,8 +322,8 @@ func TestBlockedServersAreLeftInTime(t *testing.T) {
 	}
 }
 
-// All servers are good and lose 5 % of the checks, which must not put them out of use
-// one after the other.
+// All servers are good and lose 5 % of the checks, which must not put them out of use one after the
+// other.
 func TestRandomLossIsForgiven(t *testing.T) {
 	t.Parallel()
 	rotations := 0

@@ -31,8 +31,8 @@ func TestSlept(t *testing.T) {
 	if Slept(start, jumped(later, 59*time.Second), time.Minute) {
 		t.Error("a jump within the tolerance is taken for sleep")
 	}
-	// Without a monotonic reading only the wall clocks are compared, and then
-	// there is nothing to tell them apart.
+	// Without a monotonic reading only the wall clocks are compared, and then there is nothing to
+	// tell them apart.
 	if Slept(start.Round(0), later.Round(0).Add(8*time.Hour), time.Second) {
 		t.Error("a jump without a monotonic clock")
 	}

@@ -18,7 +18,8 @@ type Core interface {
 	ExitReason() string
 	// Killed reports, after Done, whether a signal ended it.
 	Killed() bool
-	// Health returns why the inbound does not serve, or that somebody shares its port; nil: it serves.
+	// Health returns why the inbound does not serve, or that somebody shares its port; nil: it
+	// serves.
 	Health(ctx context.Context) error
 	// Stop ends the process; it may take grace to end by itself.
 	Stop(ctx context.Context, grace time.Duration) error

@@ -8,6 +8,6 @@
 // daemon/catalog; how a core is started and found again, by runtime/xray.
 //
 // Begin with bringup.go (the candidates of one attempt), race.go (several at a time) and start.go
-// (one of them); retire.go and reattach.go are the end and the second life; record.go and journal.go
-// are what is written when.
+// (one of them); retire.go and reattach.go are the end and the second life; record.go and
+// journal.go are what is written when.
 package session

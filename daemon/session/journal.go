@@ -10,8 +10,8 @@ import (
 )
 
 // Journal writes to the store in the order in which the supervisor decided, without the supervisor
-// waiting for the disk. Its methods may be called from any goroutine; Run by one, which the owner of
-// the journal waits for.
+// waiting for the disk. Its methods may be called from any goroutine; Run by one, which the owner
+// of the journal waits for.
 type Journal struct {
 	store Store
 	log   zerolog.Logger
@@ -50,8 +50,8 @@ func (j *Journal) Record(ctx context.Context, id int64, change func(*store.Sessi
 	}
 }
 
-// Append queues a write; done, which may be nil, is called with its result from
-// the journal's goroutine.
+// Append queues a write; done, which may be nil, is called with its result from the journal's
+// goroutine.
 func (j *Journal) Append(write func(ctx context.Context) error, done func(error)) {
 	j.mu.Lock()
 	j.queue = append(j.queue, entry{write, done})
@@ -85,8 +85,8 @@ func (j *Journal) Close() {
 	}
 }
 
-// Run writes until Close; a write is handed a context of ctx that ends after
-// recordTime, so that a disk that hangs does not keep answers back for ever.
+// Run writes until Close; a write is handed a context of ctx that ends after recordTime, so that a
+// disk that hangs does not keep answers back for ever.
 func (j *Journal) Run(ctx context.Context) {
 	for {
 		j.mu.Lock()

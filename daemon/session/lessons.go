@@ -7,8 +7,8 @@ import (
 )
 
 // Lessons are what the attempts of a result have shown, but for the config spared. Failures count
-// only beside a proven success: alone they may as well be the network's. cooldown is that of a first
-// failure, and latency how long the session's last probe took.
+// only beside a proven success: alone they may as well be the network's. cooldown is that of a
+// first failure, and latency how long the session's last probe took.
 func (r Result) Lessons(spared int64, cooldown, latency time.Duration) []rotation.Lesson {
 	now := time.Now()
 	var all []rotation.Lesson

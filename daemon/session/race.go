@@ -61,8 +61,8 @@ func (l *Lifecycle) race(ctx context.Context, candidates []Candidate, spec Spec,
 	if result.Session == result.Unused {
 		result.Unused = nil
 	}
-	// A standby that could not keep up is not worth keeping, and it is still in the hands of whoever
-	// tries it.
+	// A standby that could not keep up is not worth keeping, and it is still in the hands of
+	// whoever tries it.
 	slow := result.Unused
 	if slow != nil && running[slow.Config.ID] {
 		result.Unused = nil

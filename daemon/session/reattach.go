@@ -21,9 +21,9 @@ const (
 	CodeNotNeeded = "reattach_not_needed"
 )
 
-// SortLeftovers puts records of an earlier daemon in the order in which to take one over: those that
-// served come first, the newest before the others. A session that was only starting has not proven
-// itself, and no connection is lost with it.
+// SortLeftovers puts records of an earlier daemon in the order in which to take one over: those
+// that served come first, the newest before the others. A session that was only starting has not
+// proven itself, and no connection is lost with it.
 func SortLeftovers(records []store.Session) {
 	rank := func(r store.Session) int {
 		if r.Status == store.StatusRunning {
@@ -34,8 +34,8 @@ func SortLeftovers(records []store.Session) {
 	slices.SortFunc(records, func(a, b store.Session) int { return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(b.ID, a.ID)) })
 }
 
-// Reattach takes over the core that an earlier daemon left for a config, or returns in a code why it
-// cannot; the code is empty if it could.
+// Reattach takes over the core that an earlier daemon left for a config, or returns in a code why
+// it cannot; the code is empty if it could.
 func (l *Lifecycle) Reattach(ctx context.Context, record store.Session, config store.Config) (s *Session, code string) {
 	if record.Status != store.StatusRunning && record.Status != store.StatusStarting {
 		return nil, CodeNotNeeded

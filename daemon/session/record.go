@@ -48,7 +48,8 @@ func (l *Lifecycle) forget(id int64) {
 	}
 }
 
-// Finish queues the completion of a session's record: counters is what it carried. It does not block.
+// Finish queues the completion of a session's record: counters is what it carried. It does not
+// block.
 func (l *Lifecycle) Finish(s *Session, counters front.Counters, status store.Status, why Reason) {
 	l.Journal.Update(s.ID, func(r *store.Session) {
 		r.Status, r.EndedAt = status, time.Now()

@@ -47,8 +47,8 @@ const (
 )
 
 // CutSilent cuts what hangs on a dead server until the context drain ends: first what has been
-// silent since doubted, the first sign of its death, then what has been silent for a while. It calls
-// cut with how many there were.
+// silent since doubted, the first sign of its death, then what has been silent for a while. It
+// calls cut with how many there were.
 func (l *Lifecycle) CutSilent(drain context.Context, id int64, doubted time.Time, cut func(connections int)) {
 	since := func(t time.Time) {
 		if n := l.Front.Cut(id, t); n > 0 {

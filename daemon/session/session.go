@@ -29,8 +29,8 @@ func (s *Session) Proxy() probe.Proxy {
 	return probe.Proxy{Address: in.Address, User: in.User, Password: in.Password}
 }
 
-// Target is the session as the front wants it; latency is what its probes usually take, 0 if that is
-// not known.
+// Target is the session as the front wants it; latency is what its probes usually take, 0 if that
+// is not known.
 func (s *Session) Target(latency time.Duration) *front.Target {
 	in := s.Core.Inbound()
 	return &front.Target{ID: s.ID, Address: in.Address, User: in.User, Password: in.Password, Latency: latency}

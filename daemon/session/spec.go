@@ -70,7 +70,8 @@ const (
 	codeStartFailed = "start_failed"
 )
 
-// failure returns that a candidate failed; once ctx has ended, whatever happens is the fault of that.
+// failure returns that a candidate failed; once ctx has ended, whatever happens is the fault of
+// that.
 func failure(ctx context.Context, config store.Config, code string, err error) *Failure {
 	if ctx.Err() != nil {
 		code = CodeCanceled

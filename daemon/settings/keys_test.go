@@ -22,8 +22,8 @@ func TestDefaultsAreValidValues(t *testing.T) {
 	}
 }
 
-// literal writes the value behind pointer as TOML does. It is used for the
-// defaults only, whose strings are printable ASCII: there Go and TOML quote alike.
+// literal writes the value behind pointer as TOML does. It is used for the defaults only, whose
+// strings are printable ASCII: there Go and TOML quote alike.
 func literal(pointer any) string {
 	switch v := pointer.(type) {
 	case *string:
@@ -44,8 +44,7 @@ func literal(pointer any) string {
 	panic(fmt.Sprintf("settings: a key of type %T", pointer))
 }
 
-// TestKeysCoverSettings counts the leaves of Settings: a field without a key
-// could never be set.
+// TestKeysCoverSettings counts the leaves of Settings: a field without a key could never be set.
 func TestKeysCoverSettings(t *testing.T) {
 	fields, pointers := 0, map[any]bool{}
 	var s Settings
@@ -60,8 +59,8 @@ func TestKeysCoverSettings(t *testing.T) {
 	}
 }
 
-// TestReference checks the table of docs/settings.md: the same keys in the same
-// order with the same defaults.
+// TestReference checks the table of docs/settings.md: the same keys in the same order with the same
+// defaults.
 func TestReference(t *testing.T) {
 	text, err := os.ReadFile("../../docs/settings.md")
 	if err != nil {

@@ -11,12 +11,12 @@ import (
 )
 
 // maxFileSize is far more than any settings file needs. It also bounds the time that a wrong file
-// takes: the library looks through all keys of a table for each new one, which makes a minute for
-// 1 MiB of keys.
+// takes: the library looks through all keys of a table for each new one, which makes a minute for 1
+// MiB of keys.
 const maxFileSize = 64 << 10
 
-// Load reads the settings file at path. A file that does not exist gives the
-// defaults. The error joins a [*Problem] for each thing that is wrong.
+// Load reads the settings file at path. A file that does not exist gives the defaults. The error
+// joins a [*Problem] for each thing that is wrong.
 func Load(path string) (Settings, error) {
 	data, err := readFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -12,9 +12,9 @@ import (
 	"github.com/pelletier/go-toml/v2"
 )
 
-// parse reads the text of a settings file. The library's own strict mode ends at
-// the first value of a wrong type, so the text is decoded without a target and
-// then held against the table of keys: that finds every problem.
+// parse reads the text of a settings file. The library's own strict mode ends at the first value of
+// a wrong type, so the text is decoded without a target and then held against the table of keys:
+// that finds every problem.
 func parse(file string, data []byte) (Settings, error) {
 	var document map[string]any
 	if err := toml.Unmarshal(data, &document); err != nil {
@@ -42,8 +42,8 @@ func parse(file string, data []byte) (Settings, error) {
 	return p.settings, nil
 }
 
-// syntaxProblem keeps the message and the position of the library's error, but not its longer
-// text: that quotes the lines around it, which may hold the password.
+// syntaxProblem keeps the message and the position of the library's error, but not its longer text:
+// that quotes the lines around it, which may hold the password.
 func syntaxProblem(file string, err error) error {
 	problem := &Problem{File: file, Message: "is not TOML: " + strings.TrimPrefix(err.Error(), "toml: ")}
 	if at, ok := errors.AsType[*toml.DecodeError](err); ok {

@@ -14,8 +14,8 @@ import (
 	"github.com/adrg/xdg"
 )
 
-// Paths says where xrat keeps its files. Every program of one user in one
-// environment gets the same, which is how the CLI and the tray find the daemon.
+// Paths says where xrat keeps its files. Every program of one user in one environment gets the
+// same, which is how the CLI and the tray find the daemon.
 type Paths struct {
 	ConfigFile string // the settings file; may be absent
 	DataDir    string // the store
@@ -27,8 +27,8 @@ type Paths struct {
 	CoreLog    string
 }
 
-// maxSocketPath is how long the path of a Unix socket can be in bytes, without
-// the NUL at its end: 107 on Linux, 103 on macOS.
+// maxSocketPath is how long the path of a Unix socket can be in bytes, without the NUL at its end:
+// 107 on Linux, 103 on macOS.
 const maxSocketPath = len(syscall.RawSockaddrUnix{}.Path) - 1
 
 const (
@@ -39,9 +39,9 @@ const (
 // xdgLock guards the variables in which package xdg keeps its answers.
 var xdgLock sync.Mutex
 
-// FindPaths finds the places by the XDG Base Directory Specification. It creates nothing. It
-// fails if the user has no home, and if the runtime directory belongs to someone else, whom a
-// client must not trust.
+// FindPaths finds the places by the XDG Base Directory Specification. It creates nothing. It fails
+// if the user has no home, and if the runtime directory belongs to someone else, whom a client must
+// not trust.
 func FindPaths() (Paths, error) {
 	base, err := baseDirs()
 	if err != nil {
@@ -66,8 +66,8 @@ func FindPaths() (Paths, error) {
 
 type bases struct{ config, data, state, runtime string }
 
-// baseDirs reads the environment as it is now. Relative values are ignored, as
-// the specification asks. Without $HOME the user database says where home is.
+// baseDirs reads the environment as it is now. Relative values are ignored, as the specification
+// asks. Without $HOME the user database says where home is.
 func baseDirs() (bases, error) {
 	xdgLock.Lock()
 	xdg.Reload()
@@ -109,18 +109,15 @@ func baseDirs() (bases, error) {
 	return b, nil
 }
 
-// runtimeDir chooses the directory of the socket: below env ($XDG_RUNTIME_DIR),
-// else below standard (where the system makes one for this user), else the
-// private directory fallback.
+// runtimeDir chooses the directory of the socket: below env ($XDG_RUNTIME_DIR), else below standard
+// (where the system makes one for this user), else the private directory fallback.
 //
-//   - env does not count if it is not set, is relative, or is not ours (it survives
-//     su and sudo).
-//   - env that is ours but cannot be used (it does not exist, or the path of a socket
-//     in it would be too long) still means "not the usual place": it gets a private
-//     directory of its own, named after its value, so that a second xrat that someone
-//     keeps apart never meets the first one.
-//   - fallback does not follow TMPDIR, which differs between a terminal, a
-//     service and a desktop session of one user.
+//   - env does not count if it is not set, is relative, or is not ours (it survives su and sudo).
+//   - env that is ours but cannot be used (it does not exist, or the path of a socket in it would
+//     be too long) still means "not the usual place": it gets a private directory of its own, named
+//     after its value, so that a second xrat that someone keeps apart never meets the first one.
+//   - fallback does not follow TMPDIR, which differs between a terminal, a service and a desktop
+//     session of one user.
 func runtimeDir(env, standard, fallback string) (string, error) {
 	chosen := standard
 	if filepath.IsAbs(env) && !foreign(env) {
@@ -173,8 +170,8 @@ func (e *DirError) Unwrap() error { return e.Err }
 
 // Prepare creates the directories for data, state and runtime that are missing, and takes all
 // access to them from others. It refuses directories that are symbolic links or belong to another
-// user. The error joins a [*DirError] for each directory that cannot be used; the others are
-// ready. Only the daemon calls it: clients need no directories.
+// user. The error joins a [*DirError] for each directory that cannot be used; the others are ready.
+// Only the daemon calls it: clients need no directories.
 func (p Paths) Prepare() error {
 	var errs []error
 	for _, dir := range []struct{ purpose, path string }{
@@ -201,8 +198,7 @@ func prepareDir(path string) error {
 	return tighten(path)
 }
 
-// checkDir returns why path cannot be a directory of ours, and nil if it can or does not exist
-// yet.
+// checkDir returns why path cannot be a directory of ours, and nil if it can or does not exist yet.
 func checkDir(path string) error {
 	info, err := os.Lstat(path)
 	switch {

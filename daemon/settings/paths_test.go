@@ -14,8 +14,7 @@ import (
 	"testing"
 )
 
-// shortTemp is a directory whose path leaves room for a socket; that of
-// t.TempDir need not.
+// shortTemp is a directory whose path leaves room for a socket; that of t.TempDir need not.
 func shortTemp(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "xs")
@@ -26,8 +25,8 @@ func shortTemp(t *testing.T) string {
 	return dir
 }
 
-// foreignDir is a directory of another user: one given away, or for those who
-// cannot give anything away the root directory.
+// foreignDir is a directory of another user: one given away, or for those who cannot give anything
+// away the root directory.
 func foreignDir(t *testing.T) string {
 	t.Helper()
 	if os.Geteuid() != 0 {

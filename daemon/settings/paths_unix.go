@@ -12,9 +12,9 @@ import (
 	"syscall"
 )
 
-// standardRuntimeDir is where the system makes a runtime directory for this
-// user: programs that lack the variable (from cron, or in a bare ssh session)
-// find the daemon there. xdg knows it only where the variable does not hide it.
+// standardRuntimeDir is where the system makes a runtime directory for this user: programs that
+// lack the variable (from cron, or in a bare ssh session) find the daemon there. xdg knows it only
+// where the variable does not hide it.
 func standardRuntimeDir(fromXDG string) string {
 	if runtime.GOOS == "darwin" {
 		return fromXDG
@@ -33,8 +33,8 @@ func isOurs(info fs.FileInfo) bool {
 	return ok && int(stat.Uid) == os.Geteuid()
 }
 
-// tighten takes all access to the directory path from others. It works on the
-// opened directory, so that nothing can be put in its place meanwhile.
+// tighten takes all access to the directory path from others. It works on the opened directory, so
+// that nothing can be put in its place meanwhile.
 func tighten(path string) error {
 	dir, err := os.OpenFile(path, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
 	if err != nil {

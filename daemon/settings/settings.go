@@ -1,9 +1,9 @@
-// Package settings reads the user's settings file and finds the directories in
-// which xrat keeps its files. It owns the file's format, its defaults and its
-// checks, and the rule by which every program of one user finds the same socket.
+// Package settings reads the user's settings file and finds the directories in which xrat keeps its
+// files. It owns the file's format, its defaults and its checks, and the rule by which every
+// program of one user finds the same socket.
 //
-// It does not watch the file, does not open the store, the socket or the logs,
-// and does not look for the core: it only says where they are.
+// It does not watch the file, does not open the store, the socket or the logs, and does not look
+// for the core: it only says where they are.
 package settings
 
 import (
@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Settings are the values of the settings file, with defaults where it says
-// nothing. A Settings that came from [Default] or [Load] is valid.
+// Settings are the values of the settings file, with defaults where it says nothing. A Settings
+// that came from [Default] or [Load] is valid.
 type Settings struct {
 	Core         Core
 	Front        Front
@@ -57,8 +57,7 @@ type Rotation struct {
 	Cut      bool     // whether connections that hang on a dead server are reset
 }
 
-// Rescue says when a connection that gets no answer is tried through another
-// server.
+// Rescue says when a connection that gets no answer is tried through another server.
 type Rescue struct {
 	Enabled bool
 	Floor   Duration // never after less silence than this
@@ -76,8 +75,7 @@ type Log struct {
 	Level string // one of zerolog's level names
 }
 
-// Duration is a time.Duration that prints and marshals as the settings file
-// writes it ("15s").
+// Duration is a time.Duration that prints and marshals as the settings file writes it ("15s").
 type Duration time.Duration
 
 // Std returns d as the standard library's type.

@@ -35,9 +35,9 @@ func suggest(section, name string) string {
 	return ""
 }
 
-// editDistance is the number of letters to insert, delete, replace or swap with a neighbour to
-// turn a into b (the optimal string alignment distance). Long texts are not misspelled keys: they
-// count as different in every letter.
+// editDistance is the number of letters to insert, delete, replace or swap with a neighbour to turn
+// a into b (the optimal string alignment distance). Long texts are not misspelled keys: they count
+// as different in every letter.
 func editDistance(a, b string) int {
 	if len(a) > 64 || len(b) > 64 {
 		return max(len(a), len(b))

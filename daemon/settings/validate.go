@@ -149,9 +149,9 @@ type address struct {
 	loopback bool
 }
 
-// parseAddress reads host:port. The host is an IP address, "localhost", or
-// empty for every address; other names could mean another address tomorrow. So
-// could port 0, with which the system chooses one at each opening.
+// parseAddress reads host:port. The host is an IP address, "localhost", or empty for every address;
+// other names could mean another address tomorrow. So could port 0, with which the system chooses
+// one at each opening.
 func parseAddress(s string) (a address, reason string) {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 
 const memTableSize = 8 << 20
 
-// badgerOptions keep Badger small: no caches, no compression, and at 8 MiB of
-// changes a flush. Two compactors are the fewest that keep writes flowing.
+// badgerOptions keep Badger small: no caches, no compression, and at 8 MiB of changes a flush. Two
+// compactors are the fewest that keep writes flowing.
 func badgerOptions(dir string, log zerolog.Logger) badger.Options {
 	return badger.DefaultOptions(dir).
 		WithLogger(badgerLog{log}).
@@ -34,14 +34,13 @@ func badgerOptions(dir string, log zerolog.Logger) badger.Options {
 		WithBypassLockGuard(true)                          // the store's own lock covers it, also while closed
 }
 
-// protect turns a panic of fn into a damage error, and likewise the fault of
-// reading a mapped file that has become too short.
+// protect turns a panic of fn into a damage error, and likewise the fault of reading a mapped file
+// that has become too short.
 func protect(fn func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if r := recover(); r != nil {
-			// The value may quote what Badger was reading; its first line
-			// never does.
+			// The value may quote what Badger was reading; its first line never does.
 			line, _, _ := strings.Cut(fmt.Sprint(r), "\n")
 			err = damagef("reading it panicked: %.200s", line)
 		}
@@ -49,8 +48,8 @@ func protect(fn func() error) (err error) {
 	return fn()
 }
 
-// badgerLog passes Badger's messages on, all of them at debug level: what
-// matters comes back as an error.
+// badgerLog passes Badger's messages on, all of them at debug level: what matters comes back as an
+// error.
 type badgerLog struct{ log zerolog.Logger }
 
 func (l badgerLog) Errorf(format string, args ...any)   { l.print("error", format, args) }

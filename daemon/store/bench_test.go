@@ -104,8 +104,7 @@ func BenchmarkIdleCycle(b *testing.B) {
 	b.ReportMetric(residentKB(b), "rss-KB")
 }
 
-// BenchmarkResident measures the memory while the database is open and after it
-// has been closed.
+// BenchmarkResident measures the memory while the database is open and after it has been closed.
 func BenchmarkResident(b *testing.B) {
 	s, _ := bench10000(b)
 	open := residentKB(b)

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Tests in which a process dies run this binary again, as a child that does
-// what this variable says.
+// Tests in which a process dies run this binary again, as a child that does what this variable
+// says.
 const childEnv = "XRAT_STORE_TEST_CHILD"
 
 func TestMain(m *testing.M) {
@@ -29,8 +29,8 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// event is one line of a writing child: a change that it is about to make or,
-// with Ack, that the store has acknowledged.
+// event is one line of a writing child: a change that it is about to make or, with Ack, that the
+// store has acknowledged.
 type event struct {
 	Ack   bool
 	Op    string // add, remove, create, update, desired, recovered

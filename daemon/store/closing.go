@@ -10,13 +10,11 @@ import (
 	"github.com/dgraph-io/badger/v4"
 )
 
-// closeDatabase closes the database if it is open and nobody uses it. The caller
-// holds the gate.
+// closeDatabase closes the database if it is open and nobody uses it. The caller holds the gate.
 //
-// Closing writes what is in memory to a new table, through a mapped file: with
-// the disk full that would end the process. The database then stays open or,
-// if this is final, is abandoned: all of it is in the log that the next
-// opening replays.
+// Closing writes what is in memory to a new table, through a mapped file: with the disk full that
+// would end the process. The database then stays open or, if this is final, is abandoned: all of it
+// is in the log that the next opening replays.
 func (d *database) closeDatabase(final bool) error {
 	d.mu.Lock()
 	db, resident := d.db, d.resident

@@ -9,22 +9,21 @@ import (
 	"slices"
 )
 
-// batchBytes and batchRecords bound one transaction of a long import: Badger
-// takes about 1.2 MB and 12,000 keys.
+// batchBytes and batchRecords bound one transaction of a long import: Badger takes about 1.2 MB and
+// 12,000 keys.
 const (
 	batchBytes   = 512 << 10
 	batchRecords = 2000
 )
 
-// MergeConfigs stores those configs whose identity is not known yet, and gives
-// them ids; an ID in the argument is ignored. It returns them in the given order, and
-// for each of the others the stored config with its identity, after merge, which is
-// handed the stored and the given one, has changed that. Ids start at 1 and are
-// never used again. Merge must not call the store, and may be called twice; it
-// cannot change the id, nor the identity.
+// MergeConfigs stores those configs whose identity is not known yet, and gives them ids; an ID in
+// the argument is ignored. It returns them in the given order, and for each of the others the
+// stored config with its identity, after merge, which is handed the stored and the given one, has
+// changed that. Ids start at 1 and are never used again. Merge must not call the store, and may be
+// called twice; it cannot change the id, nor the identity.
 //
-// A long list is stored in several steps. If one fails, added and existing have
-// what was done before, and the call may be repeated with the same list.
+// A long list is stored in several steps. If one fails, added and existing have what was done
+// before, and the call may be repeated with the same list.
 func (s *Store) MergeConfigs(ctx context.Context, configs []Config, merge func(stored *Config, given Config)) (added, existing []Config, err error) {
 	for i, c := range configs {
 		if c.Identity == "" {
@@ -142,10 +141,10 @@ func (s *Store) Config(ctx context.Context, id int64) (config Config, err error)
 	return config, nil
 }
 
-// UpdateConfigs stores what edit makes of the configs, and returns them in the order of ids;
-// those that do not exist are left out. Edit must not call the store, and may be called twice;
-// it cannot change the id, nor the identity. A long list is changed in several steps; if one
-// fails, updated has what was done before.
+// UpdateConfigs stores what edit makes of the configs, and returns them in the order of ids; those
+// that do not exist are left out. Edit must not call the store, and may be called twice; it cannot
+// change the id, nor the identity. A long list is changed in several steps; if one fails, updated
+// has what was done before.
 func (s *Store) UpdateConfigs(ctx context.Context, ids []int64, edit func(*Config)) (updated []Config, err error) {
 	for len(ids) > 0 {
 		var some []Config
@@ -197,8 +196,8 @@ func (c *change) editConfig(stored Config, edit func(*Config)) (Config, error) {
 	return config, c.put(idKey(prefixConfig, config.ID), value)
 }
 
-// RemoveConfigs removes those of the configs that exist, with their outcomes,
-// and returns how many they were. Their sessions stay.
+// RemoveConfigs removes those of the configs that exist, with their outcomes, and returns how many
+// they were. Their sessions stay.
 func (s *Store) RemoveConfigs(ctx context.Context, ids []int64) (removed int, err error) {
 	for len(ids) > 0 {
 		n := min(len(ids), batchRecords/2)

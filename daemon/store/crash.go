@@ -11,13 +11,12 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Badger may end the process: by a panic in one of its goroutines, by a fault
-// in a mapped file, or by log.Fatal. Nothing in the process can stop that, so
-// the next one finds out and, when it goes on, puts the database aside.
+// Badger may end the process: by a panic in one of its goroutines, by a fault in a mapped file, or
+// by log.Fatal. Nothing in the process can stop that, so the next one finds out and, when it goes
+// on, puts the database aside.
 const (
 	maxCrashes = 2
-	// maxAttempts is higher because a process that died while opening may as
-	// well have been killed.
+	// maxAttempts is higher because a process that died while opening may as well have been killed.
 	maxAttempts = 5
 )
 
@@ -34,8 +33,7 @@ type crashWatch struct {
 	log    zerolog.Logger
 }
 
-// check counts what the previous process has left and returns a damage
-// error once it is too much.
+// check counts what the previous process has left and returns a damage error once it is too much.
 func (w crashWatch) check() error {
 	r := w.read()
 	path := filepath.Join(w.dir, crashName)
@@ -54,8 +52,8 @@ func (w crashWatch) check() error {
 	return w.write(r)
 }
 
-// crashedInBadger looks at the stack of the goroutine that crashed, the first
-// in the runtime's crash output.
+// crashedInBadger looks at the stack of the goroutine that crashed, the first in the runtime's
+// crash output.
 func crashedInBadger(text []byte) bool {
 	_, stack, ok := bytes.Cut(text, []byte("\ngoroutine "))
 	if !ok {
@@ -65,8 +63,8 @@ func crashedInBadger(text []byte) bool {
 	return bytes.Contains(stack, []byte("github.com/dgraph-io/"))
 }
 
-// begin records that an opening is about to start and lets the
-// runtime write the stack of a crash to the crash file.
+// begin records that an opening is about to start and lets the runtime write the stack of a crash
+// to the crash file.
 func (w crashWatch) begin() error {
 	r := w.read()
 	r.Attempts++
@@ -113,8 +111,8 @@ func (w crashWatch) read() (r crashRecord) {
 	return r
 }
 
-// write does not wait for the disk: a crash of the process leaves what
-// was written, and one of the whole machine is not counted.
+// write does not wait for the disk: a crash of the process leaves what was written, and one of the
+// whole machine is not counted.
 func (w crashWatch) write(r crashRecord) error {
 	path := filepath.Join(w.dir, openingName)
 	if r == (crashRecord{}) {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestCrashes: after two crashes in Badger the database is put aside, whatever
-// the reason, and no record is lost.
+// TestCrashes: after two crashes in Badger the database is put aside, whatever the reason, and no
+// record is lost.
 func TestCrashes(t *testing.T) {
 	const trace = "panic: x\n\ngoroutine 7 [running]:\ngithub.com/dgraph-io/badger/v4/table.OpenTable()\n\ngoroutine 1 [select]:\nmain.main()\n"
 	other := strings.Replace(trace, "github.com/dgraph-io", "example.org", 1) + "\ngithub.com/dgraph-io/badger"

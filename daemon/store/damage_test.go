@@ -15,15 +15,15 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Numbers of the fixtures: so many configs are in the export, and so many more
-// were acknowledged after it.
+// Numbers of the fixtures: so many configs are in the export, and so many more were acknowledged
+// after it.
 const (
 	fixtureExported = 30
 	fixtureNewer    = 5
 )
 
-// makeFixture returns a directory with a store of several tables: closed
-// properly, or as a killed process leaves it.
+// makeFixture returns a directory with a store of several tables: closed properly, or as a killed
+// process leaves it.
 func makeFixture(t *testing.T, killed bool) string {
 	t.Helper()
 	ctx := context.Background()
@@ -55,8 +55,8 @@ func makeFixture(t *testing.T, killed bool) string {
 	return copied
 }
 
-// openInChild opens the store in a process of its own, as often as that
-// crashes but at most three times.
+// openInChild opens the store in a process of its own, as often as that crashes but at most three
+// times.
 func openInChild(dir string) (d dump, tries int, err error) {
 	for tries = 1; ; tries++ {
 		ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)

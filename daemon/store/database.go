@@ -10,8 +10,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// database is a Badger database that is opened when somebody needs it, verified,
-// restored if it is damaged, and lent to those who call acquire.
+// database is a Badger database that is opened when somebody needs it, verified, restored if it is
+// damaged, and lent to those who call acquire.
 type database struct {
 	dir     string // of the store
 	o       Options
@@ -57,8 +57,8 @@ func newDatabase(dir string, o Options, head *headFile) *database {
 	}
 }
 
-// acquire returns the open database, opening it if need be. Every success is
-// followed by one release.
+// acquire returns the open database, opening it if need be. Every success is followed by one
+// release.
 func (d *database) acquire(ctx context.Context) (*badger.DB, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -111,8 +111,8 @@ func (d *database) release() {
 	}
 }
 
-// waitVacant waits until no call uses the database. The caller holds the gate
-// and has made sure that no new call gets it.
+// waitVacant waits until no call uses the database. The caller holds the gate and has made sure
+// that no new call gets it.
 func (d *database) waitVacant(ctx context.Context) error {
 	for {
 		d.mu.Lock()

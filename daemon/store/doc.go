@@ -2,8 +2,8 @@
 // state and the outcomes of probes. It is the only importer of Badger. Only one process at a time
 // may use a store.
 //
-// It does not decide anything: which config comes next is the business of
-// package rotation, what a link means that of package link.
+// It does not decide anything: which config comes next is the business of package rotation, what a
+// link means that of package link.
 //
 // # Files
 //
@@ -19,17 +19,16 @@
 //
 // # Life of the database
 //
-// An open Badger wakes up many times a second even when nothing happens, so
-// it is opened by the first call that needs it and closed again after
-// [Options.IdleClose]. Callers do not notice. The lock is held throughout.
+// An open Badger wakes up many times a second even when nothing happens, so it is opened by the
+// first call that needs it and closed again after [Options.IdleClose]. Callers do not notice. The
+// lock is held throughout.
 //
 // # Damage
 //
-// Badger checks blocks but not completeness: a shortened MANIFEST or log opens
-// without an error and with fewer records. Every change therefore carries a
-// sequence number and a digest of all records in the database itself, and the
-// newest acknowledged one goes to the head file. When the two disagree, or
-// when Badger reports damage, or has crashed the process twice in a row, the
-// database is moved aside and a new one is made from the export and from the
-// records that can still be read. [Store.Recovery] reports what happened.
+// Badger checks blocks but not completeness: a shortened MANIFEST or log opens without an error and
+// with fewer records. Every change therefore carries a sequence number and a digest of all records
+// in the database itself, and the newest acknowledged one goes to the head file. When the two
+// disagree, or when Badger reports damage, or has crashed the process twice in a row, the database
+// is moved aside and a new one is made from the export and from the records that can still be read.
+// [Store.Recovery] reports what happened.
 package store

@@ -15,8 +15,8 @@ var (
 	errNoSpace = errors.New("not enough disk space")
 )
 
-// spaceError: a change was refused because the file system is nearly full.
-// Nothing was written; the change can be tried again once space is free.
+// spaceError: a change was refused because the file system is nearly full. Nothing was written; the
+// change can be tried again once space is free.
 type spaceError struct {
 	Path       string
 	Free, Need uint64 // bytes
@@ -54,9 +54,8 @@ func (e *newerError) Error() string {
 		"update xrat, or move the folder away to start afresh", e.Path, e.Found, e.Support)
 }
 
-// timeoutError: Badger takes very long to open the database and is still at it.
-// Nothing is known to be wrong with the data; later calls wait for the same
-// opening.
+// timeoutError: Badger takes very long to open the database and is still at it. Nothing is known to
+// be wrong with the data; later calls wait for the same opening.
 type timeoutError struct {
 	Path  string // the database
 	After time.Duration
@@ -67,8 +66,8 @@ func (e *timeoutError) Error() string {
 		"and if that does not help stop xrat and move that folder away, to have it restored from the export", e.Path, e.After)
 }
 
-// damageError: what is in the database cannot be right. It starts a recovery
-// and never reaches a caller unless the recovery fails as well.
+// damageError: what is in the database cannot be right. It starts a recovery and never reaches a
+// caller unless the recovery fails as well.
 type damageError struct {
 	reason   string
 	readable *snapshot // what the damaged database still gave, may be nil

@@ -20,9 +20,8 @@ import (
 // exportFormat is the first thing in an export.
 const exportFormat = "xrat store export"
 
-// exportFile is an export as it is read. It is written piece by piece; the
-// records are the very bytes of the database. The last line has the SHA-256 of
-// all lines before it.
+// exportFile is an export as it is read. It is written piece by piece; the records are the very
+// bytes of the database. The last line has the SHA-256 of all lines before it.
 type exportFile struct {
 	Format        string            `json:"format"`
 	Time          time.Time         `json:"time"`
@@ -130,8 +129,8 @@ func writeExport(w io.Writer, r reader) (meta, error) {
 	return m, err
 }
 
-// replaceFile writes a private file so that path has either the old or the
-// whole new content, whatever happens.
+// replaceFile writes a private file so that path has either the old or the whole new content,
+// whatever happens.
 func replaceFile(path string, write func(io.Writer) error) (err error) {
 	tmp := path + ".tmp" // one writer at a time, so a fixed name leaves no litter
 	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
@@ -159,9 +158,8 @@ func replaceFile(path string, write func(io.Writer) error) (err error) {
 	return syncDir(filepath.Dir(path))
 }
 
-// readExport reads an export in full. It returns nil without an error when
-// there is none, a *newerError when it is of a newer version, and another error
-// when it is not whole.
+// readExport reads an export in full. It returns nil without an error when there is none, a
+// *newerError when it is of a newer version, and another error when it is not whole.
 func readExport(path string) (*snapshot, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -280,10 +278,8 @@ func (s *snapshot) scan(prefix []byte, reverse bool, fn func(key, value []byte) 
 	return nil
 }
 
-// readOnly returns the export, for reads while there is no space to open the
-// database.
-// Without an export it returns cause rather than nothing, which would look like
-// an empty store.
+// readOnly returns the export, for reads while there is no space to open the database. Without an
+// export it returns cause rather than nothing, which would look like an empty store.
 func (d *database) readOnly(cause error) (*snapshot, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -13,21 +13,20 @@ import (
 	"sync"
 )
 
-// headSize is the fixed size of the head file, one disk sector: it is
-// rewritten in place after every change.
+// headSize is the fixed size of the head file, one disk sector: it is rewritten in place after
+// every change.
 const headSize = 512
 
-// head is what is known of the database without opening it. It is written
-// after a change is on disk and without waiting for the disk: it survives a
-// killed process, and after a power loss it can only be older than the
-// database, never newer.
+// head is what is known of the database without opening it. It is written after a change is on disk
+// and without waiting for the disk: it survives a killed process, and after a power loss it can
+// only be older than the database, never newer.
 type head struct {
 	Schema   int    `json:"schema"`
 	Seq      uint64 `json:"seq"` // the database must not be older
 	Digest   uint64 `json:"digest"`
 	Exported uint64 `json:"exported"` // seq of the newest export
-	// Manifest is the digest of Badger's MANIFEST after a clean close, "" while
-	// the database is open. After a power loss it may be that of an earlier close.
+	// Manifest is the digest of Badger's MANIFEST after a clean close, "" while the database is
+	// open. After a power loss it may be that of an earlier close.
 	Manifest string `json:"manifest,omitempty"`
 }
 
@@ -37,8 +36,8 @@ type headFile struct {
 	now head
 }
 
-// openHead reads the head file. A missing or unreadable one counts as empty:
-// it makes other damage harder to notice, but is none itself.
+// openHead reads the head file. A missing or unreadable one counts as empty: it makes other damage
+// harder to notice, but is none itself.
 func openHead(path string) (*headFile, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {

@@ -18,15 +18,15 @@ import (
 // errBlank: the database has just been created and has nothing in it.
 var errBlank = errors.New("the database is new")
 
-// discardName and discardSize are those of Badger's statistics of the value
-// log, which the store does not use. At another size it crashes Badger.
+// discardName and discardSize are those of Badger's statistics of the value log, which the store
+// does not use. At another size it crashes Badger.
 const (
 	discardName = "DISCARD"
 	discardSize = 1 << 20
 )
 
-// checkSchema refuses data of a newer version before anything is written. The
-// head file decides; without it, the version in the MANIFEST does.
+// checkSchema refuses data of a newer version before anything is written. The head file decides;
+// without it, the version in the MANIFEST does.
 func (d *database) checkSchema(dir string) error {
 	found := d.head.get().Schema
 	if found == 0 {
@@ -50,10 +50,10 @@ func (d *database) checkSchema(dir string) error {
 	return nil
 }
 
-// preflight looks for damage in the files, before Badger does: there it would
-// crash the process, hide the damage or delete the tables that it misses.
-// changed: the MANIFEST is not the one of the last close, because of damage or
-// because the head file is older than it; only a full inspection can tell.
+// preflight looks for damage in the files, before Badger does: there it would crash the process,
+// hide the damage or delete the tables that it misses. changed: the MANIFEST is not the one of the
+// last close, because of damage or because the head file is older than it; only a full inspection
+// can tell.
 func (d *database) preflight(dir string) (changed bool, err error) {
 	h := d.head.get()
 	entries, err := os.ReadDir(dir)
@@ -121,9 +121,8 @@ func checkTable(path string) error {
 	})
 }
 
-// inspect returns the meta record after checking that the database is not
-// older than what is known of it and, if full is set, that all its records are
-// there and as they were written.
+// inspect returns the meta record after checking that the database is not older than what is known
+// of it and, if full is set, that all its records are there and as they were written.
 func inspect(db *badger.DB, known meta, h head, full bool) (meta, error) {
 	txn := db.NewTransaction(false)
 	defer txn.Discard()
@@ -194,8 +193,8 @@ func (d *database) initialise(db *badger.DB) (meta, error) {
 	return m, d.head.change(func(h *head) { h.Seq, h.Digest = m.Seq, m.Digest })
 }
 
-// blame returns why the opening failed: what the file system answers when it is
-// tried, or else damage.
+// blame returns why the opening failed: what the file system answers when it is tried, or else
+// damage.
 func (d *database) blame(dir string, cause error) error {
 	probe := filepath.Join(d.dir, "probe")
 	if err := os.WriteFile(probe, []byte("x"), 0o600); err != nil {

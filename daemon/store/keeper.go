@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// keep does what has a deadline, until ctx ends: it saves the probe history, exports,
-// and closes the idle database. Without a deadline it sleeps without a timer.
+// keep does what has a deadline, until ctx ends: it saves the probe history, exports, and closes
+// the idle database. Without a deadline it sleeps without a timer.
 func (s *Store) keep(ctx context.Context) {
 	defer close(s.done)
 	timer := time.NewTimer(time.Hour)
@@ -38,8 +38,8 @@ func (s *Store) tend(ctx context.Context, now time.Time) {
 	s.mu.Lock()
 	due := s.due
 	open := s.db != nil
-	// The deadline is only refreshed here, not by every call: a busy store
-	// costs the keeper one wake-up each IdleClose.
+	// The deadline is only refreshed here, not by every call: a busy store costs the keeper one
+	// wake-up each IdleClose.
 	if reached(due.idle, now) && s.lastUse.Add(s.o.IdleClose).After(now) {
 		s.due.idle = s.lastUse.Add(s.o.IdleClose)
 		due.idle = s.due.idle
@@ -53,8 +53,8 @@ func (s *Store) tend(ctx context.Context, now time.Time) {
 	if reached(due.export, now) || idle && !due.export.IsZero() {
 		s.report(ctx, "exporting the store", s.export(ctx), func() { s.due.export = now.Add(retryDelay) })
 	}
-	// What the keeper has opened for itself it closes at once: an open database
-	// wakes up about 200 times a second.
+	// What the keeper has opened for itself it closes at once: an open database wakes up about 200
+	// times a second.
 	if idle || !open {
 		s.report(ctx, "closing the idle database", s.closeIdle(ctx), func() { s.due.idle = now.Add(retryDelay) })
 	}

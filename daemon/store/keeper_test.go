@@ -42,8 +42,8 @@ func TestIdleClose(t *testing.T) {
 	}
 }
 
-// TestHistoryIsSavedInPassing: the keeper saves the probe history with the
-// database closed before and after.
+// TestHistoryIsSavedInPassing: the keeper saves the probe history with the database closed before
+// and after.
 func TestHistoryIsSavedInPassing(t *testing.T) {
 	ctx := context.Background()
 	o := quiet()

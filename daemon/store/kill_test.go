@@ -45,8 +45,8 @@ func (m *model) apply(e event) error {
 	return nil
 }
 
-// verify compares the store with the model; last is the change that was in
-// progress when the process died and may have been made or not.
+// verify compares the store with the model; last is the change that was in progress when the
+// process died and may have been made or not.
 func (m *model) verify(s *Store, last event) error {
 	ctx := context.Background()
 	configs, err := s.Configs(ctx)
@@ -134,8 +134,8 @@ func (m *model) settle(s *Store, last event) error {
 	return nil
 }
 
-// TestKill kills a writing process again and again, at any moment of its
-// life, and compares what is there with what was acknowledged.
+// TestKill kills a writing process again and again, at any moment of its life, and compares what is
+// there with what was acknowledged.
 func TestKill(t *testing.T) {
 	dir := t.TempDir()
 	m := &model{configs: map[int64]int64{}, removed: map[int64]bool{}, sessions: map[int64]int64{}}
@@ -149,8 +149,7 @@ func TestKill(t *testing.T) {
 		t.Fatal(err)
 	}
 	start, kills := time.Now(), 0
-	// Twenty seconds, or as long as a busy machine takes for the least that shows
-	// anything.
+	// Twenty seconds, or as long as a busy machine takes for the least that shows anything.
 	enough := func() bool { return kills >= 20 && m.acks >= 100 }
 	for kills < 100 && time.Since(start) < 20*time.Second || !enough() && time.Since(start) < 2*time.Minute {
 		last, err := killOne(dir, m, int64(kills+1)*1_000_000)
@@ -182,8 +181,8 @@ func TestKill(t *testing.T) {
 	t.Logf("%d kills, %d acknowledged changes", kills, m.acks)
 }
 
-// abandon leaves the store as a killed process does, apart from its memory:
-// what is on disk is copied, and the copy takes the place of the original.
+// abandon leaves the store as a killed process does, apart from its memory: what is on disk is
+// copied, and the copy takes the place of the original.
 func abandon(t *testing.T, s *Store) {
 	t.Helper()
 	dir := s.dir
@@ -203,8 +202,8 @@ func abandon(t *testing.T, s *Store) {
 	}
 }
 
-// copyStill copies an open database at a moment at which Badger was not merging
-// tables: a copy takes time, a kill does not.
+// copyStill copies an open database at a moment at which Badger was not merging tables: a copy
+// takes time, a kill does not.
 func copyStill(t testing.TB, from, to string) {
 	t.Helper()
 	look := func() string {
@@ -251,8 +250,8 @@ func (o *output) Write(p []byte) (int, error) {
 	return o.text.Write(p)
 }
 
-// killOne kills a child a while after its start, when it may still be opening the
-// store, or a while after its first word.
+// killOne kills a child a while after its start, when it may still be opening the store, or a while
+// after its first word.
 func killOne(dir string, m *model, base int64) (last event, err error) {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childEnv+"=write", childEnv+"_DIR="+dir, childEnv+"_BASE="+fmt.Sprint(base))

@@ -29,8 +29,8 @@ func acquireLock(path string) (*flock.Flock, error) {
 	return lock, nil
 }
 
-// tighten takes all permissions of group and others from what is below dir:
-// Badger creates some of its files for everyone.
+// tighten takes all permissions of group and others from what is below dir: Badger creates some of
+// its files for everyone.
 func tighten(dir string) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.Type()&fs.ModeSymlink != 0 {

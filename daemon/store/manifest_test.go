@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestOlderHead is a power loss after which the head file, which nobody waits
-// for, is the one of an earlier close: the database is as good as ever.
+// TestOlderHead is a power loss after which the head file, which nobody waits for, is the one of an
+// earlier close: the database is as good as ever.
 func TestOlderHead(t *testing.T) {
 	for name, closed := range map[string]bool{"while open": false, "after another close": true} {
 		t.Run(name, func(t *testing.T) {
@@ -60,8 +60,8 @@ func TestOlderHead(t *testing.T) {
 	}
 }
 
-// TestManifestChangedWhileIdle loses a table between a close and the next
-// opening, in a way that only a look at all records shows.
+// TestManifestChangedWhileIdle loses a table between a close and the next opening, in a way that
+// only a look at all records shows.
 func TestManifestChangedWhileIdle(t *testing.T) {
 	ctx := context.Background()
 	dir := filepath.Join(t.TempDir(), "store")

@@ -44,8 +44,8 @@ func (o *opener) start(dir string) {
 	}()
 }
 
-// await returns the result of the opening in progress, or a *timeoutError after which that is
-// still in progress.
+// await returns the result of the opening in progress, or a *timeoutError after which that is still
+// in progress.
 func (o *opener) await() (*badger.DB, error) {
 	p := o.pending
 	timer := time.NewTimer(o.timeout)
@@ -59,9 +59,9 @@ func (o *opener) await() (*badger.DB, error) {
 	}
 }
 
-// open opens the database in dir, at the second try if need be: Badger sometimes fails once on
-// what a killed process has left (badger#2207). If an opening of dir is still in progress, open
-// waits for that instead.
+// open opens the database in dir, at the second try if need be: Badger sometimes fails once on what
+// a killed process has left (badger#2207). If an opening of dir is still in progress, open waits
+// for that instead.
 func (o *opener) open(dir string) (*badger.DB, error) {
 	if o.pending == nil {
 		o.start(dir)
@@ -88,8 +88,8 @@ func (o *opener) discard() error {
 	return nil
 }
 
-// openDatabase opens the database and verifies it if it is suspect or its
-// MANIFEST is not the one of the last close. The caller holds the gate.
+// openDatabase opens the database and verifies it if it is suspect or its MANIFEST is not the one
+// of the last close. The caller holds the gate.
 func (d *database) openDatabase() error {
 	dir := filepath.Join(d.dir, databaseName)
 	if d.opener.pending != nil && d.opener.pending.dir != dir {
@@ -160,8 +160,8 @@ func (d *database) verify(db *badger.DB, known meta, full bool) (m meta, err err
 	return m, err
 }
 
-// prepare checks all that can be checked without Badger and begins the watch
-// for crashes; changed is that of preflight. The caller holds the gate.
+// prepare checks all that can be checked without Badger and begins the watch for crashes; changed
+// is that of preflight. The caller holds the gate.
 func (d *database) prepare(dir string, size uint64, suspect bool) (changed bool, err error) {
 	if err := d.checkSchema(dir); err != nil {
 		return false, err

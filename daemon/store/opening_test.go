@@ -71,8 +71,8 @@ func wantTimeout(t *testing.T, err error) {
 	}
 }
 
-// TestSlowReopen: calls fail while the disk is slow, and go on with the very
-// opening that was too slow for the first.
+// TestSlowReopen: calls fail while the disk is slow, and go on with the very opening that was too
+// slow for the first.
 func TestSlowReopen(t *testing.T) {
 	t.Run("intact", func(t *testing.T) { testSlowReopen(t, false) })
 	t.Run("damaged", func(t *testing.T) { testSlowReopen(t, true) }) // the new database is slow
@@ -127,8 +127,8 @@ func testSlowReopen(t *testing.T, damaged bool) {
 	}
 }
 
-// TestSlowOpen: a store that does not open keeps its lock until Badger has left
-// the directory, and is as it was afterwards, however often that happens.
+// TestSlowOpen: a store that does not open keeps its lock until Badger has left the directory, and
+// is as it was afterwards, however often that happens.
 func TestSlowOpen(t *testing.T) {
 	ctx := context.Background()
 	dir := makeFixture(t, false)

@@ -15,14 +15,13 @@ var lenient = jsontext.AllowInvalidUTF8(true)
 // schemaVersion is the version of the records this package reads and writes.
 const schemaVersion = 1
 
-// maxRecord bounds one record in bytes. It keeps every value out of Badger's
-// value log, which then never needs garbage collection.
+// maxRecord bounds one record in bytes. It keeps every value out of Badger's value log, which then
+// never needs garbage collection.
 const maxRecord = 128 << 10
 
-// Keys: a one-letter prefix and, for numbered records, the id in big endian,
-// so that the order of keys is the order of ids. The letters of what changes
-// often (d to s) are not mixed with those of configs (a to c): compaction then
-// leaves the tables of configs alone.
+// Keys: a one-letter prefix and, for numbered records, the id in big endian, so that the order of
+// keys is the order of ids. The letters of what changes often (d to s) are not mixed with those of
+// configs (a to c): compaction then leaves the tables of configs alone.
 const (
 	prefixConfig       = 'a'
 	prefixIdentity     = 'b' // b<identity> -> id of the config, 8 bytes
@@ -62,8 +61,8 @@ type meta struct {
 	Digest           uint64 `json:"digest"` // sum of recordHash over all records but this one
 }
 
-// recordHash contributes one record to the digest. The digest is a sum, so
-// that it does not depend on an order and a change adjusts it in constant time.
+// recordHash contributes one record to the digest. The digest is a sum, so that it does not depend
+// on an order and a change adjusts it in constant time.
 func recordHash(key, value []byte) uint64 {
 	h := sha256.New()
 	var n [4]byte

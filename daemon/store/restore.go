@@ -23,14 +23,14 @@ type Recovery struct {
 	Exported time.Time
 	Configs  int // restored
 	Sessions int // restored
-	// Missing is the number of newest changes that may be lost; counters and
-	// probe history count as changes too. 0: nothing is lost.
+	// Missing is the number of newest changes that may be lost; counters and probe history count as
+	// changes too. 0: nothing is lost.
 	Missing uint64
 }
 
-// restore moves the damaged database aside and makes one from the export and
-// from what could be read. The caller holds the gate and the database is
-// closed. Each step can be interrupted: the next Open starts over.
+// restore moves the damaged database aside and makes one from the export and from what could be
+// read. The caller holds the gate and the database is closed. Each step can be interrupted: the
+// next Open starts over.
 func (d *database) restore(damage *damageError) (err error) {
 	defer func() {
 		if err != nil {
@@ -50,8 +50,8 @@ func (d *database) restore(damage *damageError) (err error) {
 	if known := d.mustKnow().Seq; known > snap.meta.Seq {
 		r.Missing = known - snap.meta.Seq
 	}
-	// Above all that is known: an interruption after the last step but one
-	// leaves a database that is as good as any.
+	// Above all that is known: an interruption after the last step but one leaves a database that
+	// is as good as any.
 	snap.meta.Seq = max(snap.meta.Seq, d.mustKnow().Seq) + 1
 
 	size := uint64(0)
@@ -139,10 +139,10 @@ func readable(db *badger.DB) *snapshot {
 	return snap
 }
 
-// merge combines an export with what a damaged database still gave; either may
-// be nil. The export is whole, so nothing in it is dropped. Ids are never
-// reused: a record with a higher id than the export knows is newer
-// than the export. Everything else is taken from the side with the newer state.
+// merge combines an export with what a damaged database still gave; either may be nil. The export
+// is whole, so nothing in it is dropped. Ids are never reused: a record with a higher id than the
+// export knows is newer than the export. Everything else is taken from the side with the newer
+// state.
 func merge(exported, readable *snapshot) *snapshot {
 	out := &snapshot{}
 	if exported != nil {
@@ -253,8 +253,8 @@ func (o *opener) build(dir string, snap *snapshot) (err error) {
 	return batch.Flush()
 }
 
-// putAside renames the database, if there is one, and removes the oldest of
-// those put aside earlier.
+// putAside renames the database, if there is one, and removes the oldest of those put aside
+// earlier.
 func (d *database) putAside() (string, error) {
 	from := filepath.Join(d.dir, databaseName)
 	if _, err := os.Lstat(from); errors.Is(err, fs.ErrNotExist) {

@@ -9,8 +9,8 @@ import (
 // maxSessions is how many sessions are kept. Live ones are kept in any case.
 const maxSessions = 1000
 
-// CreateSession stores a new session and returns it with its id. The oldest
-// sessions that have ended make room for it.
+// CreateSession stores a new session and returns it with its id. The oldest sessions that have
+// ended make room for it.
 func (s *Store) CreateSession(ctx context.Context, session Session) (Session, error) {
 	err := s.update(ctx, func(c *change) error {
 		c.dirty = true
@@ -67,9 +67,8 @@ func (c *change) pruneSessions() error {
 	return nil
 }
 
-// UpdateSession stores what edit makes of the session, and returns it. It
-// returns ErrNotFound if there is none. Edit must not call the store, and may
-// be called twice; it cannot change the id.
+// UpdateSession stores what edit makes of the session, and returns it. It returns ErrNotFound if
+// there is none. Edit must not call the store, and may be called twice; it cannot change the id.
 func (s *Store) UpdateSession(ctx context.Context, id int64, edit func(*Session)) (Session, error) {
 	var session Session
 	var fault any // a panic of edit is no fault of the database's
@@ -101,8 +100,7 @@ func (s *Store) UpdateSession(ctx context.Context, id int64, edit func(*Session)
 	return session, nil
 }
 
-// RemoveSession removes a session, such as one that never served. It is no error if
-// there is none.
+// RemoveSession removes a session, such as one that never served. It is no error if there is none.
 func (s *Store) RemoveSession(ctx context.Context, id int64) error {
 	err := s.update(ctx, func(c *change) error {
 		there, err := c.remove(idKey(prefixSession, id))
@@ -138,8 +136,7 @@ func equalSessions(a, b sessionRecord) bool {
 	return errX == nil && errY == nil && string(x) == string(y)
 }
 
-// Sessions returns the newest sessions, the newest first; a limit of 0 or less
-// means all.
+// Sessions returns the newest sessions, the newest first; a limit of 0 or less means all.
 func (s *Store) Sessions(ctx context.Context, limit int) ([]Session, error) {
 	return s.sessions(ctx, func(found []Session, _ Session) (take, last bool) {
 		return true, limit > 0 && len(found)+1 >= limit

@@ -7,10 +7,9 @@ import (
 	"path/filepath"
 )
 
-// checkSpace returns a *spaceError unless there is room for extra bytes and
-// what Badger may need at any time to write its logs and to merge its tables.
-// It writes through mapped files, where a full disk is not an error but the
-// end of the process; so changes stop long before.
+// checkSpace returns a *spaceError unless there is room for extra bytes and what Badger may need at
+// any time to write its logs and to merge its tables. It writes through mapped files, where a full
+// disk is not an error but the end of the process; so changes stop long before.
 func (d *database) checkSpace(extra uint64) error {
 	const reserve = 1 << 20
 	free, err := d.o.freeSpace(d.dir)
@@ -23,8 +22,7 @@ func (d *database) checkSpace(extra uint64) error {
 	return nil
 }
 
-// databaseSize returns the bytes on disk of the files in dir, 0 if there is no
-// such directory.
+// databaseSize returns the bytes on disk of the files in dir, 0 if there is no such directory.
 func databaseSize(dir string) (size uint64, err error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -46,8 +44,7 @@ func databaseSize(dir string) (size uint64, err error) {
 	return size, nil
 }
 
-// measure replaces the estimate of the size of the database, which only grows,
-// by the real one.
+// measure replaces the estimate of the size of the database, which only grows, by the real one.
 func (d *database) measure() {
 	size, err := databaseSize(filepath.Join(d.dir, databaseName))
 	if err != nil {

@@ -35,8 +35,7 @@ func syncDir(path string) error {
 	return d.Sync()
 }
 
-// allocated returns the bytes that a file takes on disk: Badger's logs are
-// mostly holes.
+// allocated returns the bytes that a file takes on disk: Badger's logs are mostly holes.
 func allocated(info os.FileInfo) uint64 {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		return uint64(st.Blocks) * 512

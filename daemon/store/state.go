@@ -66,25 +66,25 @@ func (s *Store) Outcomes(ctx context.Context) (map[int64]Outcome, error) {
 	return outcomes, nil
 }
 
-// pendingOutcomes returns what has not reached the database yet. Whoever needs the newest of
-// each outcome asks before reading the database: what is saved in between is in both, while
-// the other way round it would be in neither.
+// pendingOutcomes returns what has not reached the database yet. Whoever needs the newest of each
+// outcome asks before reading the database: what is saved in between is in both, while the other
+// way round it would be in neither.
 func (s *Store) pendingOutcomes() map[int64]Outcome {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return maps.Clone(s.outcomes)
 }
 
-// UpdateOutcomes stores what edit makes of the probe histories of the configs: of all of them,
-// or of none if it returns an error. Edit is called once for each config, in the order of ids
-// and with the ConfigID set; a config without a history has a zero one. Edit must not call
-// UpdateOutcomes, and cannot change the id. Concurrent calls wait for each other, so none of
-// them loses what another has stored.
+// UpdateOutcomes stores what edit makes of the probe histories of the configs: of all of them, or
+// of none if it returns an error. Edit is called once for each config, in the order of ids and with
+// the ConfigID set; a config without a history has a zero one. Edit must not call UpdateOutcomes,
+// and cannot change the id. Concurrent calls wait for each other, so none of them loses what
+// another has stored.
 //
-// Outcomes sees the result at once but, unlike all other changes, it reaches the disk later,
-// within a minute or when the database is about to close: a health check need not open the
-// database each time. A crash may cost that last minute. The history of a config that does not
-// exist is dropped then.
+// Outcomes sees the result at once but, unlike all other changes, it reaches the disk later, within
+// a minute or when the database is about to close: a health check need not open the database each
+// time. A crash may cost that last minute. The history of a config that does not exist is dropped
+// then.
 func (s *Store) UpdateOutcomes(ctx context.Context, ids []int64, edit func(*Outcome)) error {
 	if err := s.updateOutcomes(ctx, ids, edit); err != nil {
 		return fmt.Errorf("storing the probe history: %w", err)

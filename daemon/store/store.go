@@ -35,13 +35,11 @@ const (
 // Options of a store. The zero value is usable.
 type Options struct {
 	Log zerolog.Logger
-	// IdleClose is how long the database stays open after the last call;
-	// 0 means 5 seconds.
+	// IdleClose is how long the database stays open after the last call; 0 means 5 seconds.
 	IdleClose time.Duration
-	// CrashOutput is what the program itself has given to
-	// debug.SetCrashOutput, nil for nothing. While the database is open the
-	// store uses that facility to recognise crashes inside Badger, and sets
-	// this file again when it closes the database.
+	// CrashOutput is what the program itself has given to debug.SetCrashOutput, nil for nothing.
+	// While the database is open the store uses that facility to recognise crashes inside Badger,
+	// and sets this file again when it closes the database.
 	CrashOutput *os.File
 
 	// For the tests of this package.
@@ -50,10 +48,9 @@ type Options struct {
 	openTimeout time.Duration
 }
 
-// Store is an open store: the records on top of a database. All methods may be
-// called from many goroutines. They honour the end of their context while they
-// wait and between the steps of long work; a change that is being committed is
-// always finished.
+// Store is an open store: the records on top of a database. All methods may be called from many
+// goroutines. They honour the end of their context while they wait and between the steps of long
+// work; a change that is being committed is always finished.
 type Store struct {
 	*database
 	lock *flock.Flock
@@ -65,11 +62,10 @@ type Store struct {
 	done chan struct{} // closed when the keeper has ended
 }
 
-// Open locks the store in dir, which is made if it does not exist, checks it and
-// repairs what it must; Recovery reports what. It fails, at once, while another process
-// has the store, and when a newer xrat has written it. A lack of disk space is no error:
-// reads are then served from the export, and changes fail until there is space.
-// All errors are for people: they say what to do.
+// Open locks the store in dir, which is made if it does not exist, checks it and repairs what it
+// must; Recovery reports what. It fails, at once, while another process has the store, and when a
+// newer xrat has written it. A lack of disk space is no error: reads are then served from the
+// export, and changes fail until there is space. All errors are for people: they say what to do.
 func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	if o.IdleClose <= 0 {
 		o.IdleClose = defaultIdleClose
@@ -150,8 +146,8 @@ func open(ctx context.Context, dir string, o Options) (_ *Store, err error) {
 	return s, nil
 }
 
-// Close finishes what is pending, closes the database and gives up the lock.
-// Calls in progress are waited for; later ones get errClosed.
+// Close finishes what is pending, closes the database and gives up the lock. Calls in progress are
+// waited for; later ones get errClosed.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -167,8 +163,8 @@ func (s *Store) Close() error {
 	if err := s.flushOutcomes(ctx); err != nil {
 		errs = append(errs, fmt.Errorf("saving the probe history: %w", err))
 	}
-	// Unlike the keeper's, the last export has the counters and the history
-	// too; it is skipped only when it would say the same again.
+	// Unlike the keeper's, the last export has the counters and the history too; it is skipped only
+	// when it would say the same again.
 	if s.head.exported() != s.seq() {
 		if err := s.export(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("exporting the store: %w", err))
@@ -202,15 +198,14 @@ func (s *Store) Recovery() *Recovery {
 	return s.recovery
 }
 
-// unlock gives up the lock: at once, or when the opening in progress is over,
-// so that nobody else opens the same directory meanwhile.
+// unlock gives up the lock: at once, or when the opening in progress is over, so that nobody else
+// opens the same directory meanwhile.
 func (s *Store) unlock() error {
 	p := s.opener.pending
 	if p == nil {
 		return s.lock.Unlock()
 	}
-	// Nobody waits for this: the program is about to end, and that gives up the
-	// lock as well.
+	// Nobody waits for this: the program is about to end, and that gives up the lock as well.
 	go func() {
 		<-p.done
 		if p.db != nil {

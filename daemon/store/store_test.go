@@ -119,8 +119,7 @@ func TestRecordsOutliveTheProcess(t *testing.T) {
 	}
 }
 
-// TestConcurrentUse has readers and writers while the database is closed and
-// opened all the time.
+// TestConcurrentUse has readers and writers while the database is closed and opened all the time.
 func TestConcurrentUse(t *testing.T) {
 	ctx := context.Background()
 	o := quiet()

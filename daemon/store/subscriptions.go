@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Subscription is an address at which a provider offers servers. URL and the two
-// validators are secrets (a token in the address lets anybody use the account, and
-// the validators may identify it): they are in the database and in the export, but
-// neither in the JSON nor in any printed form of a Subscription.
+// Subscription is an address at which a provider offers servers. URL and the two validators are
+// secrets (a token in the address lets anybody use the account, and the validators may identify
+// it): they are in the database and in the export, but neither in the JSON nor in any printed form
+// of a Subscription.
 type Subscription struct {
 	ID        int64     `json:"id"`
 	Name      string    `json:"name"`
@@ -17,16 +17,16 @@ type Subscription struct {
 	URL       string    `json:"-"`
 	CreatedAt time.Time `json:"created_at"`
 
-	// IntervalSecs is how often the user wants it updated, ProviderSecs how often
-	// the provider does; 0: not said.
+	// IntervalSecs is how often the user wants it updated, ProviderSecs how often the provider
+	// does; 0: not said.
 	IntervalSecs int64 `json:"interval_secs,omitempty"`
 	ProviderSecs int64 `json:"provider_secs,omitempty"`
 
 	// AttemptedAt is when it was last asked for, UpdatedAt when that last succeeded.
 	AttemptedAt time.Time `json:"attempted_at,omitzero"`
 	UpdatedAt   time.Time `json:"updated_at,omitzero"`
-	// Failures counts the attempts since then. ErrorCode and Error say what went
-	// wrong at the last one; they hold no secret.
+	// Failures counts the attempts since then. ErrorCode and Error say what went wrong at the last
+	// one; they hold no secret.
 	Failures  int    `json:"failures,omitempty"`
 	ErrorCode string `json:"error_code,omitempty"`
 	Error     string `json:"error,omitempty"`
@@ -39,8 +39,8 @@ type Subscription struct {
 	Usage        *Usage   `json:"usage,omitempty"`    // nil: not said
 }
 
-// Usage is what an account at a provider has used of its Total, in bytes; 0: not
-// said. A zero ExpiresAt: it does not expire, or that was not said.
+// Usage is what an account at a provider has used of its Total, in bytes; 0: not said. A zero
+// ExpiresAt: it does not expire, or that was not said.
 type Usage struct {
 	Upload    uint64    `json:"upload"`
 	Download  uint64    `json:"download"`
@@ -70,8 +70,8 @@ func (r subscriptionRecord) subscription() Subscription {
 	return r.Subscription
 }
 
-// AddSubscription stores a new subscription and returns it with its id; an ID in the
-// argument is ignored. Ids start at 1 and are never used again.
+// AddSubscription stores a new subscription and returns it with its id; an ID in the argument is
+// ignored. Ids start at 1 and are never used again.
 func (s *Store) AddSubscription(ctx context.Context, subscription Subscription) (Subscription, error) {
 	err := s.update(ctx, func(c *change) error {
 		c.dirty = true
@@ -125,9 +125,9 @@ func (s *Store) Subscriptions(ctx context.Context) ([]Subscription, error) {
 	return all, nil
 }
 
-// UpdateSubscription stores what edit makes of the subscription, and returns it. It
-// returns ErrNotFound if there is none. Edit must not call the store, and may be
-// called twice; it cannot change the id.
+// UpdateSubscription stores what edit makes of the subscription, and returns it. It returns
+// ErrNotFound if there is none. Edit must not call the store, and may be called twice; it cannot
+// change the id.
 func (s *Store) UpdateSubscription(ctx context.Context, id int64, edit func(*Subscription)) (subscription Subscription, err error) {
 	err = s.update(ctx, func(c *change) (err error) {
 		subscription, err = getSubscription(c, id)
@@ -145,8 +145,8 @@ func (s *Store) UpdateSubscription(ctx context.Context, id int64, edit func(*Sub
 	return subscription, nil
 }
 
-// RemoveSubscription removes a subscription and reports whether there was one. What
-// the configs say of it stays.
+// RemoveSubscription removes a subscription and reports whether there was one. What the configs say
+// of it stays.
 func (s *Store) RemoveSubscription(ctx context.Context, id int64) (removed bool, err error) {
 	err = s.update(ctx, func(c *change) (err error) {
 		c.dirty = true

@@ -20,8 +20,7 @@ func testSubscription() Subscription {
 	}
 }
 
-// A lost database is made again from the export, subscriptions included, and no id
-// is used twice.
+// A lost database is made again from the export, subscriptions included, and no id is used twice.
 func TestSubscriptionsAreRestored(t *testing.T) {
 	ctx, dir := context.Background(), t.TempDir()
 	s := mustOpen(t, dir, quiet())

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// TestFullFileSystem writes until a real, small file system is full: the
-// process must live, say so, and go on when there is space again.
+// TestFullFileSystem writes until a real, small file system is full: the process must live, say so,
+// and go on when there is space again.
 func TestFullFileSystem(t *testing.T) {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childEnv+"=fill", childEnv+"_DIR="+t.TempDir())

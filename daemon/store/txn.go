@@ -12,12 +12,11 @@ import (
 // errStop ends a scan early without an error.
 var errStop = errors.New("stop")
 
-// reader reads records from the database or, while that cannot be opened, from
-// the export.
+// reader reads records from the database or, while that cannot be opened, from the export.
 type reader interface {
 	get(key []byte) ([]byte, error) // ErrNotFound; valid until the reader ends
-	// scan calls fn for each record whose key has the prefix, in order of
-	// keys. Key and value are valid until fn returns.
+	// scan calls fn for each record whose key has the prefix, in order of keys. Key and value are
+	// valid until fn returns.
 	scan(prefix []byte, reverse bool, fn func(key, value []byte) error) error
 }
 
@@ -146,8 +145,8 @@ func (c *change) remove(key []byte) (bool, error) {
 	return true, c.txn.Delete(append([]byte{}, key...))
 }
 
-// update commits what fn does, or nothing if it returns an error. When update
-// returns nil, the change is on disk.
+// update commits what fn does, or nothing if it returns an error. When update returns nil, the
+// change is on disk.
 func (d *database) update(ctx context.Context, fn func(*change) error) error {
 	select {
 	case d.writer <- struct{}{}:

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Config is a stored proxy server. Link is a secret: it is in the database and
-// in the export, but neither in the JSON nor in any printed form of a Config.
+// Config is a stored proxy server. Link is a secret: it is in the database and in the export, but
+// neither in the JSON nor in any printed form of a Config.
 type Config struct {
 	ID        int64     `json:"id"`
 	Name      string    `json:"name"`
@@ -21,25 +21,25 @@ type Config struct {
 	Source    string    `json:"source"` // one of the Source constants
 	CreatedAt time.Time `json:"created_at"`
 
-	// Subscriptions are the ids of those that have it, first the one that it is
-	// named after. RetiredAt is when the last of them ceased to have it (it stays in
-	// Subscriptions); zero: not retired. A retired config is never chosen.
+	// Subscriptions are the ids of those that have it, first the one that it is named after.
+	// RetiredAt is when the last of them ceased to have it (it stays in Subscriptions); zero: not
+	// retired. A retired config is never chosen.
 	Subscriptions []int64   `json:"subscriptions,omitempty"`
 	RetiredAt     time.Time `json:"retired_at,omitzero"`
 
 	// Named: the name is the user's and not a subscription's.
 	Named bool `json:"named,omitempty"`
 
-	// What the user decided. A pinned config is preferred, an excluded one is
-	// never chosen without being asked for.
+	// What the user decided. A pinned config is preferred, an excluded one is never chosen without
+	// being asked for.
 	Pinned    bool     `json:"pinned,omitempty"`
 	Excluded  bool     `json:"excluded,omitempty"`
 	Favourite bool     `json:"favourite,omitempty"`
 	Tags      []string `json:"tags,omitempty"`
 }
 
-// Where configs come from. An imported one belongs to the user and is never retired,
-// even if subscriptions have it too.
+// Where configs come from. An imported one belongs to the user and is never retired, even if
+// subscriptions have it too.
 const (
 	SourceImport       = "import"
 	SourceSubscription = "subscription"
@@ -70,8 +70,8 @@ const (
 // Live reports whether a session with this status may still have a process.
 func (s Status) Live() bool { return s != StatusStopped && s != StatusFailed }
 
-// Inbound is an address the core of a session listens on. User and Password
-// are secrets and treated as Config.Link is.
+// Inbound is an address the core of a session listens on. User and Password are secrets and treated
+// as Config.Link is.
 type Inbound struct {
 	Protocol string `json:"protocol"`
 	Address  string `json:"address"`
@@ -116,8 +116,8 @@ type Session struct {
 	Rotation *Report `json:"rotation,omitempty"`
 }
 
-// Desired is what the user last asked for. The zero value, also that of a new
-// store, is disconnected with the rotation on.
+// Desired is what the user last asked for. The zero value, also that of a new store, is
+// disconnected with the rotation on.
 type Desired struct {
 	Connected   bool  `json:"connected"`
 	ConfigID    int64 `json:"config_id,omitempty"` // 0: any

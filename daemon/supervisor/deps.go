@@ -59,7 +59,8 @@ type Deps struct {
 	// Online reports whether the machine has a route to the host, or to anywhere if that is a name.
 	// It sends nothing.
 	Online func(host string) bool
-	// Slept reports whether the machine slept between two readings of the clock; see rotation.Slept.
+	// Slept reports whether the machine slept between two readings of the clock; see
+	// rotation.Slept.
 	Slept func(before, now time.Time, tolerance time.Duration) bool
 	// Handshake asks a SOCKS inbound, and HTTPInbound an HTTP one, whether it answers.
 	Handshake   func(ctx context.Context, inbound probe.Proxy) error

@@ -10,9 +10,9 @@ import (
 )
 
 // examine carries out an examination with real probes, until the findings are clear or ctx has
-// ended. What is still under way then is called off and waited for. way probes the way out,
-// control the other one, beginning with the given URL; control may be nil if e has none. doubtful is
-// called at most once, in the calling goroutine, when something measured gives a reason for doubt.
+// ended. What is still under way then is called off and waited for. way probes the way out, control
+// the other one, beginning with the given URL; control may be nil if e has none. doubtful is called
+// at most once, in the calling goroutine, when something measured gives a reason for doubt.
 func examine(ctx context.Context, e liveness.Examination, way, control measure, doubtful func()) liveness.Findings {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup

@@ -266,8 +266,8 @@ func (s *Supervisor) hint(signal front.Signal) {
 	}
 }
 
-// saveCounters writes a session's counters now and then, so that a crash of the daemon does not lose
-// them all.
+// saveCounters writes a session's counters now and then, so that a crash of the daemon does not
+// lose them all.
 func (s *Supervisor) saveCounters(t *tracked, now time.Time) {
 	c := s.life.Counted(t.Session)
 	c.Open = 0

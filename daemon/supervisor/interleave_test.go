@@ -32,8 +32,8 @@ func TestCandidateZeroWithoutASession(t *testing.T) {
 	})
 }
 
-// After a crash in the middle of a rotation the session that served goes on; the
-// one that had not proven itself is ended.
+// After a crash in the middle of a rotation the session that served goes on; the one that had not
+// proven itself is ended.
 func TestReattachPrefersTheOneThatServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := daemontest.NewHarness(t, "a b")
@@ -77,8 +77,8 @@ func TestSuccessEndsTheBackoff(t *testing.T) {
 	})
 }
 
-// The core in use dies while the timer's rotation tries dead candidates: it is
-// back at once all the same.
+// The core in use dies while the timer's rotation tries dead candidates: it is back at once all the
+// same.
 func TestCoreExitDuringARotation(t *testing.T) {
 	daemontest.Bubble(t, "a b c d e f", func(c *settings.Settings) { c.Rotation.Interval = settings.Duration(time.Hour) }, func(h *daemontest.Harness) {
 		h.Connect(1)
@@ -166,8 +166,8 @@ func TestDisconnectOvertakenByAShutdownIsAnswered(t *testing.T) {
 	})
 }
 
-// A core that keeps ending is left for a config that has proven itself, and what
-// happens to that one's core is not held against it.
+// A core that keeps ending is left for a config that has proven itself, and what happens to that
+// one's core is not held against it.
 func TestCrashLoopGoesToAProvenConfig(t *testing.T) {
 	daemontest.Bubble(t, "a b c", nil, func(h *daemontest.Harness) {
 		h.Connect(1)
@@ -224,8 +224,7 @@ func TestNoTimerWhileRotationIsOff(t *testing.T) {
 	})
 }
 
-// A check's result that arrives when another session serves is not held against
-// that one.
+// A check's result that arrives when another session serves is not held against that one.
 func TestLateCheckResult(t *testing.T) {
 	daemontest.Bubble(t, "a b", nil, func(h *daemontest.Harness) {
 		h.Connect(1)
@@ -242,8 +241,8 @@ func TestLateCheckResult(t *testing.T) {
 	})
 }
 
-// What hangs on a server that died is cut soon after the rotation; a drain after
-// a rotation by hand has its whole time.
+// What hangs on a server that died is cut soon after the rotation; a drain after a rotation by hand
+// has its whole time.
 func TestHangingConnectionsOfADeadServerAreCut(t *testing.T) {
 	daemontest.Bubble(t, "a b", nil, func(h *daemontest.Harness) {
 		first := h.Connect(1)

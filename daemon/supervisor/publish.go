@@ -24,8 +24,8 @@ type snapshot struct {
 	cooldownUntil time.Time
 }
 
-// publish makes the state visible to readers and subscribers, if it has changed. Here, what the loop
-// holds becomes what the wire shows.
+// publish makes the state visible to readers and subscribers, if it has changed. Here, what the
+// loop holds becomes what the wire shows.
 func (s *Supervisor) publish() {
 	next := &snapshot{
 		stopping: s.stopping, connecting: s.desired.Connected && s.active == nil && s.retry.attempts == 0,

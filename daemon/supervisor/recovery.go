@@ -76,8 +76,8 @@ func (s *Supervisor) startRecovery() {
 		s.begin(op, session.Spec{OpenFront: true}) // only the front is missing, whose port was taken
 		return
 	}
-	// The config that served is started without a probe, to be there at once; another one must prove
-	// itself.
+	// The config that served is started without a probe, to be there at once; another one must
+	// prove itself.
 	spec := session.Spec{
 		Trigger: rotation.TriggerHealthCheckFailed, Reason: session.Reason{Code: reasonCoreExited, Text: s.retry.message},
 		Checked: true, Keep: 1, Trusted: s.desired.ConfigID, OpenFront: !s.frontOpen,

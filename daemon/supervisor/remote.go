@@ -67,8 +67,8 @@ type Serving struct {
 
 var errShuttingDown = ipc.Errorf(ipc.CodeInvalidState, "the daemon is shutting down")
 
-// Connect starts a session, or moves to another config without a gap. Without a config it is the one
-// used last, or else the best; unchecked takes one that gives no answer as well.
+// Connect starts a session, or moves to another config without a gap. Without a config it is the
+// one used last, or else the best; unchecked takes one that gives no answer as well.
 func (r *Remote) Connect(ctx context.Context, configID *int64, unchecked bool) (Done, error) {
 	return r.ask(ctx, func(s *Supervisor, reply chan<- answer) { s.connect(configID, unchecked, reply) })
 }
@@ -141,8 +141,8 @@ func (r *Remote) Active() (id int64, name string) {
 	return 0, ""
 }
 
-// Proxy returns the way through the front while that is of use, else nil, and whether there is about
-// to be one.
+// Proxy returns the way through the front while that is of use, else nil, and whether there is
+// about to be one.
 func (r *Remote) Proxy() (proxy *subscription.Proxy, soon bool) {
 	snap := r.snapshot.Load()
 	if snap.status.Session == nil || snap.status.State == ipc.StateFailed {

@@ -12,8 +12,9 @@ import (
 )
 
 // Restore reads what the user last asked for and takes over the core that an earlier daemon left
-// running, so that it goes on serving. It runs once, before Run and before the socket is there; cores
-// that are not taken over are ended in the background. configs is how many configs may be used.
+// running, so that it goes on serving. It runs once, before Run and before the socket is there;
+// cores that are not taken over are ended in the background. configs is how many configs may be
+// used.
 func (s *Supervisor) Restore(ctx context.Context, configs int) error {
 	desired, err := s.Store.Desired(ctx)
 	if err != nil {

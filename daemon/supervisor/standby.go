@@ -19,8 +19,8 @@ const (
 	// standbyPause lies between the swap and the search for the next standby, by when what the swap
 	// has shown is known.
 	standbyPause = 500 * time.Millisecond
-	// noCandidatePause is how long the search for a standby rests when there is nobody to try; a new
-	// config ends it.
+	// noCandidatePause is how long the search for a standby rests when there is nobody to try; a
+	// new config ends it.
 	noCandidatePause = 10 * time.Minute
 	// unclearPause is when to look again at a standby if the network may be at fault.
 	unclearPause = 10 * time.Second
@@ -33,8 +33,8 @@ func (s *Supervisor) wantsStandby() bool {
 	return s.Settings.Rotation.Standby && s.rotates() && s.desired.Connected && !s.stopping
 }
 
-// lookForStandby brings one up when there is none, or looks after the one that there is when that is
-// due. Only while the active server works: a dead network would show nothing, and a search for
+// lookForStandby brings one up when there is none, or looks after the one that there is when that
+// is due. Only while the active server works: a dead network would show nothing, and a search for
 // another server comes first.
 func (s *Supervisor) lookForStandby(now time.Time) {
 	switch {

@@ -125,8 +125,8 @@ func TestNoBlameWithoutProof(t *testing.T) {
 	})
 }
 
-// The network is back, and the active server is not: the standby's answer ends the
-// wait for the next attempt.
+// The network is back, and the active server is not: the standby's answer ends the wait for the
+// next attempt.
 func TestStandbyAnswersAfterAnOutage(t *testing.T) {
 	daemontest.Bubble(t, "a b c", daemontest.WithStandby, func(h *daemontest.Harness) {
 		h.Connect(1)
@@ -211,8 +211,8 @@ func TestProbeLossRotatesNothing(t *testing.T) {
 	}
 }
 
-// A server that comes and goes, and takes the others along, does not have the
-// daemon run in circles.
+// A server that comes and goes, and takes the others along, does not have the daemon run in
+// circles.
 func TestFlapping(t *testing.T) {
 	daemontest.Bubble(t, "a b c d", daemontest.WithStandby, func(h *daemontest.Harness) {
 		h.Connect(1)
@@ -347,8 +347,8 @@ func TestDisconnectEndsTheStandby(t *testing.T) {
 	}
 }
 
-// A daemon that starts anew ends the standby of the one before, and takes over
-// the session that served.
+// A daemon that starts anew ends the standby of the one before, and takes over the session that
+// served.
 func TestLeftoverStandby(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := daemontest.NewHarness(t, "a b")
@@ -385,8 +385,8 @@ func TestLeftoverStandby(t *testing.T) {
 	})
 }
 
-// When the active server is dead, several candidates are tried at a time, and of
-// the others nothing is left.
+// When the active server is dead, several candidates are tried at a time, and of the others nothing
+// is left.
 func TestRace(t *testing.T) {
 	daemontest.Bubble(t, "a b c d", nil, func(h *daemontest.Harness) {
 		h.Connect(1)

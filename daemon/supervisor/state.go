@@ -12,8 +12,8 @@ import (
 	"github.com/xrat-tray/xrat/runtime/front"
 )
 
-// state is what the loop owns; nothing else reads or writes it. What begins and ends together is one
-// value, whose zero means that nothing is known.
+// state is what the loop owns; nothing else reads or writes it. What begins and ends together is
+// one value, whose zero means that nothing is known.
 type state struct {
 	desired   store.Desired
 	active    *tracked // serves new connections; nil while no core is usable
@@ -169,8 +169,9 @@ const (
 	opStandby                  // a second server is brought up, or looked after
 )
 
-// operation is an intent that is being carried out by a worker. At most one is current; one that was
-// superseded is left to its successor, which waits for its end and disposes of what it brought up.
+// operation is an intent that is being carried out by a worker. At most one is current; one that
+// was superseded is left to its successor, which waits for its end and disposes of what it brought
+// up.
 type operation struct {
 	kind     opKind
 	manual   bool

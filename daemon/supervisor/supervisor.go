@@ -16,8 +16,8 @@ const (
 	recordTime = 5 * time.Second
 )
 
-// Supervisor carries out what the user wants. Make one with New, call Restore and then Run, all from
-// one goroutine: every method runs in it. Others have its Remote.
+// Supervisor carries out what the user wants. Make one with New, call Restore and then Run, all
+// from one goroutine: every method runs in it. Others have its Remote.
 type Supervisor struct {
 	Deps
 	state
@@ -173,8 +173,8 @@ func (s *Supervisor) tick(now time.Time) {
 	due(&s.standby.dueAt)
 }
 
-// reconcile starts what must happen for the desired state to become true. It runs after every event,
-// so that no path has to remember to.
+// reconcile starts what must happen for the desired state to become true. It runs after every
+// event, so that no path has to remember to.
 func (s *Supervisor) reconcile() {
 	s.lookForStandby(time.Now())
 	if s.stopping || s.op != nil || !s.desired.Connected || !s.retry.at.IsZero() {

@@ -210,8 +210,8 @@ func TestRotateWithoutAnything(t *testing.T) {
 	})
 }
 
-// While a rotation waits for a dead candidate, everything that only asks is
-// answered at once, a second intent is refused, and a disconnect wins.
+// While a rotation waits for a dead candidate, everything that only asks is answered at once, a
+// second intent is refused, and a disconnect wins.
 func TestRotationInFlight(t *testing.T) {
 	daemontest.Bubble(t, "a b", nil, func(h *daemontest.Harness) {
 		h.Connect(1)
@@ -333,8 +333,8 @@ func TestHealthDoesNotRotateWhenSwitchedOff(t *testing.T) {
 	}
 }
 
-// With everything dead the old session stays, nobody is blamed, attempts become
-// rare, and all is well soon after the network is back.
+// With everything dead the old session stays, nobody is blamed, attempts become rare, and all is
+// well soon after the network is back.
 func TestNothingHealthyKeepsTheOldSession(t *testing.T) {
 	daemontest.Bubble(t, "a b c", nil, func(h *daemontest.Harness) {
 		first := h.Connect(1)
@@ -417,8 +417,7 @@ func TestCrashLoopMovesOn(t *testing.T) {
 	})
 }
 
-// The only config's core keeps ending: it is started ever more rarely, but not
-// given up.
+// The only config's core keeps ending: it is started ever more rarely, but not given up.
 func TestCrashLoopOfTheOnlyConfig(t *testing.T) {
 	daemontest.Bubble(t, "a", nil, func(h *daemontest.Harness) {
 		h.Connect(1)
@@ -705,8 +704,8 @@ func TestConfigsAreListedImportedAndRemoved(t *testing.T) {
 	})
 }
 
-// Random intents, faults and clients: whatever happens, there is one serving
-// core at most, a disconnect leaves none, and every request is answered.
+// Random intents, faults and clients: whatever happens, there is one serving core at most, a
+// disconnect leaves none, and every request is answered.
 func TestRandomIntents(t *testing.T) {
 	for seed := range uint64(20) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

@@ -100,7 +100,8 @@ func (s *Supervisor) watch(t *tracked) {
 	})
 }
 
-// retire lets a session drain, and then stops it, in workers. op is the operation that took its place.
+// retire lets a session drain, and then stops it, in workers. op is the operation that took its
+// place.
 func (s *Supervisor) retire(old *tracked, op *operation) {
 	life, remote, left, why := s.life, s.Remote, old.Session, op.reason
 	s.journal.Update(left.ID, func(r *store.Session) { r.Status = store.StatusDraining })

@@ -29,8 +29,8 @@ import (
 	"github.com/xrat-tray/xrat/runtime/lab"
 )
 
-// The files that make the panel show nothing but its tray, at the top left, and
-// the notification server keep what it shows until it is told to close it.
+// The files that make the panel show nothing but its tray, at the top left, and the notification
+// server keep what it shows until it is told to close it.
 const (
 	panelConfig = `<?xml version="1.0" encoding="UTF-8"?>
 <channel name="xfce4-panel" version="1.0">
@@ -49,8 +49,7 @@ const (
 	screenWidth, screenHeight = 900, 640
 )
 
-// desk is one user's machine: directories of its own, a bus, a screen, and what
-// runs on it.
+// desk is one user's machine: directories of its own, a bus, a screen, and what runs on it.
 type desk struct {
 	t       testing.TB
 	dir     string
@@ -84,8 +83,7 @@ func (p *process) stop(s os.Signal) {
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
-// newDesk starts a screen and a bus, and with panel also a panel and a
-// notification server.
+// newDesk starts a screen and a bus, and with panel also a panel and a notification server.
 func newDesk(t testing.TB, panel bool) *desk {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "desk") // t.TempDir can be too long for a socket
@@ -267,8 +265,8 @@ func (d *desk) ok(program string, args ...string) string {
 	return r.out
 }
 
-// serve starts lab servers of these names and writes settings that suit them;
-// the daemon must not run yet.
+// serve starts lab servers of these names and writes settings that suit them; the daemon must not
+// run yet.
 func (d *desk) serve(names ...string) {
 	d.t.Helper()
 	var err error
@@ -347,8 +345,8 @@ type note struct {
 	Summary, Body struct{ Data string }
 }
 
-// notes closes what is on the screen and returns all that was ever shown, the
-// newest first. What was replaced in place is not among it.
+// notes closes what is on the screen and returns all that was ever shown, the newest first. What
+// was replaced in place is not among it.
 func (d *desk) notes() []note {
 	d.t.Helper()
 	d.ok("dunstctl", "close-all")
@@ -420,8 +418,8 @@ func (m *monitor) count() int {
 
 func (m *monitor) last() sentNote { return m.at(-1) }
 
-// freeAddress finds a port that is free, below those that the kernel gives to
-// whoever asks for any: one of these would be given away before it is used.
+// freeAddress finds a port that is free, below those that the kernel gives to whoever asks for any:
+// one of these would be given away before it is used.
 func freeAddress(t testing.TB) string {
 	t.Helper()
 	for range 1000 {

@@ -118,8 +118,8 @@ func TestBusReplaced(t *testing.T) {
 		d.awaitHeader("Disconnected")
 		d.awaitIcon(assets.Disconnected)
 	}
-	// Notifications come through, and clicks. Not those in the submenu: on a bus
-	// that was replaced, xfce's panel loses it now and then (docs/tray.md).
+	// Notifications come through, and clicks. Not those in the submenu: on a bus that was replaced,
+	// xfce's panel loses it now and then (docs/tray.md).
 	d.runInput(d.links(), programs.xrat, "import")
 	d.awaitEntry("Connect", enabled)
 	d.ok(programs.xrat, "connect", "tokyo-1")
@@ -254,8 +254,7 @@ func (f *fakeDaemon) publish(p ipc.StatusPayload) {
 	f.states <- f.last
 }
 
-// Ten thousand states in a few seconds, a thousand configs, and names as bad as
-// they come.
+// Ten thousand states in a few seconds, a thousand configs, and names as bad as they come.
 func TestFlood(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, true)
@@ -357,8 +356,8 @@ func TestFootprint(t *testing.T) {
 	time.Sleep(idle)
 	woken := wakeups(t, p.pid()) - before
 	t.Logf("icon after %v, %d MB resident, %d wake-ups in %v idle", took.Round(time.Millisecond), resident, woken, idle)
-	// The aims are 50 ms, 30 MB and next to nothing; times have a margin for a busy
-	// machine. The long test looks closer.
+	// The aims are 50 ms, 30 MB and next to nothing; times have a margin for a busy machine. The
+	// long test looks closer.
 	if took > 500*time.Millisecond || resident > 30 || woken > 100 {
 		t.Errorf("too much")
 	}

@@ -14,8 +14,7 @@ import (
 	"github.com/xrat-tray/xrat/runtime/xray"
 )
 
-// programs are the paths of what is under test, and where screenshots go;
-// TestMain sets them.
+// programs are the paths of what is under test, and where screenshots go; TestMain sets them.
 var programs struct{ xrat, tray, core, pictures string }
 
 // needs are the programs that make up a desktop, and Debian's packages of them.
@@ -54,8 +53,8 @@ func testMain(m *testing.M) int {
 	return m.Run()
 }
 
-// build makes the programs as users get them: without the race detector, which
-// would change their size and speed.
+// build makes the programs as users get them: without the race detector, which would change their
+// size and speed.
 func build() error {
 	core, err := xray.Locate(os.Getenv("XRAT_XRAY"))
 	if err != nil {

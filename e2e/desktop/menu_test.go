@@ -109,8 +109,7 @@ func visible(all []entry) []entry {
 	return shown
 }
 
-// index finds the visible entry with a label, or else the first whose label
-// begins so; -1 is none.
+// index finds the visible entry with a label, or else the first whose label begins so; -1 is none.
 func index(shown []entry, label string) int {
 	if i := slices.IndexFunc(shown, func(e entry) bool { return e.Label == label }); i >= 0 {
 		return i
@@ -152,8 +151,8 @@ func (d *desk) awaitEntry(label string, good func(entry) bool) {
 // The place of the icon in the panel: its middle, and its size when drawn.
 const iconX, iconY, iconSize = 12, 16, 22
 
-// awaitIcon waits until the icon on the screen is that of a state: in the
-// colours of which it consists, within what scaling does to them.
+// awaitIcon waits until the icon on the screen is that of a state: in the colours of which it
+// consists, within what scaling does to them.
 func (d *desk) awaitIcon(want assets.Icon) {
 	d.t.Helper()
 	d.wait(fmt.Sprintf("the icon %q on the screen", want), func() bool {
@@ -183,8 +182,8 @@ func (d *desk) iconOnScreen() assets.Icon {
 	return best
 }
 
-// unlike compares what is shown with a picture laid over the panel's colour, part
-// by part: 0 is the same.
+// unlike compares what is shown with a picture laid over the panel's colour, part by part: 0 is the
+// same.
 func unlike(shown, picture image.Image) float64 {
 	const parts = 11 // on each side
 	panel := shown.At(shown.Bounds().Min.X, shown.Bounds().Min.Y)
@@ -224,8 +223,7 @@ type window struct{ x, y, width, height int }
 
 var windowLine = regexp.MustCompile(`(0x[0-9a-f]+) .*?(\d+)x(\d+)\+-?\d+\+-?\d+\s+\+(-?\d+)\+(-?\d+)`)
 
-// menus are the open menus from the left. What is lower than two entries is a
-// tooltip.
+// menus are the open menus from the left. What is lower than two entries is a tooltip.
 func (d *desk) menus() []window {
 	d.t.Helper()
 	var found []window
@@ -279,8 +277,8 @@ func (d *desk) closeMenu() {
 	})
 }
 
-// point is where an entry of an open menu is: the entries share its height but
-// for the lines between them, which are a few pixels each.
+// point is where an entry of an open menu is: the entries share its height but for the lines
+// between them, which are a few pixels each.
 func (w window) point(entries []entry, label string) (x, y int, found bool) {
 	const line = 2.0
 	shown := visible(entries)
@@ -302,8 +300,8 @@ func (w window) point(entries []entry, label string) (x, y int, found bool) {
 	return w.x + 60, w.y + int((above+.5)*row+line*linesAbove), at >= 0
 }
 
-// settled waits until the menu has stayed the same for a moment, as somebody does
-// who reads it first, and returns it.
+// settled waits until the menu has stayed the same for a moment, as somebody does who reads it
+// first, and returns it.
 func (d *desk) settled() []entry {
 	d.t.Helper()
 	var last []entry
@@ -343,8 +341,8 @@ func (d *desk) choose(labels ...string) {
 	if !found {
 		d.t.Fatalf("the submenu has no entry %q: %+v", labels[1], visible(parent.Children))
 	}
-	// Along the row first, as a hand does, since leaving it would close the
-	// submenu; and in steps, since an entry wants to see the pointer move.
+	// Along the row first, as a hand does, since leaving it would close the submenu; and in steps,
+	// since an entry wants to see the pointer move.
 	for i, p := range [][2]int{{sub - 20, y}, {sub - 10, y}, {sub, subY - 3}, {sub + 2, subY}} {
 		d.ok("xdotool", "mousemove", fmt.Sprint(p[0]), fmt.Sprint(p[1]), "sleep", []string{"0.1", "0.3"}[i/3])
 	}
@@ -352,8 +350,8 @@ func (d *desk) choose(labels ...string) {
 	d.click()
 }
 
-// click clicks an entry until the menu goes: one that the pointer has reached only
-// just now may not take it.
+// click clicks an entry until the menu goes: one that the pointer has reached only just now may not
+// take it.
 func (d *desk) click() {
 	d.t.Helper()
 	for range 3 {

@@ -46,9 +46,8 @@ func endure(t *testing.T, rotations, restarts int) {
 	after := d.footprint(p)
 	text, _ := json.Marshal([]footprint{before, after})
 	t.Logf("%d rotations and %d restarts of the daemon: %s", rotations, restarts, text)
-	// Threads are the runtime's: it keeps those that it once needed. The tests of
-	// package tray count goroutines. Memory has a megabyte for what the collector
-	// has not yet given back.
+	// Threads are the runtime's: it keeps those that it once needed. The tests of package tray
+	// count goroutines. Memory has a megabyte for what the collector has not yet given back.
 	if after.Files > before.Files+before.Files/10 || after.Threads > before.Threads+4 ||
 		math.Abs(float64(after.ResidentKB-before.ResidentKB)) > max(float64(before.ResidentKB)/10, 1<<10) {
 		t.Errorf("before %+v, after %+v", before, after)

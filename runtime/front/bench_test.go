@@ -26,8 +26,8 @@ import (
 	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
-// The benchmarks run each party in a process of its own, as in the product: the front, the load and the origin are this
-// test binary started again, with the role in the environment.
+// The benchmarks run each party in a process of its own, as in the product: the front, the load and
+// the origin are this test binary started again, with the role in the environment.
 const roleVariable = "XRAT_FRONT_BENCH_ROLE"
 
 func TestMain(m *testing.M) {
@@ -114,8 +114,8 @@ func benchFront() {
 	f.Close()
 }
 
-// benchOrigin answers 's' with an endless stream, says nothing to 'u', and sends anything else back. It has many addresses, so that the core
-// does not run out of ports for its connections.
+// benchOrigin answers 's' with an endless stream, says nothing to 'u', and sends anything else
+// back. It has many addresses, so that the core does not run out of ports for its connections.
 func benchOrigin() {
 	var addrs []string
 	for i := range 8 {
@@ -255,7 +255,8 @@ func (o *order) once(buf []byte, end time.Time, n *atomic.Int64) error {
 	return nil
 }
 
-// These have a core with the way out that it is for: an encrypted connection to a server, here one on this machine.
+// These have a core with the way out that it is for: an encrypted connection to a server, here one
+// on this machine.
 func BenchmarkThroughput(b *testing.B) {
 	compare(b, tunnellingCore(b), order{Stream: true, Workers: 4, For: time.Second}, 1e6, "MB/s")
 }
@@ -268,7 +269,8 @@ func BenchmarkConnections(b *testing.B) {
 	compare(b, tunnellingCore(b), order{Workers: 16, For: time.Second}, 1, "conn/s")
 }
 
-// These two are the harshest comparison: a core that connects directly, the least that a core can do.
+// These two are the harshest comparison: a core that connects directly, the least that a core can
+// do.
 func BenchmarkThroughputDirect(b *testing.B) {
 	compare(b, startRealCore(b), order{Stream: true, Workers: 4, For: time.Second}, 1e6, "MB/s")
 }
@@ -282,8 +284,8 @@ func tunnellingCore(b *testing.B) *realCore {
 	return core
 }
 
-// compare measures the front and the core's own port in turns, and reports the medians and their ratio. The core's port asks
-// for no credentials, as a user without a front would have it.
+// compare measures the front and the core's own port in turns, and reports the medians and their
+// ratio. The core's port asks for no credentials, as a user without a front would have it.
 func compare(b *testing.B, core *realCore, o order, unit float64, name string) {
 	var frontAddr string
 	front := startRole(b, "front", core.target(1))
@@ -324,7 +326,8 @@ func compare(b *testing.B, core *realCore, o order, unit float64, name string) {
 	b.ReportMetric(cpu/amount*1e6, "front-cpu-us/"+name[:len(name)-2]) // says more than the ratio when others use the machine
 }
 
-// BenchmarkIdleConnections reports what a thousand open connections, each of which has carried something, cost in memory.
+// BenchmarkIdleConnections reports what a thousand open connections, each of which has carried
+// something, cost in memory.
 func BenchmarkIdleConnections(b *testing.B) {
 	k := startFakeCore(b, echoServe)
 	var addr string
@@ -367,7 +370,8 @@ func cpuSeconds(pid int) float64 {
 	if err != nil {
 		return 0
 	}
-	// proc_pid_stat(5): after the name in parentheses utime and stime are the 12th and 13th, in ticks of 10 ms.
+	// proc_pid_stat(5): after the name in parentheses utime and stime are the 12th and 13th, in
+	// ticks of 10 ms.
 	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
 	user, _ := strconv.ParseFloat(fields[11], 64)
 	system, _ := strconv.ParseFloat(fields[12], 64)

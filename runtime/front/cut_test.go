@@ -79,7 +79,8 @@ func TestDrainOneLeg(t *testing.T) {
 	hear(t, c, "good")
 }
 
-// The standby becomes the target: what runs through it goes on, its ledger, too, and it is nobody's standby any more.
+// The standby becomes the target: what runs through it goes on, its ledger, too, and it is nobody's
+// standby any more.
 func TestPromotion(t *testing.T) {
 	p := newPair(t, 1, stayDark, sayGood, nil)
 	c := mustDial(t, p.Front, "a.invalid:1")

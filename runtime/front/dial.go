@@ -14,17 +14,18 @@ var errNoCore = errors.New("no working server")
 // errReplaced says that a state is no longer the current one.
 var errReplaced = errors.New("the core was replaced")
 
-// retryDelays are the pauses between dials of a target that refuses. The last one repeats. A core that was restarted in
-// place is back after about 15 ms.
+// retryDelays are the pauses between dials of a target that refuses. The last one repeats. A core
+// that was restarted in place is back after about 15 ms.
 var retryDelays = []time.Duration{
 	5 * time.Millisecond, 10 * time.Millisecond, 20 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond,
 }
 
 const (
-	// restartTime is how long the standby is held back when the target is gone: a core that was restarted in place keeps the
-	// user's server.
+	// restartTime is how long the standby is held back when the target is gone: a core that was
+	// restarted in place keeps the user's server.
 	restartTime = 60 * time.Millisecond
-	// promptDial bounds the dial of a core while there is another one. Loopback takes less than a millisecond.
+	// promptDial bounds the dial of a core while there is another one. Loopback takes less than a
+	// millisecond.
 	promptDial = 250 * time.Millisecond
 )
 
@@ -37,8 +38,8 @@ const (
 	targetOnly
 )
 
-// dial connects to a core on behalf of u and enters u in its ledger. It waits for a core up to Options.Wait. The error is
-// errNoCore or that of ctx; u is in no ledger then.
+// dial connects to a core on behalf of u and enters u in its ledger. It waits for a core up to
+// Options.Wait. The error is errNoCore or that of ctx; u is in no ledger then.
 func (f *Front) dial(ctx context.Context, u user, r route) (*net.TCPConn, *target, error) {
 	if r == anyCore {
 		if st := f.standIn(); st != nil {
@@ -136,12 +137,13 @@ func (w *coreWait) over() {
 	}
 }
 
-// dialState connects to the core of st on behalf of u, and enters u in its ledger. It fails with errReplaced when st is
-// neither the target nor the standby any more. ctx, which ends with that of st, bounds the dial; prompt does so closely.
+// dialState connects to the core of st on behalf of u, and enters u in its ledger. It fails with
+// errReplaced when st is neither the target nor the standby any more. ctx, which ends with that of
+// st, bounds the dial; prompt does so closely.
 func (f *Front) dialState(ctx context.Context, st *state, u user, prompt bool) (*net.TCPConn, error) {
 	t := st.target
-	// Enter first, then make sure that the target is still in use: either Drain finds u in the ledger, or the swap before
-	// that Drain is seen here.
+	// Enter first, then make sure that the target is still in use: either Drain finds u in the
+	// ledger, or the swap before that Drain is seen here.
 	t.ledger.enter(u)
 	if f.state.Load() != st && f.standby.Load() != st {
 		t.ledger.leave(u)
@@ -171,7 +173,8 @@ func (f *Front) dialState(ctx context.Context, st *state, u user, prompt bool) (
 	return nil, err
 }
 
-// outOfFiles reports whether err is about our own limit of open files, for which no core is to blame.
+// outOfFiles reports whether err is about our own limit of open files, for which no core is to
+// blame.
 func outOfFiles(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }

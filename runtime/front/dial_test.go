@@ -46,7 +46,8 @@ func TestWaitEnds(t *testing.T) {
 	}
 }
 
-// A core that is gone refuses the dial; the connection waits for the next one, or for the same to come back.
+// A core that is gone refuses the dial; the connection waits for the next one, or for the same to
+// come back.
 func TestRefusedDialIsRetried(t *testing.T) {
 	for _, same := range []bool{false, true} {
 		t.Run(fmt.Sprintf("same port %v", same), func(t *testing.T) {
@@ -73,8 +74,8 @@ func TestRefusedDialIsRetried(t *testing.T) {
 	}
 }
 
-// A hanging dial must not outlive its target. The accept queue of a core that is stopped is full at some point; a listener
-// that is never accepted from, with a queue of one, stands in for it.
+// A hanging dial must not outlive its target. The accept queue of a core that is stopped is full at
+// some point; a listener that is never accepted from, with a queue of one, stands in for it.
 func TestHangingDialIsGivenUp(t *testing.T) {
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	if err != nil {

@@ -18,12 +18,13 @@ const handshakeTimeout = 10 * time.Second
 
 // Options are fixed for the life of a Front.
 type Options struct {
-	// SOCKS is the address that speaks SOCKS5 and HTTP, and HTTP the one that speaks only HTTP; empty: none. The host is an
-	// IP address, localhost for 127.0.0.1, or empty for every address of the machine.
+	// SOCKS is the address that speaks SOCKS5 and HTTP, and HTTP the one that speaks only HTTP;
+	// empty: none. The host is an IP address, localhost for 127.0.0.1, or empty for every address
+	// of the machine.
 	SOCKS, HTTP string
 
-	// Username and Password are asked for on both listeners; both empty: no authentication. Addresses beyond loopback
-	// need them.
+	// Username and Password are asked for on both listeners; both empty: no authentication.
+	// Addresses beyond loopback need them.
 	Username, Password string
 
 	Wait time.Duration // how long a new connection waits for a usable core
@@ -32,8 +33,8 @@ type Options struct {
 	Log    zerolog.Logger
 }
 
-// Front carries connections from applications to the current core. Its methods may be called from any goroutine, except
-// that Open and Close exclude each other.
+// Front carries connections from applications to the current core. Its methods may be called from
+// any goroutine, except that Open and Close exclude each other.
 type Front struct {
 	o            Options
 	log          zerolog.Logger
@@ -86,8 +87,8 @@ func New(o Options) *Front {
 		epoch:        time.Now(),
 		guard:        newGuard(o.Rescue),
 	}
-	// The core is on this machine: keep-alive has nothing to find out, and a dial that hangs means that the core does not
-	// take connections.
+	// The core is on this machine: keep-alive has nothing to find out, and a dial that hangs means
+	// that the core does not take connections.
 	f.dialer = net.Dialer{KeepAlive: -1, Timeout: max(o.Wait, time.Second)}
 	f.dialer.SetMultipathTCP(false)
 	f.promptDialer = f.dialer
@@ -97,8 +98,8 @@ func New(o Options) *Front {
 	return f
 }
 
-// Open binds the listeners and serves them until Close. It opens all or nothing; the error joins one *PortError for each
-// address that failed. Open on an open Front does nothing.
+// Open binds the listeners and serves them until Close. It opens all or nothing; the error joins
+// one *PortError for each address that failed. Open on an open Front does nothing.
 func (f *Front) Open(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -138,8 +139,8 @@ func (r *run) closeListeners() {
 	}
 }
 
-// Close stops listening, resets every connection and waits until nothing of the Front runs. The target and the counters
-// stay, and Open may follow. Closing a closed Front does nothing.
+// Close stops listening, resets every connection and waits until nothing of the Front runs. The
+// target and the counters stay, and Open may follow. Closing a closed Front does nothing.
 func (f *Front) Close() error {
 	f.mu.Lock()
 	r := f.run

@@ -7,12 +7,13 @@ import (
 	"time"
 )
 
-// Rescue says how connections without an answer are sent again through another core. The zero value is the default.
+// Rescue says how connections without an answer are sent again through another core. The zero value
+// is the default.
 type Rescue struct {
 	Off bool // the standby is not used at all
 
-	// Floor and Ceiling bound the silence that is allowed to a core, which follows what it takes otherwise. Zero is 60 ms
-	// and 3 s.
+	// Floor and Ceiling bound the silence that is allowed to a core, which follows what it takes
+	// otherwise. Zero is 60 ms and 3 s.
 	Floor, Ceiling time.Duration
 }
 
@@ -28,8 +29,8 @@ const (
 	standbyPause = 250 * time.Millisecond // between two looks for a standby, for those that need one
 )
 
-// guard decides which connections are rescued. It is asked only about those that are in trouble; what happens to every
-// connection is in atomics.
+// guard decides which connections are rescued. It is asked only about those that are in trouble;
+// what happens to every connection is in atomics.
 type guard struct {
 	off            bool
 	floor, ceiling time.Duration
@@ -67,7 +68,8 @@ func newGuard(o Rescue) *guard {
 	return g
 }
 
-// other returns a core that is not among those tried, the target before the standby; nil if there is none.
+// other returns a core that is not among those tried, the target before the standby; nil if there
+// is none.
 func (f *Front) other(tried []*target) *state {
 	if f.guard.off {
 		return nil
@@ -91,15 +93,17 @@ type silence struct {
 	warned    *bool       // whether the front has signalled it
 }
 
-// judge returns the core through which s is to be rescued now, for which a token has been taken; or else how long to wait
-// until it is judged again, 0 for never. Whoever gets a core for the first rescue of a connection says when that is over.
+// judge returns the core through which s is to be rescued now, for which a token has been taken; or
+// else how long to wait until it is judged again, 0 for never. Whoever gets a core for the first
+// rescue of a connection says when that is over.
 func (f *Front) judge(s silence) (to *state, wait time.Duration) {
 	g, now := f.guard, f.now()
 	age, limit := time.Duration(now-s.sent), f.guard.limit(s.target.ledger)
 	if age < limit {
 		return nil, limit - age
 	}
-	// Somebody who came later has been answered: the core is alive, and it is the destination that takes its time.
+	// Somebody who came later has been answered: the core is alive, and it is the destination that
+	// takes its time.
 	alive := s.target.ledger.rtt.proof.Load() > s.sent
 	if !alive && !*s.warned {
 		*s.warned = true
@@ -163,8 +167,9 @@ func (g *guard) take(now int64) bool {
 	return true
 }
 
-// begin notes a rescue on behalf of dest, which ends with over. It is refused while another one has been waiting for longer
-// than limit: if nobody answers that one, nobody is going to answer the next, and the destination is probably slow.
+// begin notes a rescue on behalf of dest, which ends with over. It is refused while another one has
+// been waiting for longer than limit: if nobody answers that one, nobody is going to answer the
+// next, and the destination is probably slow.
 func (g *guard) begin(dest string, limit time.Duration, now int64) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// RoundTrip sends requests that may be repeated over kept-alive connections: when one of those turns out to be dead, the
-// Transport repeats them by itself. All others get a connection of their own.
+// RoundTrip sends requests that may be repeated over kept-alive connections: when one of those
+// turns out to be dead, the Transport repeats them by itself. All others get a connection of their
+// own.
 func (w *webServer) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !repeatable(r) {
 		return w.fresh.RoundTrip(r)
@@ -49,8 +50,8 @@ func safeToHedge(r *http.Request) bool {
 	return true
 }
 
-// hedge is one request that goes through a second core as well when the first is silent: on a kept-alive connection there is
-// nothing between the requests that could tell it.
+// hedge is one request that goes through a second core as well when the first is silent: on a
+// kept-alive connection there is nothing between the requests that could tell it.
 type hedge struct {
 	w       *webServer
 	r       *http.Request
@@ -72,7 +73,8 @@ type exchange struct {
 	err    error
 }
 
-// hedge sends r through the core of st, and through others when that is silent. The first response wins.
+// hedge sends r through the core of st, and through others when that is silent. The first response
+// wins.
 func (w *webServer) hedge(r *http.Request, st *state) (*http.Response, error) {
 	f := w.f
 	h := &hedge{w: w, r: r, results: make(chan *exchange), over: make(chan struct{})}
@@ -127,8 +129,8 @@ func (h *hedge) start(t *target) *exchange {
 	return e
 }
 
-// lookAgain decides what the silence of the newest exchange means. It returns how long it is until the next look; 0: there is
-// none.
+// lookAgain decides what the silence of the newest exchange means. It returns how long it is until
+// the next look; 0: there is none.
 func (h *hedge) lookAgain() time.Duration {
 	f, newest := h.w.f, h.running[len(h.running)-1]
 	to, wait := f.judge(silence{

@@ -26,7 +26,8 @@ import (
 // patience is how long a test waits for what must happen.
 const patience = 10 * time.Second
 
-// openFront opens a front on kernel-chosen ports and checks at the end that it leaves nothing behind.
+// openFront opens a front on kernel-chosen ports and checks at the end that it leaves nothing
+// behind.
 func openFront(t testing.TB, change func(*Options)) *Front {
 	t.Helper()
 	o := Options{SOCKS: "127.0.0.1:0", HTTP: "127.0.0.1:0", Wait: patience, Log: zerolog.Nop()}
@@ -58,7 +59,8 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// fakeCore is a SOCKS server in the place of a core, for faults and moments that a real one cannot be brought to.
+// fakeCore is a SOCKS server in the place of a core, for faults and moments that a real one cannot
+// be brought to.
 type fakeCore struct {
 	l              net.Listener
 	user, password string
@@ -195,7 +197,8 @@ func dialSOCKS(f *Front, dest string) (*net.TCPConn, error) {
 	return tcp, nil
 }
 
-// dialWaiting dials while there is no core that takes connections, and delivers the connection when there is.
+// dialWaiting dials while there is no core that takes connections, and delivers the connection when
+// there is.
 func dialWaiting(t testing.TB, f *Front) <-chan *net.TCPConn {
 	c := make(chan *net.TCPConn, 1)
 	go func() {

@@ -82,7 +82,8 @@ func (in *intake) take(parse func(b []byte) (n int, err error)) error {
 	}
 }
 
-// serveAny serves a client of the listener that speaks both protocols. The first byte tells them apart.
+// serveAny serves a client of the listener that speaks both protocols. The first byte tells them
+// apart.
 func (f *Front) serveAny(ctx context.Context, c *net.TCPConn) {
 	in := f.newIntake(c)
 	if in == nil {
@@ -92,7 +93,8 @@ func (f *Front) serveAny(ctx context.Context, c *net.TCPConn) {
 	case socks5.Version:
 		f.serveSOCKS(ctx, in)
 	case socks4:
-		// The whole protocol has a version of its own for "no": zero, 91, and six bytes that do not matter.
+		// The whole protocol has a version of its own for "no": zero, 91, and six bytes that do not
+		// matter.
 		in.release()
 		refuse(c, []byte{0, 91, 0, 0, 0, 0, 0, 0})
 	default:
@@ -100,8 +102,8 @@ func (f *Front) serveAny(ctx context.Context, c *net.TCPConn) {
 	}
 }
 
-// refuse says msg and closes. The client may still be sending; closing with unread bytes would be a reset, and could
-// destroy msg on its way.
+// refuse says msg and closes. The client may still be sending; closing with unread bytes would be a
+// reset, and could destroy msg on its way.
 func refuse(c *net.TCPConn, msg []byte) {
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(time.Second))

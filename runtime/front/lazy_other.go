@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// lazyReader is the plain form for systems without non-blocking reads on a raw descriptor: it holds its buffer while it
-// waits.
+// lazyReader is the plain form for systems without non-blocking reads on a raw descriptor: it holds
+// its buffer while it waits.
 type lazyReader struct {
 	conn  syscall.Conn
 	pools *pools

@@ -12,8 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lazyReader reads from a socket without holding a buffer while there is nothing to read: the buffer is borrowed for each
-// try and given back when the try comes too early. One goroutine at a time may use it.
+// lazyReader reads from a socket without holding a buffer while there is nothing to read: the
+// buffer is borrowed for each try and given back when the try comes too early. One goroutine at a
+// time may use it.
 type lazyReader struct {
 	rc    syscall.RawConn
 	pools *pools
@@ -46,8 +47,8 @@ func newLazyPacketReader(p *pools, c *net.UDPConn) (*lazyReader, error) {
 	return r, err
 }
 
-// read waits for data and returns it in a buffer of the given size, which the caller releases. The end of a stream is io.EOF;
-// with an error there is no buffer.
+// read waits for data and returns it in a buffer of the given size, which the caller releases. The
+// end of a stream is io.EOF; with an error there is no buffer.
 func (r *lazyReader) read(size int) (*buffer, int, error) {
 	if r.late != nil {
 		return nil, 0, r.late

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// Counters are the traffic of one session, or of al. Bytes are payload: no SOCKS headers, and for HTTP what passes
-// between the front and the origin. An association of UDP counts as one connection on each core that serves it.
+// Counters are the traffic of one session, or of al. Bytes are payload: no SOCKS headers, and for
+// HTTP what passes between the front and the origin. An association of UDP counts as one connection
+// on each core that serves it.
 type Counters struct {
 	UpBytes, DownBytes uint64
 	Connections        uint64 // taken on since the start
@@ -133,7 +134,8 @@ func (f *Front) ledger(id int64) *ledger {
 	return l
 }
 
-// Counters returns the traffic of the session id; zero if it is unknown or forgotten. Counts are live.
+// Counters returns the traffic of the session id; zero if it is unknown or forgotten. Counts are
+// live.
 func (f *Front) Counters(id int64) Counters {
 	f.mu.Lock()
 	l := f.ledgers[id]
@@ -169,7 +171,8 @@ func (c *Counters) add(d Counters) {
 	c.Waited += d.Waited
 }
 
-// Forget drops the counters of an ended session; Total keeps them. Call it after Drain and the last look at Counters.
+// Forget drops the counters of an ended session; Total keeps them. Call it after Drain and the last
+// look at Counters.
 func (f *Front) Forget(id int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -188,9 +191,9 @@ func (f *Front) Forget(id int64) {
 	delete(f.ledgers, id)
 }
 
-// Drain waits until nothing uses the session id any more and returns 0, or until ctx ends, and then resets what is left
-// and returns how many that were. Call it after SetTarget has named another target: a session that still takes new
-// connections is drained only by chance.
+// Drain waits until nothing uses the session id any more and returns 0, or until ctx ends, and then
+// resets what is left and returns how many that were. Call it after SetTarget has named another
+// target: a session that still takes new connections is drained only by chance.
 func (f *Front) Drain(ctx context.Context, id int64) int {
 	f.mu.Lock()
 	l := f.ledgers[id]
@@ -211,10 +214,11 @@ func (f *Front) Drain(ctx context.Context, id int64) int {
 	}
 }
 
-// Cut resets the connections of the session id, and the paths of its UDP associations, on which nothing has come from the
-// core since then, and returns how many they were. One that was opened later is left alone, and one without an answer that may
-// be sent again goes on through another core instead. Call it after SetTarget has named another target. Any goroutine may
-// call it; it does not block.
+// Cut resets the connections of the session id, and the paths of its UDP associations, on which
+// nothing has come from the core since then, and returns how many they were. One that was opened
+// later is left alone, and one without an answer that may be sent again goes on through another
+// core instead. Call it after SetTarget has named another target. Any goroutine may call it; it
+// does not block.
 func (f *Front) Cut(id int64, since time.Time) int {
 	f.mu.Lock()
 	l := f.ledgers[id]

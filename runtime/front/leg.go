@@ -36,7 +36,8 @@ type leg struct {
 	partial []byte // the beginning of the core's replies
 }
 
-// connected makes the leg ready for use. An abort that came before it had a socket to close takes effect now.
+// connected makes the leg ready for use. An abort that came before it had a socket to close takes
+// effect now.
 func (l *leg) connected(tcp *net.TCPConn, t *target) error {
 	r, err := newLazyReader(l.u.f.pools, tcp)
 	if err != nil {
@@ -53,8 +54,8 @@ func (l *leg) connected(tcp *net.TCPConn, t *target) error {
 	return nil
 }
 
-// send needs the mu of u. It writes greeting, request and what is kept at once. An error does not matter: the reader sees the
-// same end.
+// send needs the mu of u. It writes greeting, request and what is kept at once. An error does not
+// matter: the reader sees the same end.
 func (l *leg) send() {
 	u, t, tcp := l.u, l.target, l.tcp.Load()
 	l.low = true
@@ -86,7 +87,8 @@ func (l *leg) countDown(n int) {
 	l.last.Store(l.u.f.now())
 }
 
-// lastAsked is when there was last something for the core to answer to: the client's bytes, or else the request.
+// lastAsked is when there was last something for the core to answer to: the client's bytes, or else
+// the request.
 func (l *leg) lastAsked() int64 { return max(l.u.lastSent.Load(), l.sentAt) }
 
 // result is await, as one value.
@@ -95,8 +97,8 @@ func (l *leg) result() result {
 	return result{leg: l, b: b, answer: answer, err: err}
 }
 
-// await waits for the first answer bytes and returns them in a buffer that the caller releases. It may be called again
-// after os.ErrDeadlineExceeded.
+// await waits for the first answer bytes and returns them in a buffer that the caller releases. It
+// may be called again after os.ErrDeadlineExceeded.
 func (l *leg) await() (*buffer, []byte, error) {
 	for {
 		b, n, err := l.reader.read(smallBuffer)
@@ -120,7 +122,8 @@ func (l *leg) await() (*buffer, []byte, error) {
 	}
 }
 
-// parse takes n bytes from the core in b. It returns what is answer in them; without any it releases b and returns nil.
+// parse takes n bytes from the core in b. It returns what is answer in them; without any it
+// releases b and returns nil.
 func (l *leg) parse(b *buffer, n int) (*buffer, []byte, error) {
 	if l.low {
 		l.low = false
@@ -152,7 +155,8 @@ func (l *leg) parse(b *buffer, n int) (*buffer, []byte, error) {
 	return b, got, nil
 }
 
-// replyError wraps a reply that came and was not a success; the core is there, another try would not help.
+// replyError wraps a reply that came and was not a success; the core is there, another try would
+// not help.
 type replyError struct{ error }
 
 func (e replyError) Unwrap() error { return e.error }
@@ -170,8 +174,8 @@ func (l *leg) abort() {
 	l.reset()
 }
 
-// cut is abort, except that without an answer the reader moves the connection, if what was sent may be sent twice: the core
-// may have replied, and passed it on, without the reader's knowledge.
+// cut is abort, except that without an answer the reader moves the connection, if what was sent may
+// be sent twice: the core may have replied, and passed it on, without the reader's knowledge.
 func (l *leg) cut() {
 	l.moved.Store(true)
 	l.reset()

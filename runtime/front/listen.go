@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// PortError says which address could not be opened. The cause is within reach of errors.Is and errors.As; two of them
-// come joined.
+// PortError says which address could not be opened. The cause is within reach of errors.Is and
+// errors.As; two of them come joined.
 type PortError struct {
 	Address string
 	Err     error
@@ -27,10 +27,10 @@ var (
 	errNotAddress = errors.New(`not an IP address and a port; write it like "127.0.0.1:10808" or "[::1]:10808"`)
 )
 
-// parseAddress turns what the user wrote into an IP address with a port for the net package. The host may also be
-// localhost, which is 127.0.0.1 here whatever the system makes of it, or empty for every address. Other names are not
-// accepted, because what they stand for can change. Addresses beyond loopback need credentials. The settings accept the
-// same, but for port 0.
+// parseAddress turns what the user wrote into an IP address with a port for the net package. The
+// host may also be localhost, which is 127.0.0.1 here whatever the system makes of it, or empty for
+// every address. Other names are not accepted, because what they stand for can change. Addresses
+// beyond loopback need credentials. The settings accept the same, but for port 0.
 func parseAddress(text string, authenticated bool) (string, error) {
 	host, port, err := net.SplitHostPort(text)
 	if err != nil {
@@ -56,7 +56,8 @@ func parseAddress(text string, authenticated bool) (string, error) {
 	return net.JoinHostPort(host, port), nil
 }
 
-// listen opens address exclusively. Clients get keep-alive probes, so that those which vanished without a word are noticed.
+// listen opens address exclusively. Clients get keep-alive probes, so that those which vanished
+// without a word are noticed.
 func listen(ctx context.Context, address string, authenticated bool) (*net.TCPListener, error) {
 	ip, err := parseAddress(address, authenticated)
 	if err != nil {
@@ -76,7 +77,8 @@ func listen(ctx context.Context, address string, authenticated bool) (*net.TCPLi
 	return l.(*net.TCPListener), nil
 }
 
-// Accept errors that pass, such as too many open files, are waited for with growing pauses between these.
+// Accept errors that pass, such as too many open files, are waited for with growing pauses between
+// these.
 const (
 	minAcceptPause = 5 * time.Millisecond
 	maxAcceptPause = time.Second

@@ -10,8 +10,8 @@ import (
 	"github.com/xrat-tray/xrat/daemon/settings"
 )
 
-// What the settings accept must open, and what they refuse need not: a daemon that starts and then cannot listen would
-// have been told too late.
+// What the settings accept must open, and what they refuse need not: a daemon that starts and then
+// cannot listen would have been told too late.
 func TestAddressesAreThoseOfTheSettings(t *testing.T) {
 	for _, address := range []string{
 		"127.0.0.1:10808", "127.0.0.2:1", "[::1]:10808", "[127.0.0.1]:10808", "[::ffff:127.0.0.1]:10808", "[::1%lo]:10808", "127.0.0.1:010808",

@@ -8,7 +8,8 @@ import (
 
 const acceptKeepAlive = 0 // the net package's default
 
-// controlListener makes the port exclusive: without the option another program could take it over with SO_REUSEADDR.
+// controlListener makes the port exclusive: without the option another program could take it over
+// with SO_REUSEADDR.
 func controlListener(_, _ string, c syscall.RawConn) error {
 	const exclusiveAddrUse = ^windows.SO_REUSEADDR // SO_EXCLUSIVEADDRUSE in winsock2.h
 	var err error

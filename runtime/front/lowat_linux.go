@@ -8,8 +8,9 @@ import (
 	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
-// expectReplies lets the reader sleep until the core's replies and at least one answer byte are there. The core sends its
-// replies in three small writes, each of which would otherwise wake it for nothing. The end of the stream wakes it in any case.
+// expectReplies lets the reader sleep until the core's replies and at least one answer byte are
+// there. The core sends its replies in three small writes, each of which would otherwise wake it
+// for nothing. The end of the stream wakes it in any case.
 func expectReplies(c *net.TCPConn, auth bool) {
 	n := socks5.MinReplies + 1
 	if !auth {

@@ -10,17 +10,20 @@ import (
 )
 
 const (
-	// maxReplays is how often one connection is sent again because cores ended it before their reply.
+	// maxReplays is how often one connection is sent again because cores ended it before their
+	// reply.
 	maxReplays = 5
-	// replayPause lies between them, times the number of the try; a dying core needs a moment to stop taking connections.
+	// replayPause lies between them, times the number of the try; a dying core needs a moment to
+	// stop taking connections.
 	replayPause = 10 * time.Millisecond
 )
 
 // errNoCoreReply is the end of a connection that no core answered with the reply of SOCKS.
 var errNoCoreReply = errors.New("the core closed the connection without a reply")
 
-// replace moves the upstream to another core after one has ended the connection with err and without an answer. It returns
-// the leg over the new one; or nil, and with what error the upstream ends.
+// replace moves the upstream to another core after one has ended the connection with err and
+// without an answer. It returns the leg over the new one; or nil, and with what error the upstream
+// ends.
 func (r *rescuer) replace(l *leg, err error) (*leg, error) {
 	u := r.u
 	u.mu.Lock()
@@ -57,8 +60,9 @@ func (r *rescuer) replace(l *leg, err error) (*leg, error) {
 	return next, nil
 }
 
-// moveUntouched needs mu. It reaches another core after one has died before its reply. A core replies before it passes
-// anything on, so nothing has reached the destination, and the whole can be sent again, whatever it is.
+// moveUntouched needs mu. It reaches another core after one has died before its reply. A core
+// replies before it passes anything on, so nothing has reached the destination, and the whole can
+// be sent again, whatever it is.
 func (r *rescuer) moveUntouched() *leg {
 	u := r.u
 	if u.kept.lost || r.replays >= maxReplays {
@@ -78,8 +82,8 @@ func (r *rescuer) moveUntouched() *leg {
 	return r.reachAny()
 }
 
-// moveAnswerless needs mu. It reaches another core after one has ended the connection although it had replied. What was
-// sent may have reached the destination.
+// moveAnswerless needs mu. It reaches another core after one has ended the connection although it
+// had replied. What was sent may have reached the destination.
 func (r *rescuer) moveAnswerless(l *leg) *leg {
 	u, f, g := r.u, r.u.f, r.u.f.guard
 	nothing := len(u.kept.sent) == 0
@@ -128,8 +132,9 @@ func (f *Front) takes(t *target) bool {
 	return true
 }
 
-// reachPaid reaches the core of st for a token that was taken. If that fails it gives the token back, and counts no rescue: on
-// a busy machine also a core that is well can miss the time for a dial.
+// reachPaid reaches the core of st for a token that was taken. If that fails it gives the token
+// back, and counts no rescue: on a busy machine also a core that is well can miss the time for a
+// dial.
 func (r *rescuer) reachPaid(st *state) *leg {
 	next := r.reach(st)
 	if next == nil {

@@ -8,7 +8,8 @@ import (
 	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
-// Before its reply a core has done nothing; whatever was sent can be sent to the next one, also after a half-close.
+// Before its reply a core has done nothing; whatever was sent can be sent to the next one, also
+// after a half-close.
 func TestReplayBeforeTheReply(t *testing.T) {
 	f := openFront(t, nil)
 	good := startFakeCore(t, func(c net.Conn, _ socks5.Address) {

@@ -9,8 +9,9 @@ import (
 	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
-// newTransport makes the way to origins. It dials the core and nothing else, and knows no proxy of the environment. With a
-// target the connections lead through it as long as it is in use, and are kept alive; without, each is for one request.
+// newTransport makes the way to origins. It dials the core and nothing else, and knows no proxy of
+// the environment. With a target the connections lead through it as long as it is in use, and are
+// kept alive; without, each is for one request.
 func (f *Front) newTransport(t *target) *http.Transport {
 	return &http.Transport{
 		DialContext: func(_ context.Context, _, hostport string) (net.Conn, error) {

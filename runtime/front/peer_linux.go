@@ -7,8 +7,8 @@ import (
 	"github.com/xrat-tray/xrat/runtime/sockdiag"
 )
 
-// peerHasRead reports whether the other end of c, on this machine, has read the first n bytes of c, and whether the system
-// could tell. An end that is gone has read all it ever will.
+// peerHasRead reports whether the other end of c, on this machine, has read the first n bytes of c,
+// and whether the system could tell. An end that is gone has read all it ever will.
 func peerHasRead(c *net.TCPConn, n int) (read, known bool) {
 	ours, ok1 := c.LocalAddr().(*net.TCPAddr)
 	theirs, ok2 := c.RemoteAddr().(*net.TCPAddr)

@@ -57,8 +57,8 @@ func TestPeerHasRead(t *testing.T) {
 	}
 }
 
-// TestFirstWindow has a client speak late and much: the core finds no more than it can take with its first read, and all the rest
-// after that.
+// TestFirstWindow has a client speak late and much: the core finds no more than it can take with
+// its first read, and all the rest after that.
 func TestFirstWindow(t *testing.T) {
 	message := bytes.Repeat([]byte("0123456789abcdef"), 300<<10/16)
 	for _, test := range []struct {
@@ -74,7 +74,8 @@ func TestFirstWindow(t *testing.T) {
 			k := startFakeCore(t, func(c net.Conn, _ socks5.Address) {
 				succeed(c)
 				close(asked)
-				// The client's bytes are on their way, and more than the limit unless the front holds them back.
+				// The client's bytes are on their way, and more than the limit unless the front
+				// holds them back.
 				if n := waiting(t, c.(*net.TCPConn), firstWindow); test.want > 0 && n != test.want {
 					t.Errorf("%d bytes wait for the core, want %d", n, test.want)
 				} else if test.want == 0 && n <= firstWindow {
@@ -109,7 +110,8 @@ func TestFirstWindow(t *testing.T) {
 	}
 }
 
-// waiting returns how many bytes have come for c that nobody has read, once there are n and, a little later, perhaps more.
+// waiting returns how many bytes have come for c that nobody has read, once there are n and, a
+// little later, perhaps more.
 func waiting(t *testing.T, c *net.TCPConn, n int) (got int) {
 	rc, err := c.SyscallConn()
 	if err != nil {
@@ -127,7 +129,8 @@ func waiting(t *testing.T, c *net.TCPConn, n int) (got int) {
 	return count()
 }
 
-// TestFirstWindowOfDeadCore ends the core while the front holds bytes back: neither the writer nor the front hangs.
+// TestFirstWindowOfDeadCore ends the core while the front holds bytes back: neither the writer nor
+// the front hangs.
 func TestFirstWindowOfDeadCore(t *testing.T) {
 	checkLeaks(t)
 	asked := make(chan struct{})
@@ -147,7 +150,8 @@ func TestFirstWindowOfDeadCore(t *testing.T) {
 	}
 }
 
-// TestFirstWindowOfClosedFront closes the front while it holds bytes back from a core that does not read.
+// TestFirstWindowOfClosedFront closes the front while it holds bytes back from a core that does not
+// read.
 func TestFirstWindowOfClosedFront(t *testing.T) {
 	checkLeaks(t)
 	asked, over := make(chan struct{}), make(chan struct{})

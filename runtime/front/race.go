@@ -18,8 +18,8 @@ type race struct {
 	begun   bool // the first rescue of the connection belongs to it: that of its destination is unanswered
 }
 
-// race brings in a core beside that of silent, and further ones, and waits for the first answer of any. Without one it returns
-// how the leg that ended last did.
+// race brings in a core beside that of silent, and further ones, and waits for the first answer of
+// any. Without one it returns how the leg that ended last did.
 func (r *rescuer) race(silent *leg, to *state) result {
 	u := r.u
 	ctx, cancel := context.WithCancel(u.ctx)
@@ -125,7 +125,8 @@ func (c *race) newest() *leg {
 	return u.legs.all[len(u.legs.all)-1]
 }
 
-// ended takes a leg out of the race that has ended without an answer. When it was the last one, the race is over with it.
+// ended takes a leg out of the race that has ended without an answer. When it was the last one, the
+// race is over with it.
 func (c *race) ended(res result) (last result, over bool) {
 	u := c.r.u
 	opened := res.leg.target != nil
@@ -150,8 +151,8 @@ func (c *race) ended(res result) (last result, over bool) {
 	return result{}, false
 }
 
-// forgive has a core tried again that did not take the connection: on a busy machine also one that is well can miss the time
-// for a dial.
+// forgive has a core tried again that did not take the connection: on a busy machine also one that
+// is well can miss the time for a dial.
 func (c *race) forgive(missed *target) {
 	c.r.u.f.guard.giveBack()
 	c.r.tried = slices.DeleteFunc(c.r.tried, func(t *target) bool { return t == missed })

@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// halfClosed bounds the silence of a client whose server has already finished, and how long it may talk to nobody. The core
-// gives such a connection up after seconds; without a bound a client that forgets to close would be kept for ever.
+// halfClosed bounds the silence of a client whose server has already finished, and how long it may
+// talk to nobody. The core gives such a connection up after seconds; without a bound a client that
+// forgets to close would be kept for ever.
 const halfClosed = 2 * time.Minute
 
 // tunnel is a client and the upstream to its destination.
@@ -20,9 +21,10 @@ type tunnel struct {
 	u      *upstream
 }
 
-// relay copies between the two until both directions have ended, and closes both. An end is passed on as an end, a reset as a
-// reset. A reset throws away what the client has not fetched yet, so there is none once the server has ended: by then the
-// whole answer is in the hands of the kernel, which delivers it also after Close.
+// relay copies between the two until both directions have ended, and closes both. An end is passed
+// on as an end, a reset as a reset. A reset throws away what the client has not fetched yet, so
+// there is none once the server has ended: by then the whole answer is in the hands of the kernel,
+// which delivers it also after Close.
 func (t tunnel) relay() {
 	uplink := make(chan struct{})
 	go func() {
@@ -44,8 +46,9 @@ func (t tunnel) reset() {
 	t.u.abort()
 }
 
-// copyUp carries the client's bytes until its end, for which it returns nil, or until it has been silent for too long after
-// the server's. What the client sends to a server that takes no more is dropped.
+// copyUp carries the client's bytes until its end, for which it returns nil, or until it has been
+// silent for too long after the server's. What the client sends to a server that takes no more is
+// dropped.
 func (t tunnel) copyUp() error {
 	u := t.u
 	alive := func() {
@@ -124,8 +127,9 @@ func (t tunnel) copyDown(uplink <-chan struct{}) error {
 	}
 }
 
-// moveBulk lets the kernel move bytes for as long as they come in quantity. It returns nil when copying is better again,
-// and otherwise the end of the source, as io.EOF, or what broke, and whether that was the source.
+// moveBulk lets the kernel move bytes for as long as they come in quantity. It returns nil when
+// copying is better again, and otherwise the end of the source, as io.EOF, or what broke, and
+// whether that was the source.
 func (f *Front) moveBulk(dst, src *net.TCPConn, count func(n int)) (source bool, err error) {
 	m := newMover(f.pipes, dst, src, count)
 	if m == nil {
@@ -142,7 +146,8 @@ func (f *Front) moveBulk(dst, src *net.TCPConn, count func(n int)) (source bool,
 	}
 }
 
-// nextSize grows the buffer of a stream that fills it, and shrinks that of one that has become slow.
+// nextSize grows the buffer of a stream that fills it, and shrinks that of one that has become
+// slow.
 func nextSize(size, n int) int {
 	switch {
 	case n == size:

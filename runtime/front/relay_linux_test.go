@@ -14,11 +14,13 @@ import (
 	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
-// Once the server has ended, nothing that the client does or leaves undone may cost it the rest of the answer. The answer is
-// in a send buffer of the front, or on the way there; a reset would throw it away.
+// Once the server has ended, nothing that the client does or leaves undone may cost it the rest of
+// the answer. The answer is in a send buffer of the front, or on the way there; a reset would throw
+// it away.
 func TestAnswerSurvivesItsEnd(t *testing.T) {
 	answer := bytes.Repeat([]byte("0123456789abcdef"), 8<<10)
-	// talk sends a byte that reaches the ended core, which answers with a reset, and one that meets that reset.
+	// talk sends a byte that reaches the ended core, which answers with a reset, and one that meets
+	// that reset.
 	talk := func(t *testing.T, f *Front, c *net.TCPConn) {
 		c.Write([]byte("x"))
 		eventually(t, "the first byte is on its way to the core", func() bool { return f.Counters(1).UpBytes == 1 })
@@ -28,7 +30,8 @@ func TestAnswerSurvivesItsEnd(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		quiet time.Duration
-		// sendBuffer is what the front's send buffer has: enough for the whole answer, so that the front sees its end, or not.
+		// sendBuffer is what the front's send buffer has: enough for the whole answer, so that the
+		// front sees its end, or not.
 		sendBuffer int
 		finished   bool
 		act        func(t *testing.T, f *Front, c *net.TCPConn)

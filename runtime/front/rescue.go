@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// rescuer gets an upstream its first answer. It belongs to the goroutine that reads; a method that needs mu means that of the
-// upstream.
+// rescuer gets an upstream its first answer. It belongs to the goroutine that reads; a method that
+// needs mu means that of the upstream.
 type rescuer struct {
 	u       *upstream
 	tried   []*target // that have had the connection
@@ -28,9 +28,9 @@ type result struct {
 	missed *target // the core that did not take the connection
 }
 
-// first waits for the first answer bytes and returns them in a buffer that the caller releases. Meanwhile it moves the
-// connection if its core ends it, and brings in a second core if the first is silent. At an end without an answer the error
-// is io.EOF, and otherwise what broke.
+// first waits for the first answer bytes and returns them in a buffer that the caller releases.
+// Meanwhile it moves the connection if its core ends it, and brings in a second core if the first
+// is silent. At an end without an answer the error is io.EOF, and otherwise what broke.
 func (r *rescuer) first() (*buffer, []byte, error) {
 	for l := &r.u.one; ; {
 		res := l.result()
@@ -55,7 +55,8 @@ func (r *rescuer) first() (*buffer, []byte, error) {
 	}
 }
 
-// watchOver decides what the silence of l means. It returns the core to bring in, or nil when l is to be waited for.
+// watchOver decides what the silence of l means. It returns the core to bring in, or nil when l is
+// to be waited for.
 func (r *rescuer) watchOver(l *leg) *state {
 	u, s := r.u, r.silence(l)
 	to, wait := u.f.judge(s)
@@ -92,7 +93,8 @@ func (r *rescuer) noteAnswer(l *leg) {
 	}
 	if l.from != nil {
 		l.target.ledger.rescued.Add(1)
-		// Unless others were answered meanwhile: then it is only this destination that the core does not reach.
+		// Unless others were answered meanwhile: then it is only this destination that the core
+		// does not reach.
 		if l.from.ledger.rtt.proof.Load() <= sent {
 			f.signal(l.from.id, Rescued)
 		}
@@ -122,7 +124,8 @@ func (r *rescuer) noteLost() {
 	f.guard.lost(string(r.u.dest), time.Duration(f.now()-r.u.lastSent.Load()), f.now())
 }
 
-// atFault reports whether it is the destination's fault that nobody has answered: others were answered meanwhile.
+// atFault reports whether it is the destination's fault that nobody has answered: others were
+// answered meanwhile.
 func (r *rescuer) atFault() bool {
 	return slices.ContainsFunc(r.tried, func(t *target) bool { return t.ledger.rtt.proof.Load() > r.u.lastSent.Load() })
 }

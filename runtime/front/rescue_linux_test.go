@@ -14,8 +14,9 @@ import (
 	"time"
 )
 
-// Real cores with real servers, some connections at a time and always new ones, and something breaks in the middle: no request
-// fails. How long the slowest takes is logged; only a wait far beyond the limits counts as a failure.
+// Real cores with real servers, some connections at a time and always new ones, and something
+// breaks in the middle: no request fails. How long the slowest takes is logged; only a wait far
+// beyond the limits counts as a failure.
 func TestNoRequestFailsWithItsCoreOrServer(t *testing.T) {
 	for name, fail := range map[string]func(core *realCore, server *exec.Cmd){
 		"core killed":   func(core *realCore, _ *exec.Cmd) { core.cmd.Process.Kill() },

@@ -12,8 +12,8 @@ import (
 	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
-// A target that has answered somebody who came later is alive: the destination is slow. It is left alone until the ceiling,
-// sent again once, and then left alone for good.
+// A target that has answered somebody who came later is alive: the destination is slow. It is left
+// alone until the ceiling, sent again once, and then left alone for good.
 func TestSlowDestination(t *testing.T) {
 	const ceiling = 600 * time.Millisecond
 	answer := make(chan struct{})
@@ -66,8 +66,8 @@ func TestSlowDestination(t *testing.T) {
 	hear(t, c, "slow")
 }
 
-// As long as nobody has answered one rescue, the next visitors of the same destination are not sent twice, also if nothing
-// is known of the core's health.
+// As long as nobody has answered one rescue, the next visitors of the same destination are not sent
+// twice, also if nothing is known of the core's health.
 func TestSlowDestinationWithManyVisitors(t *testing.T) {
 	for name, request := range map[string]func(f *Front) func(){
 		"tunnel": func(f *Front) func() {
@@ -142,7 +142,8 @@ func TestHiccup(t *testing.T) {
 	speak(t, mustDial(t, p.Front, "a.invalid:80"), getRequest, "good")
 }
 
-// A destination that hangs up on everybody is asked twice once, and then no more as long as others are answered.
+// A destination that hangs up on everybody is asked twice once, and then no more as long as others
+// are answered.
 func TestDestinationThatHangsUp(t *testing.T) {
 	var asked [2]atomic.Int64
 	late := make(chan struct{}, 1)
@@ -213,7 +214,8 @@ func TestGuardLetsWinnersPass(t *testing.T) {
 	}
 }
 
-// Nothing has been sent yet: a server that speaks first may take its time, and is reached again only if the core dies.
+// Nothing has been sent yet: a server that speaks first may take its time, and is reached again
+// only if the core dies.
 func TestServerThatSpeaksFirstIsLeftAlone(t *testing.T) {
 	p := newPair(t, 0, stayDark, sayGood, nil)
 	greeted := mustDial(t, p.Front, "a.invalid:22")
@@ -229,7 +231,8 @@ func TestServerThatSpeaksFirstIsLeftAlone(t *testing.T) {
 	hear(t, greeted, "good")
 }
 
-// A dead core's connections wait a moment for its successor, and then take the standby. New ones do, too.
+// A dead core's connections wait a moment for its successor, and then take the standby. New ones
+// do, too.
 func TestDeadCore(t *testing.T) {
 	post := "POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
 	t.Run("no successor", func(t *testing.T) {
@@ -303,7 +306,8 @@ func TestLateStandby(t *testing.T) {
 	hear(t, c, "good")
 }
 
-// A standby that misses one dial is dialled again: on a busy machine that happens to one that is well.
+// A standby that misses one dial is dialled again: on a busy machine that happens to one that is
+// well.
 func TestStandbyThatMissesADialIsAskedAgain(t *testing.T) {
 	for name, target := range map[string]func(net.Conn){"silent": stayDark, "hangs up": hangUp} {
 		t.Run(name, func(t *testing.T) {
@@ -321,7 +325,8 @@ func TestStandbyThatMissesADialIsAskedAgain(t *testing.T) {
 	}
 }
 
-// Where nothing has been sent yet, a second try is safe, also while the target takes connections: it may be about to die.
+// Where nothing has been sent yet, a second try is safe, also while the target takes connections:
+// it may be about to die.
 func TestClientThatHasSentNothingIsRescuedFromTheEnd(t *testing.T) {
 	p := newPair(t, 0, hangUp, sayGood, nil)
 	hear(t, mustDial(t, p.Front, "a.invalid:22"), "good")
@@ -358,7 +363,8 @@ func TestTwoRescuesFromTheEnd(t *testing.T) {
 	}
 }
 
-// Two rescues at most: the standby is as silent as the target, and so is a third core; a fourth is not asked.
+// Two rescues at most: the standby is as silent as the target, and so is a third core; a fourth is
+// not asked.
 func TestTwoRescues(t *testing.T) {
 	p := newPair(t, 1, stayDark, stayDark, func(o *Options) { o.Rescue.Ceiling = 60 * time.Millisecond })
 	c := mustDial(t, p.Front, "a.invalid:80")

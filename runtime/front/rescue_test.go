@@ -17,7 +17,8 @@ import (
 
 const getRequest = "GET /x HTTP/1.1\r\nHost: a.invalid\r\n\r\n"
 
-// site is the far end of a fake core: it replies, notes what comes, and does with the connection what answer says.
+// site is the far end of a fake core: it replies, notes what comes, and does with the connection
+// what answer says.
 type site struct {
 	mu    sync.Mutex
 	heard []string
@@ -87,7 +88,8 @@ func hears(t testing.TB, f *Front, want Signal) {
 	}
 }
 
-// What was sent and may be sent again is answered by the standby, whatever the target does instead of answering.
+// What was sent and may be sent again is answered by the standby, whatever the target does instead
+// of answering.
 func TestRescue(t *testing.T) {
 	hello := string(clientHello(t))
 	for _, does := range []struct {
@@ -154,8 +156,9 @@ func TestRescueOfMuch(t *testing.T) {
 	}
 }
 
-// What may not be sent twice is not, whatever happens and however long it takes. That it was left alone is known when a
-// rescue that could have come much earlier has been seen on another connection.
+// What may not be sent twice is not, whatever happens and however long it takes. That it was left
+// alone is known when a rescue that could have come much earlier has been seen on another
+// connection.
 func TestNeverTwice(t *testing.T) {
 	hello := clientHello(t)
 	post := "POST / HTTP/1.1\r\nHost: a.invalid\r\nContent-Length: 5\r\n\r\nhello"
@@ -197,7 +200,8 @@ func TestNeverTwice(t *testing.T) {
 	}
 }
 
-// While two cores have a GET, a POST comes behind it on the same connection. Only one core may get that.
+// While two cores have a GET, a POST comes behind it on the same connection. Only one core may get
+// that.
 func TestPipelinedPost(t *testing.T) {
 	post := "POST / HTTP/1.1\r\nHost: a.invalid\r\nContent-Length: 0\r\n\r\n"
 	var got [2]atomic.Value

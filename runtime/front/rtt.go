@@ -8,8 +8,8 @@ import (
 // unknownRTT is the limit of a core of which nothing is known yet.
 const unknownRTT = 300 * time.Millisecond
 
-// rtt is what is known about how soon a core answers. It is updated without a lock: of two answers at the same moment one
-// may be lost, which does not matter.
+// rtt is what is known about how soon a core answers. It is updated without a lock: of two answers
+// at the same moment one may be lost, which does not matter.
 type rtt struct {
 	estimate atomic.Uint64 // mean and mean deviation of the time to the first byte, 32 bits each, in microseconds; 0: unknown
 	proof    atomic.Int64  // the latest moment of sending that has been answered, on the front's clock
@@ -28,8 +28,8 @@ func (r *rtt) seed(latency time.Duration) {
 	}
 }
 
-// limit is how long a silence may last before something is probably wrong: the estimate of RFC 6298 for retransmissions, but
-// never less than half as much again as the mean.
+// limit is how long a silence may last before something is probably wrong: the estimate of RFC 6298
+// for retransmissions, but never less than half as much again as the mean.
 func (r *rtt) limit(floor, ceiling time.Duration) time.Duration {
 	e := r.estimate.Load()
 	if e == 0 {
@@ -39,8 +39,9 @@ func (r *rtt) limit(floor, ceiling time.Duration) time.Duration {
 	return min(max(time.Duration(mean+max(4*deviation, mean/2))*time.Microsecond, floor), ceiling)
 }
 
-// note records the first answer to something that was sent at sent. One very slow destination must not hide the death of
-// the core from all others, so that a single observation counts at most twice the limit.
+// note records the first answer to something that was sent at sent. One very slow destination must
+// not hide the death of the core from all others, so that a single observation counts at most twice
+// the limit.
 func (r *rtt) note(sent, now int64, floor, ceiling time.Duration) {
 	r.answered.Store(now)
 	for old := r.proof.Load(); sent > old && !r.proof.CompareAndSwap(old, sent); old = r.proof.Load() {

@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// mayRepeat reports whether b, all that a client has sent on a connection, may reach its destination a second time: a whole
-// TLS ClientHello that announces no early data, or nothing but whole HTTP requests that are safe and have no body.
+// mayRepeat reports whether b, all that a client has sent on a connection, may reach its
+// destination a second time: a whole TLS ClientHello that announces no early data, or nothing but
+// whole HTTP requests that are safe and have no body.
 func mayRepeat(b []byte) bool {
 	return len(b) == 0 || isPlainHello(b) || areSafeRequests(b)
 }
@@ -24,8 +25,8 @@ const (
 	tlsVersionAndSeed = 2 + 32
 )
 
-// isPlainHello reports whether b is exactly one ClientHello, in one record or several, without the early_data extension.
-// What follows a ClientHello at once is early data, too, whatever it says.
+// isPlainHello reports whether b is exactly one ClientHello, in one record or several, without the
+// early_data extension. What follows a ClientHello at once is early data, too, whatever it says.
 func isPlainHello(b []byte) bool {
 	if len(b) == 0 || b[0] != tlsHandshake {
 		return false
@@ -79,7 +80,8 @@ func isPlainHello(b []byte) bool {
 	return true
 }
 
-// cutVector returns the vector at the start of b, whose length is in its first width bytes, and what follows it.
+// cutVector returns the vector at the start of b, whose length is in its first width bytes, and
+// what follows it.
 func cutVector(b []byte, width int) (vector, rest []byte, ok bool) {
 	if len(b) < width {
 		return nil, nil, false
@@ -94,8 +96,8 @@ func cutVector(b []byte, width int) (vector, rest []byte, ok bool) {
 	return b[:n], b[n:], true
 }
 
-// areSafeRequests reports whether b is one whole GET or HEAD request of HTTP/1 without a body, or several. It takes only what
-// RFC 9112 wants, so that no server can see anything else in it.
+// areSafeRequests reports whether b is one whole GET or HEAD request of HTTP/1 without a body, or
+// several. It takes only what RFC 9112 wants, so that no server can see anything else in it.
 func areSafeRequests(b []byte) bool {
 	for len(b) > 0 {
 		end := bytes.Index(b, []byte("\r\n\r\n"))
@@ -135,8 +137,8 @@ func hasControl(b []byte) bool {
 	return bytes.ContainsFunc(b, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
 }
 
-// isSafeField reports whether a request that has the field is still without a body and as safe as its method. Some servers
-// let a field override the method.
+// isSafeField reports whether a request that has the field is still without a body and as safe as
+// its method. Some servers let a field override the method.
 func isSafeField(name, value string) bool {
 	switch strings.ToLower(name) {
 	case "content-length":

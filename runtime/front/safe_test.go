@@ -97,8 +97,8 @@ func TestMayRepeat(t *testing.T) {
 	}
 }
 
-// FuzzMayRepeat holds the recognisers against the standard library: what may be repeated is for net/http a series of requests
-// without bodies, or a ClientHello for crypto/tls.
+// FuzzMayRepeat holds the recognisers against the standard library: what may be repeated is for
+// net/http a series of requests without bodies, or a ClientHello for crypto/tls.
 func FuzzMayRepeat(f *testing.F) {
 	hello := clientHello(f)
 	f.Add(hello)

@@ -35,8 +35,8 @@ func (f *Front) serveHTTP(ctx context.Context, c *net.TCPConn) {
 	}
 }
 
-// serveHTTPIntake serves CONNECT itself, which needs neither the goroutines nor the buffers of an http.Server, and hands
-// everything else to one. It releases in and closes its connection.
+// serveHTTPIntake serves CONNECT itself, which needs neither the goroutines nor the buffers of an
+// http.Server, and hands everything else to one. It releases in and closes its connection.
 func (f *Front) serveHTTPIntake(ctx context.Context, in *intake) {
 	c := in.conn
 	for {

@@ -59,8 +59,8 @@ func (f *Front) refuseSOCKS(c *net.TCPConn, err error) {
 	}
 }
 
-// socksHandshake goes through the methods and the credentials to the request. The destination is valid until in is read
-// or released.
+// socksHandshake goes through the methods and the credentials to the request. The destination is
+// valid until in is read or released.
 func (f *Front) socksHandshake(in *intake) (command byte, dest socks5.Address, err error) {
 	var method byte
 	err = in.take(func(b []byte) (int, error) {
@@ -100,7 +100,8 @@ func (f *Front) socksHandshake(in *intake) (command byte, dest socks5.Address, e
 	return command, dest, err
 }
 
-// chooseMethod prefers what is needed. A client that insists on sending credentials where none are needed may do so.
+// chooseMethod prefers what is needed. A client that insists on sending credentials where none are
+// needed may do so.
 func (f *Front) chooseMethod(offered []byte) (byte, error) {
 	if !f.authenticates() && bytes.IndexByte(offered, socks5.MethodNone) >= 0 {
 		return socks5.MethodNone, nil

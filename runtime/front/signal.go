@@ -17,8 +17,9 @@ type Signal struct {
 	Kind     SignalKind
 }
 
-// Signals delivers what the front notices in passing. It is lossy: a reader that falls behind misses signals, the front
-// never waits for it. The channel is the same for the life of the Front and is never closed.
+// Signals delivers what the front notices in passing. It is lossy: a reader that falls behind
+// misses signals, the front never waits for it. The channel is the same for the life of the Front
+// and is never closed.
 func (f *Front) Signals() <-chan Signal { return f.signals }
 
 func (f *Front) signal(id int64, kind SignalKind) {

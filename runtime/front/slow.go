@@ -14,8 +14,9 @@ type memory struct {
 	empty    bool          // it hangs up without an answer
 }
 
-// lost notes that a rescue on behalf of dest was in vain although a core was alive: it is the destination that takes so
-// long. Twice as long is allowed from now on, so that a hiccup does not count for much.
+// lost notes that a rescue on behalf of dest was in vain although a core was alive: it is the
+// destination that takes so long. Twice as long is allowed from now on, so that a hiccup does not
+// count for much.
 func (g *guard) lost(dest string, took time.Duration, now int64) {
 	g.remember(dest, now, func(m *memory) { m.patience = max(m.patience, 2*took) })
 }

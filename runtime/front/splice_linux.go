@@ -78,8 +78,8 @@ func (p *pipes) close() {
 	}
 }
 
-// mover moves bytes from one socket to another without taking them through the process. It holds a pipe only while bytes
-// are on their way.
+// mover moves bytes from one socket to another without taking them through the process. It holds a
+// pipe only while bytes are on their way.
 type mover struct {
 	pipes      *pipes
 	src, dst   syscall.RawConn
@@ -105,7 +105,8 @@ func newMover(p *pipes, dst, src *net.TCPConn, count func(n int)) *mover {
 // errNoPipe asks the caller to copy instead. Nothing has been moved.
 var errNoPipe = os.NewSyscallError("pipe2", unix.EMFILE)
 
-// move waits for bytes, moves what is there, and returns their number. The end of the stream is io.EOF.
+// move waits for bytes, moves what is there, and returns their number. The end of the stream is
+// io.EOF.
 func (m *mover) move() (n int, fromSource bool, err error) {
 	if err := m.src.Read(m.fill); err != nil {
 		return 0, true, err

@@ -60,7 +60,8 @@ func (g *guard) acquit() {
 	g.mu.Unlock()
 }
 
-// tryTarget reports whether a new connection should try the suspected target, and counts it as the one that does.
+// tryTarget reports whether a new connection should try the suspected target, and counts it as the
+// one that does.
 func (g *guard) tryTarget(now int64) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -50,7 +50,8 @@ func TestSuspicion(t *testing.T) {
 	}
 }
 
-// The standby is watched in its turn, by the same rules, and the target's answer ends the suspicion.
+// The standby is watched in its turn, by the same rules, and the target's answer ends the
+// suspicion.
 func TestSuspicionOfTheWrongOne(t *testing.T) {
 	p, thaw := suspected(t)
 	thaw()
@@ -72,7 +73,8 @@ func TestSuspicionOfTheWrongOne(t *testing.T) {
 	}
 }
 
-// Now and then something that may be sent again tries the target first. Its answer ends the suspicion.
+// Now and then something that may be sent again tries the target first. Its answer ends the
+// suspicion.
 func TestSuspicionEndsByItself(t *testing.T) {
 	p, thaw := suspected(t)
 	ask := func() string {

@@ -17,8 +17,8 @@ type Target struct {
 	Address        string // the core's SOCKS inbound, an IP address with a port
 	User, Password string // its credentials; an empty User means that it asks for none. Their length matters, see window.go
 
-	// Latency is what a probe through the core took last: the first estimate of how long it takes to its first byte. Zero
-	// means that it is not known.
+	// Latency is what a probe through the core took last: the first estimate of how long it takes
+	// to its first byte. Zero means that it is not known.
 	Latency time.Duration
 }
 
@@ -38,7 +38,8 @@ type target struct {
 	ledger  *ledger
 	web     *http.Transport // kept-alive connections of plain HTTP through this core
 
-	// gone is since when the core has not taken connections, on the front's clock; 0: it does, as far as known.
+	// gone is since when the core has not taken connections, on the front's clock; 0: it does, as
+	// far as known.
 	gone atomic.Int64
 }
 
@@ -46,10 +47,12 @@ func (t *target) is(other *target) bool {
 	return t != nil && other != nil && t.id == other.id && t.addr == other.addr && bytes.Equal(t.opening, other.opening)
 }
 
-// state is what a connection reads to learn where to go. It is replaced as a whole and never changed.
+// state is what a connection reads to learn where to go. It is replaced as a whole and never
+// changed.
 type state struct {
 	target *target // nil: nothing usable
-	// ctx ends when this state has been replaced. Dials run under it, so that none hangs on a core that was given up.
+	// ctx ends when this state has been replaced. Dials run under it, so that none hangs on a core
+	// that was given up.
 	ctx  context.Context
 	done context.CancelFunc
 	born time.Time
@@ -71,9 +74,10 @@ func (f *Front) goneFor(st *state) time.Duration {
 	return 0
 }
 
-// SetTarget makes t the target of all new connections, at once, and lets those that wait go on. Connections that run stay
-// where they are. With nil, new connections wait, or go through the standby if there is one. The standby of [Front.SetStandby]
-// can become the target: there is no standby then until the next SetStandby. Any goroutine may call it.
+// SetTarget makes t the target of all new connections, at once, and lets those that wait go on.
+// Connections that run stay where they are. With nil, new connections wait, or go through the
+// standby if there is one. The standby of [Front.SetStandby] can become the target: there is no
+// standby then until the next SetStandby. Any goroutine may call it.
 func (f *Front) SetTarget(t *Target) {
 	f.setting.Lock()
 	defer f.setting.Unlock()
@@ -101,8 +105,9 @@ func (f *Front) SetTarget(t *Target) {
 	f.moveAssociations()
 }
 
-// SetStandby names the core through which connections may be rescued; nil: none. The current target cannot be its own standby.
-// Connections that run through the old standby stay where they are. Any goroutine may call it.
+// SetStandby names the core through which connections may be rescued; nil: none. The current target
+// cannot be its own standby. Connections that run through the old standby stay where they are. Any
+// goroutine may call it.
 func (f *Front) SetStandby(t *Target) {
 	f.setting.Lock()
 	defer f.setting.Unlock()

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// The promise of the product: a hundred swaps between two cores under load, each with a drain, and nothing fails.
+// The promise of the product: a hundred swaps between two cores under load, each with a drain, and
+// nothing fails.
 func TestSwapUnderLoad(t *testing.T) {
 	checkLeaks(t)
 	f := openFront(t, nil)
@@ -122,8 +123,8 @@ func TestSwapUnderLoad(t *testing.T) {
 	}
 }
 
-// Swaps as fast as they go, between cores that are killed as soon as they are drained, with dead ones and none in between:
-// all moments between two steps are met.
+// Swaps as fast as they go, between cores that are killed as soon as they are drained, with dead
+// ones and none in between: all moments between two steps are met.
 func TestSwapStorm(t *testing.T) {
 	f := openFront(t, nil)
 	dead := startFakeCore(t, echoServe)

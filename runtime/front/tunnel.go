@@ -9,12 +9,14 @@ import (
 	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
-// trialWait is how long a connection that might be a trial waits for the client's first bytes; one a second does.
+// trialWait is how long a connection that might be a trial waits for the client's first bytes; one
+// a second does.
 const trialWait = 10 * time.Millisecond
 
-// serveTunnel tunnels c to dest, and closes c. While there is a target the client is told success before the core has been
-// dialled: the core itself answers before it has tried the destination, so the word never meant more, and the client's
-// first bytes come while the dial is under way. Without a target the client waits for the answer, and gets no if there is none.
+// serveTunnel tunnels c to dest, and closes c. While there is a target the client is told success
+// before the core has been dialled: the core itself answers before it has tried the destination, so
+// the word never meant more, and the client's first bytes come while the dial is under way. Without
+// a target the client waits for the answer, and gets no if there is none.
 func (f *Front) serveTunnel(ctx context.Context, c *net.TCPConn, dest socks5.Address, early, success, failure []byte) {
 	client, err := newLazyReader(f.pools, c)
 	if err != nil {
@@ -49,8 +51,8 @@ func (f *Front) serveTunnel(ctx context.Context, c *net.TCPConn, dest socks5.Add
 	tunnel{f, c, client, u}.relay()
 }
 
-// trialBytes waits a moment for the client's first bytes: whether the suspected target may be tried depends on what the client
-// says (see [guard.tryTarget]).
+// trialBytes waits a moment for the client's first bytes: whether the suspected target may be tried
+// depends on what the client says (see [guard.tryTarget]).
 func (f *Front) trialBytes(c *net.TCPConn, client *lazyReader) []byte {
 	c.SetReadDeadline(time.Now().Add(trialWait))
 	defer c.SetReadDeadline(noDeadline)

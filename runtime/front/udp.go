@@ -15,22 +15,25 @@ import (
 )
 
 const (
-	// admissionTime is how long the core may take, after it has answered for an association, until it lets datagrams in
-	// (it adds the address to its filter after the answer). Earlier ones are lost.
+	// admissionTime is how long the core may take, after it has answered for an association, until
+	// it lets datagrams in (it adds the address to its filter after the answer). Earlier ones are
+	// lost.
 	admissionTime = 5 * time.Millisecond
-	// associateTimeout bounds the core's part of the set-up, which takes it well under a millisecond.
+	// associateTimeout bounds the core's part of the set-up, which takes it well under a
+	// millisecond.
 	associateTimeout = 3 * time.Second
 	// lateReplies is how long the path over an earlier core stays open after its last datagram.
 	lateReplies = 5 * time.Second
 )
 
-// association serves one UDP ASSOCIATE. The client keeps its relay address for as long as its TCP connection lives; the
-// way to the core changes with the target.
+// association serves one UDP ASSOCIATE. The client keeps its relay address for as long as its TCP
+// connection lives; the way to the core changes with the target.
 type association struct {
 	f     *Front
 	ctx   context.Context
 	relay *net.UDPConn
-	// client is the only sender that is listened to: the address of the TCP connection, and the port of the first datagram.
+	// client is the only sender that is listened to: the address of the TCP connection, and the
+	// port of the first datagram.
 	client netip.Addr
 	port   atomic.Uint32
 
@@ -39,7 +42,8 @@ type association struct {
 	paths   map[*path]struct{}
 	wg      sync.WaitGroup // the readers of paths
 
-	// Of the goroutine that sends: a wait for a core has failed, and the next datagrams are not worth another one.
+	// Of the goroutine that sends: a wait for a core has failed, and the next datagrams are not
+	// worth another one.
 	starved bool
 }
 
@@ -99,8 +103,9 @@ func (f *Front) awaitEnd(c *net.TCPConn) {
 	}
 }
 
-// send carries datagrams from the client to the core until the relay socket is closed. While there is no core it waits,
-// and the queue is the receive buffer of the socket; when the wait has been in vain the datagrams are dropped.
+// send carries datagrams from the client to the core until the relay socket is closed. While there
+// is no core it waits, and the queue is the receive buffer of the socket; when the wait has been in
+// vain the datagrams are dropped.
 func (a *association) send() {
 	r, err := newLazyPacketReader(a.f.pools, a.relay)
 	if err != nil {
@@ -223,7 +228,8 @@ func (a *association) open() (*path, error) {
 	return p, nil
 }
 
-// associate asks the core for its relay address. The inbound trusts the datagrams of whoever has authenticated.
+// associate asks the core for its relay address. The inbound trusts the datagrams of whoever has
+// authenticated.
 func associate(control *net.TCPConn, t *target) (netip.AddrPort, error) {
 	control.SetDeadline(time.Now().Add(associateTimeout))
 	defer control.SetDeadline(time.Time{})

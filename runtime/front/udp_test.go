@@ -157,7 +157,8 @@ func TestUDPWaitsForATarget(t *testing.T) {
 	}
 }
 
-// A path whose set-up a swap overtakes must not occupy the old core for longer than the replies to its datagram need.
+// A path whose set-up a swap overtakes must not occupy the old core for longer than the replies to
+// its datagram need.
 func TestUDPPathOvertakenBySwap(t *testing.T) {
 	f := openFront(t, nil)
 	got, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -222,14 +223,15 @@ func TestUDPStrangersAndFragments(t *testing.T) {
 	u.sendRaw(t, []byte{0, 0, 0, 9, 9})
 	u.sendRaw(t, nil)
 	u.exchange(t, echo, "more")
-	// Datagrams on loopback keep their order: what was dropped would have been counted before "more".
+	// Datagrams on loopback keep their order: what was dropped would have been counted before
+	// "more".
 	if got := f.Counters(1).UpBytes - before; got%uint64(len("more")) != 0 {
 		t.Errorf("%d bytes went up, not only ours", got)
 	}
 }
 
-// The core lets datagrams in from an address a moment after it has answered for
-// the first association; a datagram must not be sent before.
+// The core lets datagrams in from an address a moment after it has answered for the first
+// association; a datagram must not be sent before.
 func TestUDPFirstDatagramArrives(t *testing.T) {
 	dest := udpEcho(t)
 	lost := 0

@@ -23,8 +23,8 @@ import (
 	"github.com/xrat-tray/xrat/runtime/xray"
 )
 
-// uploadSite takes uploads: after a greeting, if it has one, it reads a length and as many bytes, and answers with their
-// SHA-256 and the bytes.
+// uploadSite takes uploads: after a greeting, if it has one, it reads a length and as many bytes,
+// and answers with their SHA-256 and the bytes.
 func uploadSite(t *testing.T, greeting string) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -156,8 +156,9 @@ func dialAlong(f *Front, dest string, data []byte) (*net.TCPConn, error) {
 	return c.(*net.TCPConn), nil
 }
 
-// TestUpload sends much through real cores and servers before there is any answer. The core's Trojan client, which also leads to
-// VMess and Shadowsocks, ends a connection when too much has come by the time that it has reached its server.
+// TestUpload sends much through real cores and servers before there is any answer. The core's
+// Trojan client, which also leads to VMess and Shadowsocks, ends a connection when too much has
+// come by the time that it has reached its server.
 func TestUpload(t *testing.T) {
 	l, err := lab.New(t.Context(), lab.Options{Core: coreExecutable(t), Dir: t.TempDir(), Log: zerolog.Nop()})
 	if err != nil {

@@ -16,15 +16,18 @@ import (
 
 var noDeadline time.Time
 
-// upstream is one connection to a destination. Until the first answer byte it keeps what was sent, may have more than one leg
-// and can move to another core; from then on it is bound to the leg that has answered.
+// upstream is one connection to a destination. Until the first answer byte it keeps what was sent,
+// may have more than one leg and can move to another core; from then on it is bound to the leg that
+// has answered.
 //
-// One goroutine may read while another writes. Reading begins with the first of the rescuer, and goes on with next.
+// One goroutine may read while another writes. Reading begins with the first of the rescuer, and
+// goes on with next.
 type upstream struct {
 	f    *Front
 	ctx  context.Context // bounds the waiting for a core
 	dest socks5.Address
-	// hedged: whoever uses the upstream deals with the silence of cores, and knows how soon they answer.
+	// hedged: whoever uses the upstream deals with the silence of cores, and knows how soon they
+	// answer.
 	hedged bool
 
 	aborted   atomic.Bool
@@ -42,17 +45,19 @@ type upstream struct {
 	rescuer rescuer
 }
 
-// legs are those of an upstream that have been sent the request and have not ended. They change under the mu of the upstream and
-// their own, and may be read under either. Their own is never held for long.
+// legs are those of an upstream that have been sent the request and have not ended. They change
+// under the mu of the upstream and their own, and may be read under either. Their own is never held
+// for long.
 type legs struct {
 	mu     sync.Mutex
 	all    []*leg
 	cancel func() // ends what a race is about to open; nil: no race
 }
 
-// connect reaches a core, waiting for one if need be, and sends it the request for dest and the client's first bytes, in
-// one write: early, or else what client has to offer when the core has been reached. Both may be nil. The error is errNoCore
-// or that of ctx, which bounds the waiting of connect and of later replays.
+// connect reaches a core, waiting for one if need be, and sends it the request for dest and the
+// client's first bytes, in one write: early, or else what client has to offer when the core has
+// been reached. Both may be nil. The error is errNoCore or that of ctx, which bounds the waiting of
+// connect and of later replays.
 func (f *Front) connect(ctx context.Context, dest socks5.Address, early []byte, client *lazyReader) (*upstream, error) {
 	u := &upstream{f: f, ctx: ctx, dest: dest}
 	if err := u.connect(early, client, nil); err != nil {
@@ -61,8 +66,8 @@ func (f *Front) connect(ctx context.Context, dest socks5.Address, early []byte, 
 	return u, nil
 }
 
-// connect is the connect of the front for an upstream that is otherwise ready. via is the state through whose core it should go
-// if that takes connections; nil: none.
+// connect is the connect of the front for an upstream that is otherwise ready. via is the state
+// through whose core it should go if that takes connections; nil: none.
 func (u *upstream) connect(early []byte, client *lazyReader, via *state) error {
 	l := &u.one
 	l.u, u.rescuer.u = u, u
@@ -132,7 +137,8 @@ func (u *upstream) remove(l *leg) {
 	l.target.ledger.leave(l)
 }
 
-// watch needs mu. It wakes the reader when the core has been silent for too long, unless it is awake already.
+// watch needs mu. It wakes the reader when the core has been silent for too long, unless it is
+// awake already.
 func (u *upstream) watch(l *leg) {
 	if u.armed || u.hedged || u.kept.nothing() {
 		return
@@ -141,7 +147,8 @@ func (u *upstream) watch(l *leg) {
 	l.tcp.Load().SetReadDeadline(time.Now().Add(u.f.guard.limit(l.target.ledger)))
 }
 
-// mayRepeat reports whether all that was sent may be sent again. A writer that is stuck has sent too much.
+// mayRepeat reports whether all that was sent may be sent again. A writer that is stuck has sent
+// too much.
 func (u *upstream) mayRepeat() bool {
 	if !u.mu.TryLock() {
 		return false
@@ -167,8 +174,8 @@ func (u *upstream) Write(p []byte) (int, error) {
 	}
 }
 
-// writeUnanswered sends as much of p as the cores take at this moment. full is the leg that takes no more. Once there is an
-// answer it does nothing.
+// writeUnanswered sends as much of p as the cores take at this moment. full is the leg that takes
+// no more. Once there is an answer it does nothing.
 func (u *upstream) writeUnanswered(p []byte) (n int, full *leg, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -201,7 +208,8 @@ func (u *upstream) writeUnanswered(p []byte) (n int, full *leg, err error) {
 	return len(p), full, nil
 }
 
-// commit needs mu. What comes next must not be sent twice: it goes to the newest leg, and the others end.
+// commit needs mu. What comes next must not be sent twice: it goes to the newest leg, and the
+// others end.
 func (u *upstream) commit() {
 	for _, l := range slices.Clone(u.legs.all[:len(u.legs.all)-1]) {
 		l.abort()
@@ -265,9 +273,9 @@ func (u *upstream) noteBroken(err error) {
 	}
 }
 
-// hasEnded reports whether the destination has ended its direction, when a write failed with err. The reading goroutine may
-// not have come that far yet; the kernel reports a connection that was reset after its end as EPIPE, and without one as a
-// reset.
+// hasEnded reports whether the destination has ended its direction, when a write failed with err.
+// The reading goroutine may not have come that far yet; the kernel reports a connection that was
+// reset after its end as EPIPE, and without one as a reset.
 func (u *upstream) hasEnded(err error) bool {
 	return u.downEnded.Load() || errors.Is(err, syscall.EPIPE)
 }
@@ -285,7 +293,8 @@ func (u *upstream) pause(d time.Duration) error {
 	return nil
 }
 
-// Close ends the connection in both directions and leaves the ledgers. It must not be called while connect runs.
+// Close ends the connection in both directions and leaves the ledgers. It must not be called while
+// connect runs.
 func (u *upstream) Close() error {
 	u.end((*net.TCPConn).Close)
 	u.mu.Lock()

@@ -119,7 +119,8 @@ func TestHTTPConnect(t *testing.T) {
 	socks, web := f.Addresses()
 	for _, at := range []string{socks, web} {
 		c := dialFront(t, at)
-		// The request may arrive in pieces, and the first bytes of the tunnel together with its end.
+		// The request may arrive in pieces, and the first bytes of the tunnel together with its
+		// end.
 		io.WriteString(c, "CON")
 		time.Sleep(time.Millisecond)
 		fmt.Fprintf(c, "NECT %s HTTP/1.1\r\nHost: %s\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", host, host)

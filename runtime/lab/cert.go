@@ -18,12 +18,12 @@ import (
 	"time"
 )
 
-// serverName is the name that certificates and REALITY use. The domain is
-// reserved for tests by RFC 6761.
+// serverName is the name that certificates and REALITY use. The domain is reserved for tests by RFC
+// 6761.
 const serverName = "lab.test"
 
-// certificate is made anew for each lab, so that nothing secret is in the
-// repository. Clients know it by its pin.
+// certificate is made anew for each lab, so that nothing secret is in the repository. Clients know
+// it by its pin.
 type certificate struct {
 	tls        tls.Certificate
 	chain, key []string // PEM, line by line, as the core wants it

@@ -7,9 +7,9 @@ import (
 	"sync/atomic"
 )
 
-// exit is a server's way out, as the origin sees it. Everything that a lab's
-// servers reach is the origin, so that it is the origin that plays a way out
-// which is dead: the server needs no restart, and notices nothing but silence.
+// exit is a server's way out, as the origin sees it. Everything that a lab's servers reach is the
+// origin, so that it is the origin that plays a way out which is dead: the server needs no restart,
+// and notices nothing but silence.
 type exit struct {
 	name string
 	dead atomic.Pointer[chan struct{}] // nil: alive; closed when it is again
@@ -28,8 +28,7 @@ func (e *exit) set(dead bool) {
 	e.dead.Store(&mended)
 }
 
-// exitListener accepts connections that go silent with the exit through which
-// they came.
+// exitListener accepts connections that go silent with the exit through which they came.
 type exitListener struct {
 	net.Listener
 	origin *Origin
@@ -46,8 +45,8 @@ func (l *exitListener) Accept() (net.Conn, error) {
 	return conn, nil
 }
 
-// exitConn holds back what arrives and what is sent while its exit is dead.
-// Deadlines do not end this, only Close and the mending of the exit.
+// exitConn holds back what arrives and what is sent while its exit is dead. Deadlines do not end
+// this, only Close and the mending of the exit.
 type exitConn struct {
 	net.Conn
 	exit   *exit

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// freeze returns when every thread has stopped: the signal is only noted by the
-// kernel, and on a busy machine a thread may go on for a while.
+// freeze returns when every thread has stopped: the signal is only noted by the kernel, and on a
+// busy machine a thread may go on for a while.
 func freeze(p *os.Process) error {
 	if err := p.Signal(syscall.SIGSTOP); err != nil {
 		return err
@@ -26,8 +26,8 @@ func freeze(p *os.Process) error {
 
 func thaw(p *os.Process) error { return p.Signal(syscall.SIGCONT) }
 
-// stopped reads the state of each thread, the word after the name in
-// parentheses in proc_pid_stat(5).
+// stopped reads the state of each thread, the word after the name in parentheses in
+// proc_pid_stat(5).
 func stopped(pid int) bool {
 	threads, err := filepath.Glob(filepath.Join("/proc", strconv.Itoa(pid), "task", "*", "stat"))
 	if err != nil || len(threads) == 0 {

@@ -28,9 +28,9 @@ type gateState struct {
 	changed chan struct{} // closed with the next change
 }
 
-// gate forwards TCP, and UDP if asked to, from an address of its own to a
-// target, and can be told not to. While it is open without a delay, bytes are
-// spliced by the kernel, so that it costs the benches little.
+// gate forwards TCP, and UDP if asked to, from an address of its own to a target, and can be told
+// not to. While it is open without a delay, bytes are spliced by the kernel, so that it costs the
+// benches little.
 type gate struct {
 	target   string
 	listener *net.TCPListener
@@ -77,8 +77,8 @@ func openGate(target string, udp bool) (*gate, error) {
 	}
 }
 
-// listenFirm listens on a port that the kernel chose, but binds it by number:
-// only then does the kernel leave the port with a socket that stops listening.
+// listenFirm listens on a port that the kernel chose, but binds it by number: only then does the
+// kernel leave the port with a socket that stops listening.
 func listenFirm() (*net.TCPListener, error) {
 	chosen, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -139,8 +139,7 @@ func (g *gate) set(m mode, delay time.Duration) error {
 	return nil
 }
 
-// fill connects until the listener's queue is full: the kernel drops the SYN of
-// whoever comes then.
+// fill connects until the listener's queue is full: the kernel drops the SYN of whoever comes then.
 func fill(ctx context.Context, address string) map[string]net.Conn {
 	const most, patience = 16, 50 * time.Millisecond
 	fillers := make(map[string]net.Conn)
@@ -249,8 +248,8 @@ func (p *pair) cut() {
 // pump moves bytes one way until the sender is done, as the state says.
 func (g *gate) pump(to, from *net.TCPConn) error {
 	for {
-		// In this order: a change after the look at the state sets the deadline
-		// after this has lifted it.
+		// In this order: a change after the look at the state sets the deadline after this has
+		// lifted it.
 		_ = from.SetReadDeadline(time.Time{})
 		state := g.current()
 		var err error

@@ -10,8 +10,8 @@ import (
 // backlog is a queue in which the connections of a bench have room.
 const backlog = 4096
 
-// unlisten has the kernel refuse connections while the socket keeps its port: a
-// port that was given up could be taken by anybody.
+// unlisten has the kernel refuse connections while the socket keeps its port: a port that was given
+// up could be taken by anybody.
 func unlisten(l *net.TCPListener) error {
 	return withSocket(l, func(fd int) error { return unix.Shutdown(fd, unix.SHUT_RD) })
 }
@@ -38,9 +38,9 @@ func withSocket(l syscall.Conn, do func(fd int) error) error {
 	return result
 }
 
-// reservedPort is a loopback port that others can listen on, of this user and
-// with SO_REUSEPORT, as the core does, and that the kernel gives to nobody by
-// chance: a socket that does not listen holds it while a server is down.
+// reservedPort is a loopback port that others can listen on, of this user and with SO_REUSEPORT, as
+// the core does, and that the kernel gives to nobody by chance: a socket that does not listen holds
+// it while a server is down.
 type reservedPort struct {
 	number int
 	fd     int

@@ -4,8 +4,8 @@ package lab
 
 import "net"
 
-// Refusing and swallowing are imitated here: the gate does not accept, so that
-// the kernel's queue takes the connections and nobody answers.
+// Refusing and swallowing are imitated here: the gate does not accept, so that the kernel's queue
+// takes the connections and nobody answers.
 func unlisten(*net.TCPListener) error     { return nil }
 func relisten(*net.TCPListener) error     { return nil }
 func listenNarrow(*net.TCPListener) error { return nil }

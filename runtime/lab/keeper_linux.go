@@ -6,10 +6,9 @@ import (
 	"syscall"
 )
 
-// keeper starts processes that die with this one. The kernel sends a child its
-// parent-death signal when the thread that forked it ends, not the process; so
-// all are forked by one thread, which lives as long as the lab. When the
-// program is killed, the thread ends with it.
+// keeper starts processes that die with this one. The kernel sends a child its parent-death signal
+// when the thread that forked it ends, not the process; so all are forked by one thread, which
+// lives as long as the lab. When the program is killed, the thread ends with it.
 type keeper struct {
 	work  chan func()
 	ended chan struct{}
@@ -29,8 +28,7 @@ func newKeeper() *keeper {
 
 // start starts the command.
 func (k *keeper) start(command *exec.Cmd) error {
-	// A group of its own: an interrupt from the terminal is for the program,
-	// which closes the lab.
+	// A group of its own: an interrupt from the terminal is for the program, which closes the lab.
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	result := make(chan error)
 	k.work <- func() { result <- command.Start() }

@@ -45,12 +45,13 @@ const (
 	Hysteria2         Kind = "hysteria2"
 	Hysteria2Salted   Kind = "hysteria2-salamander" // obfuscated
 
-	// WireGuard carries packets to addresses, and the core's network in the tunnel refuses those of loopback: it reaches the
-	// origin at [RemoteHost] only. It is not among Kinds.
+	// WireGuard carries packets to addresses, and the core's network in the tunnel refuses those of
+	// loopback: it reaches the origin at [RemoteHost] only. It is not among Kinds.
 	WireGuard Kind = "wireguard"
 )
 
-// RemoteHost is an address that every server takes for 127.0.0.1. It belongs to a network for documentation (RFC 5737).
+// RemoteHost is an address that every server takes for 127.0.0.1. It belongs to a network for
+// documentation (RFC 5737).
 const RemoteHost = "192.0.2.1"
 
 // Kinds lists those that can be used for everything that the origin has, at its own address.
@@ -65,19 +66,19 @@ func Kinds() []Kind {
 // UDP reports whether servers of this kind carry UDP.
 func (k Kind) UDP() bool { return k != HTTP && k != HTTPS }
 
-// ServerFirst reports whether a server can greet a client that stays silent, as
-// in SSH or SMTP. The core's HTTP outbound cannot: it sends its CONNECT together
-// with the client's first bytes, and waits for those. It also loses what arrives
-// together with the answer to its CONNECT, as a greeting may.
+// ServerFirst reports whether a server can greet a client that stays silent, as in SSH or SMTP. The
+// core's HTTP outbound cannot: it sends its CONNECT together with the client's first bytes, and
+// waits for those. It also loses what arrives together with the answer to its CONNECT, as a
+// greeting may.
 func (k Kind) ServerFirst() bool { return k != HTTP && k != HTTPS }
 
-// Ends reports whether one side of a connection learns that the other has ended
-// it. With Shadowsocks 2022 it does not: the core (its package singbridge) closes
-// nothing until both have ended, or 300 s have passed without a byte.
+// Ends reports whether one side of a connection learns that the other has ended it. With
+// Shadowsocks 2022 it does not: the core (its package singbridge) closes nothing until both have
+// ended, or 300 s have passed without a byte.
 func (k Kind) Ends() bool { return k != Shadowsocks2022 }
 
-// has reports whether one of the words is a part of the kind's name, which says
-// in this order protocol, transport and security.
+// has reports whether one of the words is a part of the kind's name, which says in this order
+// protocol, transport and security.
 func (k Kind) has(words ...string) bool {
 	for part := range strings.SplitSeq(string(k), "-") {
 		if slices.Contains(words, part) {
@@ -90,9 +91,9 @@ func (k Kind) has(words ...string) bool {
 // datagrams reports whether clients talk to a server of this kind by UDP alone.
 func (k Kind) datagrams() bool { return k.has("kcp", "quic", "hysteria2", "wireguard") }
 
-// wireUDP reports whether some of what clients send to a server of this kind is
-// UDP on the wire. UDP of a SOCKS server goes to the port that it names, past
-// the gate; the others carry it inside TCP.
+// wireUDP reports whether some of what clients send to a server of this kind is UDP on the wire.
+// UDP of a SOCKS server goes to the port that it names, past the gate; the others carry it inside
+// TCP.
 func (k Kind) wireUDP() bool { return k.datagrams() || k.has("shadowsocks") }
 
 func (k Kind) tls() bool {

@@ -7,8 +7,8 @@ import (
 	"net/url"
 )
 
-// link prints the share link of a server at address. It is written by hand and
-// not by package link, so that the two check one another.
+// link prints the share link of a server at address. It is written by hand and not by package link,
+// so that the two check one another.
 func (k Kind) link(name, address string, a account, cert certificate) string {
 	link := url.URL{Host: address, Fragment: name}
 	query := url.Values{}

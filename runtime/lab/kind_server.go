@@ -110,8 +110,8 @@ func (k Kind) stream(a account, cert certificate, realityTarget string) object {
 	return stream
 }
 
-// config makes the whole configuration of a server that goes out from the
-// address exit. The log of one that has no TCP port tells when it is ready.
+// config makes the whole configuration of a server that goes out from the address exit. The log of
+// one that has no TCP port tells when it is ready.
 func (k Kind) config(port int, a account, cert certificate, realityTarget, exit string) ([]byte, error) {
 	inbound, err := k.inbound(port, a, cert, realityTarget)
 	if err != nil {

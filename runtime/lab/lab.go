@@ -71,8 +71,8 @@ func New(ctx context.Context, o Options) (*Lab, error) {
 // Origin is the site that everybody visits.
 func (l *Lab) Origin() *Origin { return l.origin }
 
-// AddServer starts a server and returns once it takes connections. name is how
-// it is called in its link and what the origin answers at /exit.
+// AddServer starts a server and returns once it takes connections. name is how it is called in its
+// link and what the origin answers at /exit.
 func (l *Lab) AddServer(name string, kind Kind) (*Server, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -92,8 +92,8 @@ func (l *Lab) AddServer(name string, kind Kind) (*Server, error) {
 	return s, nil
 }
 
-// Close ends every server, connection and goroutine of the lab, within some
-// seconds. It may be called more than once; every call waits for the end.
+// Close ends every server, connection and goroutine of the lab, within some seconds. It may be
+// called more than once; every call waits for the end.
 func (l *Lab) Close() error {
 	l.mu.Lock()
 	first := !l.closed

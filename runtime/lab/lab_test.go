@@ -52,8 +52,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// realCore gives the core to test with: $XRAT_XRAY, or the one that the
-// Makefile builds.
+// realCore gives the core to test with: $XRAT_XRAY, or the one that the Makefile builds.
 func realCore(t testing.TB) string {
 	t.Helper()
 	if path := os.Getenv(xray.EnvCore); path != "" {
@@ -189,8 +188,8 @@ func askUDP(t testing.TB, in xray.Inbound, target, text string) string {
 	head = append(head, byte(to.Port()>>8), byte(to.Port()))
 	answer := make([]byte, 2048)
 	n := 0
-	// Sent again when lost, as every user of UDP has to: the core opens its filter
-	// for the client only after it has answered the SOCKS request.
+	// Sent again when lost, as every user of UDP has to: the core opens its filter for the client
+	// only after it has answered the SOCKS request.
 	for deadline := time.Now().Add(long); n < len(head); {
 		if time.Now().After(deadline) {
 			t.Fatalf("no answer by UDP to %q", text)
@@ -268,8 +267,8 @@ func each(t *testing.T, test func(*testing.T, Kind)) {
 	})
 }
 
-// TestEnd closes connections from the site's side: the application must learn of
-// it at once, since many answers end with their connection.
+// TestEnd closes connections from the site's side: the application must learn of it at once, since
+// many answers end with their connection.
 func TestEnd(t *testing.T) {
 	site, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -303,8 +302,8 @@ func TestEnd(t *testing.T) {
 	})
 }
 
-// TestLeave closes connections from the application's side: the site learns of
-// it soon, and nothing is kept open for those who have gone.
+// TestLeave closes connections from the application's side: the site learns of it soon, and nothing
+// is kept open for those who have gone.
 func TestLeave(t *testing.T) {
 	l := newLab(t)
 	site, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -594,8 +593,7 @@ func TestUDPFaults(t *testing.T) {
 	}
 }
 
-// TestCloseEndsAll closes by the context, with connections open and servers in
-// every state.
+// TestCloseEndsAll closes by the context, with connections open and servers in every state.
 func TestCloseEndsAll(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	l, err := New(ctx, Options{Core: realCore(t), Dir: t.TempDir(), Log: zerolog.Nop()})
@@ -671,12 +669,13 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// TestWireGuard reaches the origin through a tunnel: what carries packets cannot be told to go to the loopback network.
+// TestWireGuard reaches the origin through a tunnel: what carries packets cannot be told to go to
+// the loopback network.
 func TestWireGuard(t *testing.T) {
 	l := newLab(t)
 	s := addServer(t, l, "tunnel", WireGuard)
-	// One client at a time: a server has one peer for a key, wherever that is. The server's own name must not be looked
-	// up through the tunnel to it.
+	// One client at a time: a server has one peer for a key, wherever that is. The server's own
+	// name must not be looked up through the tunnel to it.
 	t.Run("name", func(t *testing.T) {
 		in := clientOf(t, s, strings.Replace(s.Link(), "127.0.0.1", "localhost", 1))
 		if got, err := get(t.Context(), in, l.Origin().RemoteURL("/exit")); err != nil || got != "tunnel" {

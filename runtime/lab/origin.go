@@ -26,8 +26,8 @@ const (
 	AnswerError                // 503 with an error page
 )
 
-// Origin is the site that clients of the lab visit: HTTP and HTTPS with the same
-// pages, an echo for UDP, and a TCP service in which the server speaks first.
+// Origin is the site that clients of the lab visit: HTTP and HTTPS with the same pages, an echo for
+// UDP, and a TCP service in which the server speaks first.
 //
 //	/generate_204            204, empty
 //	/exit                    the name of the server that the request came through
@@ -89,15 +89,15 @@ func newOrigin(cert certificate) (_ *Origin, err error) {
 // URL gives the HTTP address of a page: URL("/exit").
 func (o *Origin) URL(path string) string { return "http://" + o.http.Addr().String() + path }
 
-// RemoteURL is URL by an address that is not of this machine, for clients of
-// servers: they take [RemoteHost] for the origin's.
+// RemoteURL is URL by an address that is not of this machine, for clients of servers: they take
+// [RemoteHost] for the origin's.
 func (o *Origin) RemoteURL(path string) string {
 	_, port, _ := net.SplitHostPort(o.http.Addr().String())
 	return "http://" + net.JoinHostPort(RemoteHost, port) + path
 }
 
-// HTTPSURL gives the HTTPS address of a page; its certificate is for lab.test
-// and 127.0.0.1, by no known authority.
+// HTTPSURL gives the HTTPS address of a page; its certificate is for lab.test and 127.0.0.1, by no
+// known authority.
 func (o *Origin) HTTPSURL(path string) string { return "https://" + o.https.Addr().String() + path }
 
 // HTTPAddress is the host:port of HTTP.
@@ -105,20 +105,19 @@ func (o *Origin) HTTPAddress() string { return o.http.Addr().String() }
 
 func (o *Origin) tlsAddress() string { return o.https.Addr().String() }
 
-// UDPAddress is where datagrams are sent back from, unchanged; the datagram
-// "exit" is answered with the name of the server that it came through.
+// UDPAddress is where datagrams are sent back from, unchanged; the datagram "exit" is answered with
+// the name of the server that it came through.
 func (o *Origin) UDPAddress() string { return o.udp.LocalAddr().String() }
 
-// TCPAddress is where a line "hello NAME", NAME being the server that the
-// connection came through, comes before the client has said a word; then
-// everything is sent back.
+// TCPAddress is where a line "hello NAME", NAME being the server that the connection came through,
+// comes before the client has said a word; then everything is sent back.
 func (o *Origin) TCPAddress() string { return o.banner.Addr().String() }
 
 // SetAnswer changes how HTTP requests are answered from now on.
 func (o *Origin) SetAnswer(a Answer) { o.answer.Store(int32(a)) }
 
-// Lose leaves that share of the requests for path, from 0 to 1, without any
-// answer from now on, chosen at random: as if packets were lost.
+// Lose leaves that share of the requests for path, from 0 to 1, without any answer from now on,
+// chosen at random: as if packets were lost.
 func (o *Origin) Lose(path string, share float64) { o.losses.Store(path, share) }
 
 // loses throws the dice for a request.

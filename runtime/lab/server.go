@@ -12,9 +12,8 @@ import (
 	"time"
 )
 
-// Server is one Xray server and the gate before it. Clients only know the gate.
-// The methods that break and mend it may be called in any order; they return
-// when the change has taken effect.
+// Server is one Xray server and the gate before it. Clients only know the gate. The methods that
+// break and mend it may be called in any order; they return when the change has taken effect.
 type Server struct {
 	name    string
 	kind    Kind
@@ -69,8 +68,8 @@ func (s *Server) Link() string {
 	return s.kind.link(s.name, s.gate.address(), s.account, s.lab.cert)
 }
 
-// Connections counts the TCP connections that clients have made so far; of a
-// server that is reached by UDP alone, the client's sockets.
+// Connections counts the TCP connections that clients have made so far; of a server that is reached
+// by UDP alone, the client's sockets.
 func (s *Server) Connections() int64 {
 	if s.kind.datagrams() {
 		return s.gate.udp.seen.Load()
@@ -88,15 +87,13 @@ func (s *Server) Kill() error {
 	return s.end()
 }
 
-// Freeze stops the process (SIGSTOP): connections are accepted by the kernel,
-// and nobody answers.
+// Freeze stops the process (SIGSTOP): connections are accepted by the kernel, and nobody answers.
 func (s *Server) Freeze() error { return s.setFrozen(true) }
 
 // Thaw continues a frozen process.
 func (s *Server) Thaw() error { return s.setFrozen(false) }
 
-// Restart ends the process and starts it again, on the same port. It mends all
-// but a dead exit.
+// Restart ends the process and starts it again, on the same port. It mends all but a dead exit.
 func (s *Server) Restart() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -106,16 +103,15 @@ func (s *Server) Restart() error {
 // Refuse has new connections refused and the old ones reset; the process lives.
 func (s *Server) Refuse() error { return s.setGate(refusing, 0) }
 
-// Blackhole swallows everything: new connections get no answer at all, as the
-// kernel drops their SYNs, and on the old ones nothing moves.
+// Blackhole swallows everything: new connections get no answer at all, as the kernel drops their
+// SYNs, and on the old ones nothing moves.
 func (s *Server) Blackhole() error { return s.setGate(swallowing, 0) }
 
-// Slow delays every piece of data by d, in both directions, also on the
-// connections that exist.
+// Slow delays every piece of data by d, in both directions, also on the connections that exist.
 func (s *Server) Slow(d time.Duration) error { return s.setGate(open, d) }
 
-// DeadExit has the server answer its clients, but reach nothing: the origin
-// stays silent towards it, also on the connections that exist.
+// DeadExit has the server answer its clients, but reach nothing: the origin stays silent towards
+// it, also on the connections that exist.
 func (s *Server) DeadExit() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -14,8 +14,8 @@ const (
 	udpIdle = time.Minute
 )
 
-// udpGate forwards datagrams from its address to a target and back, one socket
-// per client. Unless the gate is open it drops them.
+// udpGate forwards datagrams from its address to a target and back, one socket per client. Unless
+// the gate is open it drops them.
 type udpGate struct {
 	conn   *net.UDPConn
 	target netip.AddrPort

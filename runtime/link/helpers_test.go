@@ -78,8 +78,8 @@ func vmessJSON(object string) string {
 	return "vmess://" + base64.StdEncoding.EncodeToString([]byte(object))
 }
 
-// checkRoundTrip fails the test if printing and parsing l does not give l. It shows no secrets, because
-// l may come from a corpus of real links.
+// checkRoundTrip fails the test if printing and parsing l does not give l. It shows no secrets,
+// because l may come from a corpus of real links.
 func checkRoundTrip(t *testing.T, l Link) {
 	t.Helper()
 	again, err := Parse(l.URI())

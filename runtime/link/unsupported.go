@@ -24,8 +24,8 @@ var unsupported = map[string]struct{ name, except, why string }{
 	"sockopt":        {"sockopt", "", "asks for settings of this machine's sockets, which a link must not; ask for a link without it"},
 }
 
-// checkUnsupported fails for parameters that would otherwise be dropped in silence. The caller
-// has dealt with those in read.
+// checkUnsupported fails for parameters that would otherwise be dropped in silence. The caller has
+// dealt with those in read.
 func (q *query) checkUnsupported(read ...string) {
 	for _, kv := range q.params {
 		if len(kv.key) > 16 {

@@ -15,13 +15,12 @@ import (
 	"github.com/shirou/gopsutil/v4/process"
 )
 
-// lookupTime bounds the search for the holder of a port. On Windows and macOS
-// gopsutil has slow means only.
+// lookupTime bounds the search for the holder of a port. On Windows and macOS gopsutil has slow
+// means only.
 const lookupTime = 3 * time.Second
 
-// holder returns the process that listens on address (host:port, TCP), if the
-// system tells: mostly it does not for a process of another user. name is empty when
-// only the pid is known.
+// holder returns the process that listens on address (host:port, TCP), if the system tells: mostly
+// it does not for a process of another user. name is empty when only the pid is known.
 func holder(address string) (name string, pid int, ok bool) {
 	host, port, err := split(address)
 	if err != nil {
@@ -45,10 +44,9 @@ func holder(address string) (name string, pid int, ok bool) {
 	return "", 0, false
 }
 
-// CheckFree returns nil if address (host:port, TCP) could be listened on now. To find
-// out it binds it exclusively for a moment. Port 0 is always free. The error, which is
-// fit to show, names the process that has the address if the system tells; finding
-// that process may take three seconds.
+// CheckFree returns nil if address (host:port, TCP) could be listened on now. To find out it binds
+// it exclusively for a moment. Port 0 is always free. The error, which is fit to show, names the
+// process that has the address if the system tells; finding that process may take three seconds.
 func CheckFree(address string) error {
 	listener, err := net.Listen("tcp", address) // Go sets no SO_REUSEPORT: exclusive
 	if err == nil {
@@ -74,8 +72,8 @@ func split(address string) (net.IP, int, error) {
 	return resolved.IP, resolved.Port, nil
 }
 
-// overlap reports whether listeners on a and b exclude each other. A nil address is
-// the unspecified one.
+// overlap reports whether listeners on a and b exclude each other. A nil address is the unspecified
+// one.
 func overlap(a, b net.IP) bool {
 	return a == nil || b == nil || a.IsUnspecified() || b.IsUnspecified() || a.Equal(b)
 }

@@ -26,10 +26,9 @@ func (d Download) Rate() int64 {
 	return int64(float64(d.Bytes) / d.Took.Seconds())
 }
 
-// Fetch downloads the URL target through p to see how fast that is: at most that many
-// bytes, for at most limit after the answer's head, which it waits for at most wait.
-// Reaching either limit is a success, as long as any byte of a body with status 200
-// has come.
+// Fetch downloads the URL target through p to see how fast that is: at most that many bytes, for at
+// most limit after the answer's head, which it waits for at most wait. Reaching either limit is a
+// success, as long as any byte of a body with status 200 has come.
 func Fetch(ctx context.Context, p Proxy, target string, most int64, wait, limit time.Duration) Download {
 	whole, end := context.WithCancelCause(ctx)
 	defer end(nil)

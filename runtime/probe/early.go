@@ -8,10 +8,11 @@ import (
 	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
-// earlyConn is a connection through a SOCKS5 proxy. Greeting, login and request are sent along with the first bytes that are
-// written, and their answers are read before the first ones that are read. That saves three round trips, and a core that waits
-// for first bytes only for a moment gets them in time, however busy this machine is. The other side cannot speak first on it.
-// One goroutine may write while another one reads.
+// earlyConn is a connection through a SOCKS5 proxy. Greeting, login and request are sent along with
+// the first bytes that are written, and their answers are read before the first ones that are read.
+// That saves three round trips, and a core that waits for first bytes only for a moment gets them
+// in time, however busy this machine is. The other side cannot speak first on it. One goroutine may
+// write while another one reads.
 type earlyConn struct {
 	net.Conn
 	opening  []byte // to be sent; nil once it is

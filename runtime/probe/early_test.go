@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// The opening and the first bytes come as one, so that a proxy that waits only a
-// moment for first bytes has them.
+// The opening and the first bytes come as one, so that a proxy that waits only a moment for first
+// bytes has them.
 func TestOpeningComesWithTheFirstBytes(t *testing.T) {
 	got := make(chan []byte, 1)
 	address := serve(t, func(conn net.Conn) {

@@ -32,8 +32,8 @@ const (
 	ClassInternal = "internal" // nothing was measured: an unusable URL, no URL at all
 )
 
-// maxBody bounds what is read of an answer, in bytes. Probe URLs answer with nothing
-// or with a few bytes; a portal's page need not be read to its end.
+// maxBody bounds what is read of an answer, in bytes. Probe URLs answer with nothing or with a few
+// bytes; a portal's page need not be read to its end.
 const maxBody = 64 << 10
 
 // Result is the outcome of Get.
@@ -45,14 +45,14 @@ type Result struct {
 	Err     error         // nil when OK; its text holds no secret and may be shown
 }
 
-// Get asks the URLs through p and returns the first answer that proves that there is
-// a way out. The next URL is asked after stagger, or at once when one fails, so that a
-// blocked one costs no more than stagger. If none proves it, the result is that of the
-// first URL. timeout bounds the whole call.
+// Get asks the URLs through p and returns the first answer that proves that there is a way out. The
+// next URL is asked after stagger, or at once when one fails, so that a blocked one costs no more
+// than stagger. If none proves it, the result is that of the first URL. timeout bounds the whole
+// call.
 //
-// The proof is status 204, or status 200 unless the URL's last path element says that
-// it has to be 204 (generate_204, gen_204). Redirects are not followed: a captive
-// portal or an error page is no way out.
+// The proof is status 204, or status 200 unless the URL's last path element says that it has to be
+// 204 (generate_204, gen_204). Redirects are not followed: a captive portal or an error page is no
+// way out.
 func Get(ctx context.Context, p Proxy, urls []string, timeout, stagger time.Duration) Result {
 	if len(urls) == 0 {
 		return Result{Class: ClassInternal, Err: errors.New("no probe URL: set health.urls in the settings")}
@@ -159,8 +159,8 @@ func wants204(u *url.URL) bool {
 	return last == "generate_204" || last == "gen_204"
 }
 
-// classify returns the class of a transport error, and the error with a text that is
-// fit to show: without the URL, which may hold a user and a password.
+// classify returns the class of a transport error, and the error with a text that is fit to show:
+// without the URL, which may hold a user and a password.
 func classify(ctx context.Context, host string, err error) (string, error) {
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
@@ -186,8 +186,8 @@ func classify(ctx context.Context, host string, err error) (string, error) {
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, socks5.ErrRefused):
 		return ClassRefused, fmt.Errorf("asking %s: %w", host, err)
 	default:
-		// What is left is the end of the connection (EOF, reset, broken pipe) or an
-		// answer that is not HTTP.
+		// What is left is the end of the connection (EOF, reset, broken pipe) or an answer that is
+		// not HTTP.
 		return ClassClosed, fmt.Errorf("asking %s: %w", host, err)
 	}
 }

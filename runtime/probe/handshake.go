@@ -14,8 +14,8 @@ import (
 	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
-// Proxy is a SOCKS5 address. User and Password are both empty when the proxy
-// asks for no authentication.
+// Proxy is a SOCKS5 address. User and Password are both empty when the proxy asks for no
+// authentication.
 type Proxy struct {
 	Address  string // host:port
 	User     string
@@ -31,9 +31,9 @@ func (p Proxy) GoString() string { return fmt.Sprintf("probe.Proxy{Address:%q}",
 // tooLong reports whether the login cannot be said in SOCKS5.
 func (p Proxy) tooLong() bool { return len(p.User) > 255 || len(p.Password) > 255 }
 
-// Handshake reports whether a SOCKS5 server answers on p: the greeting and,
-// when a user is given, the authentication. It asks for no connection, so
-// nothing leaves the machine. The deadline is the context's.
+// Handshake reports whether a SOCKS5 server answers on p: the greeting and, when a user is given,
+// the authentication. It asks for no connection, so nothing leaves the machine. The deadline is the
+// context's.
 func Handshake(ctx context.Context, p Proxy) error {
 	if p.tooLong() {
 		return errors.New("SOCKS user and password can have at most 255 bytes each (RFC 1929)")
@@ -73,10 +73,9 @@ func Handshake(ctx context.Context, p Proxy) error {
 	})
 }
 
-// HTTPInbound reports whether an HTTP proxy answers on address: any well-formed
-// reply will do. The request is OPTIONS with Max-Forwards: 0, which a proxy must
-// answer itself (RFC 9110 section 7.6.2), so nothing leaves the machine. The
-// deadline is the context's.
+// HTTPInbound reports whether an HTTP proxy answers on address: any well-formed reply will do. The
+// request is OPTIONS with Max-Forwards: 0, which a proxy must answer itself (RFC 9110 section
+// 7.6.2), so nothing leaves the machine. The deadline is the context's.
 func HTTPInbound(ctx context.Context, address, user, password string) error {
 	return exchange(ctx, address, func(conn net.Conn) error {
 		request := "OPTIONS * HTTP/1.1\r\nHost: localhost\r\nMax-Forwards: 0\r\nConnection: close\r\n"
@@ -97,8 +96,8 @@ func HTTPInbound(ctx context.Context, address, user, password string) error {
 	})
 }
 
-// exchange runs talk on a new connection to address and closes it. The end of
-// ctx, also without a deadline, ends the talk.
+// exchange runs talk on a new connection to address and closes it. The end of ctx, also without a
+// deadline, ends the talk.
 func exchange(ctx context.Context, address string, talk func(net.Conn) error) error {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "tcp", address)

@@ -16,8 +16,7 @@ import (
 
 const long = 20 * time.Second // no test passes or fails by coming near it
 
-// serve accepts connections on loopback and hands each to talk, until the end
-// of the test.
+// serve accepts connections on loopback and hands each to talk, until the end of the test.
 func serve(t *testing.T, talk func(net.Conn)) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

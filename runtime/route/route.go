@@ -1,6 +1,5 @@
-// Package route reports whether this machine could send anything anywhere, by the
-// kernel's routing table. It sends nothing and resolves nothing. Whether anybody
-// answers is for probes to find out.
+// Package route reports whether this machine could send anything anywhere, by the kernel's routing
+// table. It sends nothing and resolves nothing. Whether anybody answers is for probes to find out.
 package route
 
 import (
@@ -8,13 +7,13 @@ import (
 	"net/netip"
 )
 
-// somewhere are well-known public addresses that stand for "beyond the local
-// network". Nothing is sent to them.
+// somewhere are well-known public addresses that stand for "beyond the local network". Nothing is
+// sent to them.
 var somewhere = []string{"1.1.1.1", "2606:4700:4700::1111"}
 
-// Exists reports whether there is a route to the host, if that is an IP address, or
-// else to anywhere beyond the local network. A name is not looked up, since that
-// takes a network. localhost always has a route.
+// Exists reports whether there is a route to the host, if that is an IP address, or else to
+// anywhere beyond the local network. A name is not looked up, since that takes a network. localhost
+// always has a route.
 func Exists(host string) bool {
 	if _, err := netip.ParseAddr(host); err == nil {
 		if reaches(host) {

@@ -26,8 +26,8 @@ func TestThisMachineHasARoute(t *testing.T) {
 	}
 }
 
-// A new network namespace has nothing but a loopback interface, which is down: nothing
-// is reachable from there.
+// A new network namespace has nothing but a loopback interface, which is down: nothing is reachable
+// from there.
 func TestNoRouteWithoutANetwork(t *testing.T) {
 	for _, host := range []string{"127.0.0.1", "203.0.113.7", "2001:db8::7", "proxy.example"} {
 		command := exec.Command("/proc/self/exe")

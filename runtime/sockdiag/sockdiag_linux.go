@@ -11,8 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Sizes and offsets of struct inet_diag_req_v2 and inet_diag_msg, in both of which the identity of the socket follows after
-// some bytes: ports and addresses in network byte order, interface, cookie.
+// Sizes and offsets of struct inet_diag_req_v2 and inet_diag_msg, in both of which the identity of
+// the socket follows after some bytes: ports and addresses in network byte order, interface,
+// cookie.
 const (
 	requestSize = 56
 	requestID   = 8
@@ -42,8 +43,8 @@ type Listener struct {
 	Inode   uint32 // as /proc/PID/fd has it
 }
 
-// Listeners returns everybody's TCP listeners of one family, AF_INET or AF_INET6. /proc has them too, but walks through every
-// connection of the machine: 5 ms at each look, against some 50 µs.
+// Listeners returns everybody's TCP listeners of one family, AF_INET or AF_INET6. /proc has them
+// too, but walks through every connection of the machine: 5 ms at each look, against some 50 µs.
 func Listeners(family uint8) ([]Listener, error) {
 	var found []Listener
 	err := ask(request{family: family, states: 1 << stateListen, list: true}, func(reply []byte) error {
@@ -63,8 +64,9 @@ func Listeners(family uint8) ([]Listener, error) {
 	return found, nil
 }
 
-// Received returns how many bytes the socket of this machine that is bound to own and connected to peer has received, and how
-// many of these its owner has not read yet. The error is ErrNotFound when nobody has that connection any more.
+// Received returns how many bytes the socket of this machine that is bound to own and connected to
+// peer has received, and how many of these its owner has not read yet. The error is ErrNotFound
+// when nobody has that connection any more.
 func Received(own, peer netip.AddrPort) (received uint64, unread uint32, err error) {
 	own, peer = unmap(own), unmap(peer)
 	r := request{family: unix.AF_INET6, states: ^uint32(0), extensions: 1 << (info - 1), own: own, peer: peer}
@@ -105,8 +107,8 @@ func cutReceived(attributes []byte) (uint64, error) {
 	return 0, unix.EBADMSG
 }
 
-// request is a question about the one socket with the addresses own and peer, or about the list of those in the given states,
-// a set of bits.
+// request is a question about the one socket with the addresses own and peer, or about the list of
+// those in the given states, a set of bits.
 type request struct {
 	family, extensions uint8
 	states             uint32

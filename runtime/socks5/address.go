@@ -7,10 +7,12 @@ import (
 	"strconv"
 )
 
-// Address is a destination as SOCKS5 writes it: type, address, port. Only this package makes one, so it is always complete.
+// Address is a destination as SOCKS5 writes it: type, address, port. Only this package makes one,
+// so it is always complete.
 type Address []byte
 
-// CutAddress returns the address at the start of b. It fails with ErrShort, ErrAddressType or ErrEmptyName.
+// CutAddress returns the address at the start of b. It fails with ErrShort, ErrAddressType or
+// ErrEmptyName.
 func CutAddress(b []byte) (Address, error) {
 	if len(b) < 2 {
 		if len(b) == 1 && b[0] != typeIPv4 && b[0] != typeIPv6 && b[0] != typeName {
@@ -38,8 +40,8 @@ func CutAddress(b []byte) (Address, error) {
 	return Address(b[:n]), nil
 }
 
-// ParseAddress encodes host:port, with IPv6 addresses in brackets. An IPv4 address in the form of IPv6 becomes one of IPv4.
-// Nothing is resolved. The error is ErrNoAddress.
+// ParseAddress encodes host:port, with IPv6 addresses in brackets. An IPv4 address in the form of
+// IPv6 becomes one of IPv4. Nothing is resolved. The error is ErrNoAddress.
 func ParseAddress(hostport string) (Address, error) {
 	host, service, err := net.SplitHostPort(hostport)
 	if err != nil {
@@ -82,7 +84,8 @@ func (a Address) AddrPort() (ap netip.AddrPort, ok bool) {
 	return netip.AddrPortFrom(ip, binary.BigEndian.Uint16(a[end:])), true
 }
 
-// String returns host:port for people, with a name in quotes: it comes from a client and may be anything.
+// String returns host:port for people, with a name in quotes: it comes from a client and may be
+// anything.
 func (a Address) String() string {
 	if ap, ok := a.AddrPort(); ok {
 		return ap.String()

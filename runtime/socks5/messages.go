@@ -8,7 +8,8 @@ import (
 	"net/netip"
 )
 
-// Version is the first byte of every message but those of the login, which begin with VersionPassword.
+// Version is the first byte of every message but those of the login, which begin with
+// VersionPassword.
 const (
 	Version         = 0x05
 	VersionPassword = 0x01
@@ -41,7 +42,8 @@ const (
 	typeIPv6 = 0x04
 )
 
-// MinReplies is the least length that a server's replies to greeting, login and request have together.
+// MinReplies is the least length that a server's replies to greeting, login and request have
+// together.
 const MinReplies = 2 + 2 + 3 + 1 + net.IPv4len + 2
 
 const maxReplies = 2 + 2 + 3 + 1 + 1 + 255 + 2
@@ -95,8 +97,8 @@ func CutPassword(b []byte) (user, password []byte, n int, err error) {
 	return b[2:u], b[u+1 : n], n, nil
 }
 
-// CutRequest returns the command and the destination of a client's request. Its errors are those of CutAddress, and
-// ErrVersion.
+// CutRequest returns the command and the destination of a client's request. Its errors are those of
+// CutAddress, and ErrVersion.
 func CutRequest(b []byte) (command byte, dest Address, n int, err error) {
 	if len(b) > 0 && b[0] != Version {
 		return 0, nil, 0, ErrVersion
@@ -108,8 +110,9 @@ func CutRequest(b []byte) (command byte, dest Address, n int, err error) {
 	return b[1], dest, 3 + len(dest), err
 }
 
-// CutReplies returns the address in a server's reply to a request. The replies to greeting, login and request come as one
-// stream; n is their length together. auth says whether there was a login. A refusal wraps ErrRefused.
+// CutReplies returns the address in a server's reply to a request. The replies to greeting, login
+// and request come as one stream; n is their length together. auth says whether there was a login.
+// A refusal wraps ErrRefused.
 func CutReplies(b []byte, auth bool) (bound Address, n int, err error) {
 	method := byte(MethodNone)
 	if auth {
@@ -150,7 +153,8 @@ func CutReplies(b []byte, auth bool) (bound Address, n int, err error) {
 	return bound, n + 3 + len(bound), err
 }
 
-// ReadReplies reads what CutReplies needs. rest is what has come beyond it. The error is that of r, or wraps ErrRefused.
+// ReadReplies reads what CutReplies needs. rest is what has come beyond it. The error is that of r,
+// or wraps ErrRefused.
 func ReadReplies(r io.Reader, auth bool) (bound Address, rest []byte, err error) {
 	b := make([]byte, 0, maxReplies)
 	for {
@@ -168,8 +172,8 @@ func ReadReplies(r io.Reader, auth bool) (bound Address, rest []byte, err error)
 	}
 }
 
-// CutDatagram returns the length of the header of a datagram. The error is ErrNoDatagram, also for fragments, which RFC 1928
-// lets everyone drop.
+// CutDatagram returns the length of the header of a datagram. The error is ErrNoDatagram, also for
+// fragments, which RFC 1928 lets everyone drop.
 func CutDatagram(b []byte) (header int, err error) {
 	if len(b) < 4 || b[2] != 0 {
 		return 0, ErrNoDatagram
@@ -198,8 +202,8 @@ func AppendPassword(b []byte, user, password string) []byte {
 	return append(b, password...)
 }
 
-// AppendOpening appends the greeting and, if there is a user, the login. As only one method is offered, a client may send
-// them together with its request, without waiting for the replies.
+// AppendOpening appends the greeting and, if there is a user, the login. As only one method is
+// offered, a client may send them together with its request, without waiting for the replies.
 func AppendOpening(b []byte, user, password string) []byte {
 	b = AppendGreeting(b, user)
 	if user == "" {

@@ -11,8 +11,9 @@ import (
 	"testing/iotest"
 )
 
-// FuzzCut feeds what clients and cores send to the parsers. What they accept lies within the input, asking for more is
-// always about a beginning, and no prefix of an accepted message is accepted or refused.
+// FuzzCut feeds what clients and cores send to the parsers. What they accept lies within the input,
+// asking for more is always about a beginning, and no prefix of an accepted message is accepted or
+// refused.
 func FuzzCut(f *testing.F) {
 	for _, s := range []string{
 		"", "\x05\x01\x00", "\x05\x02\x00\x02", "\x01\x02me\x02pw", "\x05\x01\x00\x01\xc0\x00\x02\x01\x00\x50",

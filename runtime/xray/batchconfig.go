@@ -37,8 +37,8 @@ const checkTime = 20 * time.Second
 // configureBatch returns the whole configuration of a core that serves the members, each to its own
 // user, and the secrets in it.
 //
-// There is no relay (see needsRelay): whoever measures sends its first bytes
-// along with the request.
+// There is no relay (see needsRelay): whoever measures sends its first bytes along with the
+// request.
 func configureBatch(members []member, in Inbound) (config []byte, secrets []string, err error) {
 	host, port, err := splitAddress(in.Address)
 	if err != nil {

@@ -172,27 +172,25 @@ func splitAddress(address string) (host string, port int, err error) {
 const (
 	inboundTag = "in"
 	relayTag   = "relay"
-	// relayHost is where a core listens for itself, on the port of its inbound:
-	// an address of the loopback network that nobody else uses.
+	// relayHost is where a core listens for itself, on the port of its inbound: an address of the
+	// loopback network that nobody else uses.
 	relayHost = "127.0.0.2"
 )
 
-// needsRelay reports whether the outbound of a protocol must not read the
-// application's bytes straight from the SOCKS inbound. In core 26.3.27 that
-// inbound's reader reports silence (100 ms without a first byte) as an empty
-// read (common/buf, TimeoutWrapperReader), and the outbounds of these protocols
-// send that to their server, which takes it for the end of the data: whoever
-// waits for the server's greeting, as SSH and SMTP do, or is slow, gets nothing.
-// macOS has no loopback address but one; there it stays as it is.
+// needsRelay reports whether the outbound of a protocol must not read the application's bytes
+// straight from the SOCKS inbound. In core 26.3.27 that inbound's reader reports silence (100 ms
+// without a first byte) as an empty read (common/buf, TimeoutWrapperReader), and the outbounds of
+// these protocols send that to their server, which takes it for the end of the data: whoever waits
+// for the server's greeting, as SSH and SMTP do, or is slow, gets nothing. macOS has no loopback
+// address but one; there it stays as it is.
 func needsRelay(p link.Protocol) bool {
 	return runtime.GOOS != "darwin" && (p == link.ProtocolVMess || p == link.ProtocolShadowsocks)
 }
 
-// addRelay has the core carry TCP through itself, out by Trojan and in again:
-// the Trojan outbound copes with an empty read, the Trojan inbound's reader does
-// not make any, and both pass on the end of a connection (the core's loopback
-// outbound does not). UDP goes straight. The first outbound stays the server's,
-// which is also the default.
+// addRelay has the core carry TCP through itself, out by Trojan and in again: the Trojan outbound
+// copes with an empty read, the Trojan inbound's reader does not make any, and both pass on the end
+// of a connection (the core's loopback outbound does not). UDP goes straight. The first outbound
+// stays the server's, which is also the default.
 func (c *coreConfig) addRelay(port int, password string) error {
 	outbound, err := json.Marshal(trojanOutboundConfig{
 		Tag: relayTag, Protocol: "trojan",
@@ -216,16 +214,15 @@ func randomHex(bytes int) string {
 	return hex.EncodeToString(random)
 }
 
-// inboundSecret is the random part of an inbound's password, in bytes, and more
-// than secrecy needs. The core's Trojan client fails with a first payload that
-// does not fit a buffer of 8 KiB behind its header of 61 bytes and the address.
-// What comes along with the request of SOCKS is read into such a buffer, too,
-// and always fits when the handshake before it is the longer of the two: with
+// inboundSecret is the random part of an inbound's password, in bytes, and more than secrecy needs.
+// The core's Trojan client fails with a first payload that does not fit a buffer of 8 KiB behind
+// its header of 61 bytes and the address. What comes along with the request of SOCKS is read into
+// such a buffer, too, and always fits when the handshake before it is the longer of the two: with
 // this password it has 88 bytes and the address.
 const inboundSecret = 32
 
-// newInbound picks a loopback port on which nobody listens, for TCP and UDP,
-// and a fresh user and password.
+// newInbound picks a loopback port on which nobody listens, for TCP and UDP, and a fresh user and
+// password.
 func newInbound() (Inbound, error) {
 	port, err := freePort()
 	if err != nil {
@@ -238,9 +235,9 @@ func newInbound() (Inbound, error) {
 	}, nil
 }
 
-// freePort finds a number that is free for TCP and UDP by binding both. Go sets
-// no SO_REUSEPORT, so the bind fails also for a port that would let others
-// share it: the core itself would not notice that.
+// freePort finds a number that is free for TCP and UDP by binding both. Go sets no SO_REUSEPORT, so
+// the bind fails also for a port that would let others share it: the core itself would not notice
+// that.
 func freePort() (int, error) {
 	const tries = 16
 	var last error

@@ -55,8 +55,8 @@ func TestConfigure(t *testing.T) {
 	}
 }
 
-// TestRelay makes sure that what leads through the core a second time is on
-// loopback, behind a password, and for TCP alone.
+// TestRelay makes sure that what leads through the core a second time is on loopback, behind a
+// password, and for TCP alone.
 func TestRelay(t *testing.T) {
 	in, err := newInbound()
 	if err != nil {

@@ -54,8 +54,8 @@ func findSecrets(outbound json.RawMessage) []string {
 	return secrets
 }
 
-// clean makes a line of a core's output fit to show: secrets blanked out, no
-// control or formatting characters, bounded.
+// clean makes a line of a core's output fit to show: secrets blanked out, no control or formatting
+// characters, bounded.
 func clean(line string, secrets []string) string {
 	for _, secret := range secrets {
 		if len(secret) >= minSecret {

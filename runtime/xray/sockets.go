@@ -30,8 +30,8 @@ const (
 	relayUsed
 )
 
-// plan is what a core is to listen on: TCP and UDP on inbound, and TCP on the
-// relay, if it uses one.
+// plan is what a core is to listen on: TCP and UDP on inbound, and TCP on the relay, if it uses
+// one.
 type plan struct {
 	inbound netip.AddrPort
 	relay   relayUse
@@ -56,9 +56,9 @@ func (p plan) covers(network string, address netip.AddrPort) bool {
 	return address == p.inbound && (network == "tcp" || !p.noUDP) || p.relay != relayUnused && network == "tcp" && address == p.relayAddress()
 }
 
-// judge compares the sockets that were seen with the plan: the process has all
-// that it needs, and has them alone. strict forbids further UDP sockets; a core
-// that has served may have some for its way out.
+// judge compares the sockets that were seen with the plan: the process has all that it needs, and
+// has them alone. strict forbids further UDP sockets; a core that has served may have some for its
+// way out.
 func judge(seen []socket, p plan, strict bool) error {
 	type place struct {
 		network string
@@ -90,8 +90,8 @@ func judge(seen []socket, p plan, strict bool) error {
 	return nil
 }
 
-// checkSockets reports whether process pid, and it alone, listens as planned
-// and, as far as judge's strict says, on nothing else.
+// checkSockets reports whether process pid, and it alone, listens as planned and, as far as judge's
+// strict says, on nothing else.
 func checkSockets(pid int, p plan, strict bool) error {
 	seen, err := sockets(pid, p)
 	if err != nil {

@@ -19,13 +19,12 @@ import (
 	"github.com/xrat-tray/xrat/runtime/sockdiag"
 )
 
-// sockets lists the TCP listeners and unconnected UDP sockets that process pid
-// has, and those of others on the planned port. gopsutil would tell the first
-// only, and takes some 10 ms.
+// sockets lists the TCP listeners and unconnected UDP sockets that process pid has, and those of
+// others on the planned port. gopsutil would tell the first only, and takes some 10 ms.
 func sockets(pid int, p plan) ([]socket, error) {
 	inodes, err := socketInodes(pid)
-	// A core with file capabilities hides its descriptors from us; what can be
-	// said then is whether each planned place has one socket.
+	// A core with file capabilities hides its descriptors from us; what can be said then is whether
+	// each planned place has one socket.
 	hidden := errors.Is(err, fs.ErrPermission)
 	if err != nil && !hidden {
 		return nil, err
@@ -37,8 +36,8 @@ func sockets(pid int, p plan) ([]socket, error) {
 	return attribute(listed, inodes, hidden, p), nil
 }
 
-// attribute picks the process's own sockets, and those of others on the planned
-// port. With its files hidden, one socket in each planned place counts as its own.
+// attribute picks the process's own sockets, and those of others on the planned port. With its
+// files hidden, one socket in each planned place counts as its own.
 func attribute(listed []listedSocket, inodes map[string]bool, hidden bool, p plan) []socket {
 	var all []socket
 	claimed := make(map[socket]bool)
@@ -157,8 +156,8 @@ func readSockets(path, network string) ([]listedSocket, error) {
 	return found, lines.Err()
 }
 
-// parseAddress reads ADDRESS:PORT in the kernel's hexadecimal form: the address
-// in words of 32 bits in the machine's byte order.
+// parseAddress reads ADDRESS:PORT in the kernel's hexadecimal form: the address in words of 32 bits
+// in the machine's byte order.
 func parseAddress(text string) (netip.AddrPort, error) {
 	host, portText, _ := strings.Cut(text, ":")
 	port, err := strconv.ParseUint(portText, 16, 16)

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestLateSquatter has somebody share a port of a core that serves: the one that
-// we use, and the one that the core uses for itself.
+// TestLateSquatter has somebody share a port of a core that serves: the one that we use, and the
+// one that the core uses for itself.
 func TestLateSquatter(t *testing.T) {
 	reuse := net.ListenConfig{Control: func(_, _ string, conn syscall.RawConn) error {
 		return conn.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })

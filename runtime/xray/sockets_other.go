@@ -9,8 +9,8 @@ import (
 	gopsutilnet "github.com/shirou/gopsutil/v4/net"
 )
 
-// sockets lists the TCP listeners and UDP sockets that process pid has. Those
-// of others are not seen on this system.
+// sockets lists the TCP listeners and UDP sockets that process pid has. Those of others are not
+// seen on this system.
 func sockets(pid int, _ plan) ([]socket, error) {
 	connections, err := gopsutilnet.ConnectionsPid("inet", int32(pid))
 	if err != nil {

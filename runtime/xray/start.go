@@ -159,8 +159,7 @@ func spawn(log zerolog.Logger, spec Spec, in Inbound) (*Core, error) {
 	return c, nil
 }
 
-// configure makes the configuration, the secrets in it, and the plan of what is
-// to be listened on.
+// configure makes the configuration, the secrets in it, and the plan of what is to be listened on.
 func (s Spec) configure(in Inbound) (config []byte, secrets []string, p plan, err error) {
 	use := relayUnused
 	if s.batch != nil {
