@@ -111,16 +111,19 @@ func (d *Daemon) Restore(ctx context.Context) error {
 // Run runs all parts. It returns when a shutdown, or the end of ctx, has been carried out and every
 // goroutine is gone, or does not end in time.
 func (d *Daemon) Run(ctx context.Context) {
-	// The other parts end with the supervisor, not with the signal that asks for its end.
+	// The other parts end with the loop, not with the signal that asks for its end.
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	var parts sync.WaitGroup
 	parts.Go(func() { d.catalog.Run(base) })
+	parts.Go(func() {
+		<-d.remote.Ended()
+		cancel()
+		d.tester.Close()
+	})
 	d.supervisor.Run(ctx)
-	cancel()
 	gone := make(chan struct{})
 	go func() {
-		d.tester.Close()
 		parts.Wait()
 		close(gone)
 	}()

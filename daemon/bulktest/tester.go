@@ -107,7 +107,9 @@ func New(deps Deps) *Tester {
 
 // Close ends the test that runs, and waits for the end of everything that was begun.
 func (t *Tester) Close() {
-	t.cancel()
+	t.mu.Lock()
+	t.cancel() // under the lock: nothing begins after this
+	t.mu.Unlock()
 	t.workers.Wait()
 }
 
@@ -150,6 +152,9 @@ func (t *Tester) begin(next *run) (previous *run, err error) {
 			return t.latest, nil
 		}
 		return nil, errTestRuns
+	}
+	if t.base.Err() != nil {
+		return nil, context.Cause(t.base)
 	}
 	t.latest = next
 	t.workers.Go(func() {

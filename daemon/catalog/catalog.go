@@ -39,8 +39,8 @@ type Store interface {
 	UpdateOutcomes(ctx context.Context, ids []int64, edit func(*store.Outcome)) error
 }
 
-// Supervisor is what the catalogue asks of whoever runs the sessions, and tells it. All of it may
-// be called from any goroutine.
+// Supervisor is what the catalogue needs of whoever runs the sessions. All of it may be called from
+// any goroutine.
 type Supervisor interface {
 	// Active returns the config in use as of the last published state; the id is 0 if there is
 	// none.
@@ -51,6 +51,8 @@ type Supervisor interface {
 	// Proxy returns the way through the front while that is of use, else nil, and whether there is
 	// about to be one.
 	Proxy() (proxy *subscription.Proxy, soon bool)
+	// Stopping returns why nothing new may begin; nil: it may.
+	Stopping() error
 	// Changed reports that the stored configs have changed: count of them may be used now. eligible
 	// has those that may be chosen; nil: none has lost that.
 	Changed(count int, eligible map[int64]bool)
@@ -99,11 +101,15 @@ func New(deps Deps) *Catalog {
 	}
 }
 
-// Count reads how many configs may be used. It is called once, before anything else.
+// Count reads how many configs may be used, and makes sure that the subscriptions can be read. It
+// is called once, before anything else.
 func (cat *Catalog) Count(ctx context.Context) (int, error) {
 	configs, err := cat.Store.Configs(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("reading the configs: %w", err)
+	}
+	if _, err := cat.Store.Subscriptions(ctx); err != nil {
+		return 0, fmt.Errorf("reading the subscriptions: %w", err)
 	}
 	cat.counting.Lock()
 	defer cat.counting.Unlock()

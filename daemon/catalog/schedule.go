@@ -71,14 +71,17 @@ func (cat *Catalog) Run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
+		// Not for longer than a while: the timer stands still while the machine sleeps.
 		if timer.Stop(); !plan.lookAt.IsZero() {
-			timer.Reset(max(time.Until(plan.lookAt), 0))
+			timer.Reset(min(max(time.Until(plan.lookAt), 0), updateRecheck))
 		}
 		select {
 		case <-cat.replan:
 			cat.plan(ctx, &plan, false)
-		case <-timer.C:
-			cat.look(ctx, &plan)
+		case now := <-timer.C:
+			if !now.Round(0).Before(plan.lookAt.Round(0)) {
+				cat.look(ctx, &plan)
+			}
 		case <-ctx.Done():
 			return
 		}
@@ -117,13 +120,17 @@ func (cat *Catalog) plan(ctx context.Context, plan *schedule, later bool) {
 // look updates the subscriptions that are due.
 func (cat *Catalog) look(ctx context.Context, plan *schedule) {
 	now := time.Now()
+	if cat.Supervisor.Stopping() != nil {
+		plan.lookAt = time.Time{}
+		return
+	}
 	if proxy, soon := cat.Supervisor.Proxy(); proxy == nil && soon {
 		plan.lookAt = now.Add(updateQuiet) // the proxy comes first
 		return
 	}
 	subscriptions, err := cat.Store.Subscriptions(ctx)
 	if err != nil {
-		cat.plan(ctx, plan, false) // tells
+		cat.plan(ctx, plan, true) // it logs the error, and looks again later
 		return
 	}
 	subscriptions = slices.DeleteFunc(subscriptions, func(sub store.Subscription) bool {
@@ -138,7 +145,11 @@ func (cat *Catalog) look(ctx context.Context, plan *schedule) {
 		}
 		cat.changed(ctx)
 	}
-	cat.plan(ctx, plan, waiting)
+	select {
+	case <-cat.replan: // that was this update
+	default:
+	}
+	cat.plan(ctx, plan, waiting || !cat.recorded(ctx, subscriptions))
 }
 
 // updateThese updates subscriptions that are due, and reports whether some have to wait for a
@@ -163,4 +174,15 @@ func (cat *Catalog) updateThese(ctx context.Context, due []store.Subscription) (
 		return true
 	}
 	return waiting
+}
+
+// recorded reports whether the store knows of the update of each of the subscriptions. If it does
+// not, as with a full disk, they are due still, and must not be fetched again at once.
+func (cat *Catalog) recorded(ctx context.Context, updated []store.Subscription) bool {
+	stored, err := cat.Store.Subscriptions(ctx)
+	return err == nil && !slices.ContainsFunc(stored, func(now store.Subscription) bool {
+		return slices.ContainsFunc(updated, func(before store.Subscription) bool {
+			return before.ID == now.ID && before.AttemptedAt.Equal(now.AttemptedAt)
+		})
+	})
 }

@@ -359,6 +359,22 @@ func TestUpdatesWaitForANetwork(t *testing.T) {
 	})
 }
 
+// A disk that takes no writes does not have a provider asked again and again.
+func TestFullDiskAsksAProviderOnceAMinuteAtMost(t *testing.T) {
+	daemontest.Bubble(t, "", nil, func(h *daemontest.Harness) {
+		h.Serve("a")
+		h.Add(ipc.Request{})
+		h.Requests()
+		h.Fail(errors.New("no space left"))
+		time.Sleep(27 * time.Hour)
+		synctest.Wait()
+		if n := len(h.Requests()); n == 0 || n > 3*60+1 {
+			t.Errorf("asked %d times in three hours", n)
+		}
+		h.Fail(nil)
+	})
+}
+
 // Direct fetching off: nothing leaves this machine before there is a session.
 func TestUpdatesWaitForAConnection(t *testing.T) {
 	daemontest.Bubble(t, "one", func(c *settings.Settings) { c.Subscription.Direct = false }, func(h *daemontest.Harness) {

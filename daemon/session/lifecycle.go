@@ -101,8 +101,8 @@ func (l *Lifecycle) Counted(s *Session) front.Counters {
 	return c
 }
 
-// ExplainFront explains why the front does not open, naming the program that holds a port where the
-// system tells.
+// ExplainFront explains why the front does not open, naming the program that holds a port if the
+// operating system reveals it.
 func (l *Lifecycle) ExplainFront(err error) error {
 	var reasons []error
 	for _, address := range []string{l.Settings.Front.SOCKS, l.Settings.Front.HTTP} {

@@ -34,12 +34,14 @@ func SortLeftovers(records []store.Session) {
 	slices.SortFunc(records, func(a, b store.Session) int { return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(b.ID, a.ID)) })
 }
 
+// Adoptable reports whether the session of a record served, or was about to.
+func Adoptable(record store.Session) bool {
+	return record.Status == store.StatusRunning || record.Status == store.StatusStarting
+}
+
 // Reattach takes over the core that an earlier daemon left for a config, or returns in a code why
 // it cannot; the code is empty if it could.
 func (l *Lifecycle) Reattach(ctx context.Context, record store.Session, config store.Config) (s *Session, code string) {
-	if record.Status != store.StatusRunning && record.Status != store.StatusStarting {
-		return nil, CodeNotNeeded
-	}
 	if len(record.Inbounds) == 0 {
 		// The daemon died between the spawn and the record of it; what port and password that core
 		// has is lost with it.

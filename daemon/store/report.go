@@ -1,6 +1,9 @@
 package store
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Report is the account of a rotation: what was measured, who was considered, and what applications
 // noticed of it. It is kept with the session that the rotation began.
@@ -33,6 +36,18 @@ type Report struct {
 	Rescued  uint64 `json:"rescued"`
 	// Cut counts connections that hung on the dead server and were reset.
 	Cut int `json:"cut"`
+}
+
+// UnmarshalJSON reads a report. One that does not fit, as another version may have written it, is
+// read as an empty one: that is no reason to give up the session that it is kept with.
+func (r *Report) UnmarshalJSON(text []byte) error {
+	type fields Report
+	var f fields
+	if json.Unmarshal(text, &f) != nil {
+		f = fields{}
+	}
+	*r = Report(f)
+	return nil
 }
 
 // ReportCheck is one measurement of a way out.

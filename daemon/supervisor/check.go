@@ -81,7 +81,7 @@ func (c checker) check(ctx context.Context, order checkOrder) checkResult {
 	for i, err := range []error{socksErr, httpErr, result.core} {
 		result.endpoints[i].found(err)
 	}
-	result.endpoints[2].detail = "" // nobody's business
+	result.endpoints[2].detail = "" // internal to the daemon
 	return result
 }
 

@@ -40,8 +40,8 @@ const (
 	notChecked  = "not_checked"
 )
 
-// endpoints lists the front's addresses in a state, and the core's inbound in another; that is
-// nobody's business but the daemon's, so it comes last and without its address.
+// endpoints lists the front's addresses in one state and the core's inbound in another. The inbound
+// is internal to the daemon: it comes last and without its address.
 func (l listeners) endpoints(front, core string) []endpoint {
 	socks, http := l.addresses()
 	return []endpoint{

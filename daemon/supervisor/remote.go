@@ -99,7 +99,10 @@ func (r *Remote) Shutdown(ctx context.Context) (Done, error) {
 func (r *Remote) ask(ctx context.Context, handle func(s *Supervisor, reply chan<- answer)) (Done, error) {
 	reply := make(chan answer, 1)
 	r.tell(func(s *Supervisor) {
-		if s.stopping {
+		switch {
+		case ctx.Err() != nil: // nobody waits any more
+			return
+		case s.stopping:
 			reply <- answer{err: errShuttingDown}
 			return
 		}
@@ -184,6 +187,9 @@ func (r *Remote) Changed(count int, eligible map[int64]bool) {
 
 // Revised reports that what is listed of the configs has changed.
 func (r *Remote) Revised() { r.tell(func(s *Supervisor) { s.revision++ }) }
+
+// Ended is closed when the loop takes no more; its workers may not have ended yet.
+func (r *Remote) Ended() <-chan struct{} { return r.ended }
 
 // Ping returns that the daemon is there.
 func (r *Remote) Ping() ipc.PingPayload {

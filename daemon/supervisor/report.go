@@ -107,7 +107,7 @@ func (s *Supervisor) noteCut(left int64, n int) {
 
 // ReportPayload is a report as the wire shows it; nil is none.
 func ReportPayload(r *store.Report) *ipc.RotationPayload {
-	if r == nil {
+	if r == nil || r.At.IsZero() { // or it could not be read
 		return nil
 	}
 	p := &ipc.RotationPayload{

@@ -26,15 +26,17 @@ func (s *Supervisor) Restore(ctx context.Context, configs int) error {
 		return fmt.Errorf("reading the sessions: %w", err)
 	}
 	session.SortLeftovers(live)
-	life := s.life
-	for _, record := range live {
-		code := session.CodeNotNeeded
+	life, codes := s.life, make([]string, len(live)) // why each is not taken over
+	for i, record := range live {
+		codes[i] = session.CodeNotNeeded
 		if desired.Connected && s.active == nil {
-			if code, err = s.reattach(ctx, record); err != nil {
+			if codes[i], err = s.reattach(ctx, record); err != nil {
 				return err
 			}
 		}
-		if code != "" {
+	}
+	for i, record := range live { // nothing is stopped before it is clear that the daemon can start
+		if code := codes[i]; code != "" {
 			s.background(func(ctx context.Context) { life.EndLeftover(ctx, record, code) })
 		}
 	}
@@ -53,6 +55,9 @@ func (s *Supervisor) Restore(ctx context.Context, configs int) error {
 
 // reattach takes over a session's core and serves with it, or returns in a code why it cannot.
 func (s *Supervisor) reattach(ctx context.Context, record store.Session) (code string, err error) {
+	if !session.Adoptable(record) {
+		return session.CodeNotNeeded, nil
+	}
 	config, err := s.Store.Config(ctx, record.ConfigID)
 	if errors.Is(err, store.ErrNotFound) {
 		return session.CodeNotNeeded, nil

@@ -8,7 +8,7 @@ import (
 	"github.com/xrat-tray/xrat/daemon/session"
 )
 
-// demolition is the end of every session, as the worker sees it that carries it out.
+// demolition is the end of every session, as seen by the worker that carries it out.
 type demolition struct {
 	life    *session.Lifecycle
 	journal *session.Journal
@@ -73,7 +73,8 @@ func (s *Supervisor) forgetSessions() {
 	s.Front.SetTarget(nil)
 	s.Front.SetStandby(nil)
 	s.active, s.served = nil, nil
-	s.health, s.standby, s.retry, s.crashes = health{}, standby{}, retry{}, crashes{}
+	s.health, s.retry, s.crashes = health{}, retry{}, crashes{}
+	s.standby = standby{failures: s.standby.failures, looks: s.standby.looks}
 	s.planTimer()
 }
 
