@@ -1,6 +1,7 @@
 package supervisor_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,6 +12,164 @@ import (
 	"github.com/xrat-tray/xrat/daemon/store"
 	"github.com/xrat-tray/xrat/daemon/store/storetest"
 )
+
+// With rotation off no connection is rescued any more, whatever is being done about the standby.
+func TestProxyStopDropsAStandbyThatIsLookedAfter(t *testing.T) {
+	daemontest.Bubble(t, "a b c", daemontest.WithStandby, func(h *daemontest.Harness) {
+		h.Connect(1)
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		h.Set(h.StandbyHost(), daemontest.Dead)
+		for host, n := h.StandbyHost(), h.Probed(h.StandbyHost()); h.Probed(host) == n; {
+			time.Sleep(10 * time.Millisecond)
+		}
+		h.Do(ipc.Request{Type: ipc.KindProxyStop})
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if h.StandbyHost() != "" {
+			t.Errorf("a second after proxy stop connections are still rescued through %q", h.StandbyHost())
+		}
+		time.Sleep(time.Minute)
+	})
+}
+
+// Connections that were rescued through a standby have the time of a drain when it is dropped.
+func TestDroppedStandbyIsDrained(t *testing.T) {
+	daemontest.Bubble(t, "a b", daemontest.WithStandby, func(h *daemontest.Harness) {
+		h.Connect(1)
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		h.Do(ipc.Request{Type: ipc.KindProxyStop})
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if len(h.Drained) == 0 {
+			t.Error("dropped without a drain")
+		}
+	})
+}
+
+// A standby whose config is removed is replaced.
+func TestRemovedConfigIsNoStandby(t *testing.T) {
+	daemontest.Bubble(t, "a b c", daemontest.WithStandby, func(h *daemontest.Harness) {
+		h.Connect(1)
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		s := h.Status().Standby
+		h.Do(ipc.Request{Type: ipc.KindConfigRemove, IDs: []int64{s.ConfigID}})
+		time.Sleep(24 * time.Hour)
+		synctest.Wait()
+		if got := h.Status().Standby; got != nil && got.ConfigID == s.ConfigID {
+			t.Errorf("a day after it was removed, config %d is still the standby", s.ConfigID)
+		}
+	})
+}
+
+// Active and standby are two configs, whatever the user asks for.
+func TestStandbyIsNeverTheActiveConfig(t *testing.T) {
+	daemontest.Bubble(t, "a b", daemontest.WithStandby, func(h *daemontest.Harness) {
+		h.Connect(1)
+		h.Set("b", func(s *daemontest.Server) { s.Latency = 100 * time.Millisecond })
+		time.Sleep(580 * time.Millisecond)
+		synctest.Wait()
+		h.Connect(2)
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if s := h.Status(); s.Standby != nil && s.Standby.ConfigID == s.Session.ConfigID {
+			t.Errorf("standby is config %d, active %d", s.Standby.ConfigID, s.Session.ConfigID)
+		}
+	})
+}
+
+// Eight proven configs that are dead do not keep the ninth from being the standby.
+func TestStandbySearchReachesEveryConfig(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := daemontest.NewHarness(t, daemontest.Hosts(10))
+		for i := 2; i <= 9; i++ {
+			h.Edit(func(r *storetest.Records) {
+				r.Outcomes[int64(i)] = store.Outcome{ConfigID: int64(i), Successes: 5, Good: 5, LastSuccess: time.Now(), LatencyMS: 50}
+			})
+			h.Set(fmt.Sprintf("h%d", i), daemontest.Dead)
+		}
+		h.Boot(daemontest.WithStandby)
+		h.Connect(1)
+		time.Sleep(24 * time.Hour)
+		synctest.Wait()
+		if h.StandbyHost() != "h10" {
+			t.Errorf("standby %q after a day, %d starts", h.StandbyHost(), h.Starts())
+		}
+		h.Stop()
+	})
+}
+
+// A standby that failed when it was to step in is replaced.
+func TestStandbyThatFailedIsNotKept(t *testing.T) {
+	daemontest.Bubble(t, "a b c", daemontest.WithStandby, func(h *daemontest.Harness) {
+		h.Connect(1)
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		host := h.StandbyHost()
+		h.Set(host, func(s *daemontest.Server) { s.Refuse = true })
+		h.Set("a", daemontest.Dead)
+		h.Rescued()
+		h.WaitRotation(10 * time.Second)
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		if h.StandbyHost() == host {
+			t.Errorf("30 s after the rotation to %s the standby is still %s, which refuses: %+v", h.TargetHost(), host, h.Look().Outcomes[2])
+		}
+	})
+}
+
+// A standby whose core ends soon after its start is not started over and over.
+func TestStandbyThatKeepsEndingIsStartedEverMoreRarely(t *testing.T) {
+	daemontest.Bubble(t, "a b", daemontest.WithStandby, func(h *daemontest.Harness) {
+		h.Connect(1)
+		time.Sleep(5 * time.Second)
+		n := h.Starts()
+		for range 600 {
+			time.Sleep(200 * time.Millisecond)
+			h.Kill("b", "exit status 2")
+		}
+		if got := h.Starts() - n; got > 15 {
+			t.Errorf("%d starts in two minutes", got)
+		}
+	})
+}
+
+// A standby that does not answer during an outage is not blamed, also if the look at it comes
+// first.
+func TestOutageBlamesNoStandby(t *testing.T) {
+	daemontest.Bubble(t, "a b c", daemontest.WithStandby, func(h *daemontest.Harness) {
+		h.Connect(1)
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		// The look at the standby comes next, and the check of the active server long after.
+		var checkedAt time.Time
+		for n := h.Probed("a"); ; n = h.Probed("a") {
+			time.Sleep(100 * time.Millisecond)
+			if h.Probed("a") > n {
+				checkedAt = time.Now()
+			}
+			lookAt, checkAt := h.Status().Standby.CheckedAt.Add(2*time.Minute), checkedAt.Add(15*time.Second)
+			if !checkedAt.IsZero() && checkAt.Sub(lookAt) > 8*time.Second && time.Until(lookAt) < 500*time.Millisecond {
+				break
+			}
+			if time.Since(lookAt) > time.Hour {
+				t.Fatal("no such moment")
+			}
+		}
+		for _, x := range []string{"a", "b", "c"} {
+			h.Set(x, daemontest.Dead)
+		}
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		for id, o := range h.Look().Outcomes {
+			if o.Failures > 0 {
+				t.Errorf("config %d is blamed for an outage: %+v", id, o)
+			}
+		}
+	})
+}
 
 func TestStandbyStepsIn(t *testing.T) {
 	daemontest.Bubble(t, "a b c", daemontest.WithStandby, func(h *daemontest.Harness) {
@@ -80,171 +239,6 @@ func TestStandbyStepsInWithoutTraffic(t *testing.T) {
 		h.Set("a", daemontest.Dead)
 		if took := h.WaitRotation(time.Minute); took > 15*time.Second+4*time.Second {
 			t.Errorf("it took %v", took)
-		}
-	})
-}
-
-// The standby that does not work either proves nothing against the active one.
-func TestNoBlameWithoutProof(t *testing.T) {
-	daemontest.Bubble(t, "a b c", daemontest.WithStandby, func(h *daemontest.Harness) {
-		first := h.Connect(1)
-		time.Sleep(20 * time.Second)
-		for _, host := range []string{"a", "b", "c"} {
-			h.Set(host, daemontest.Dead)
-		}
-		h.Rescued()
-		for h.State().Condition != ipc.ConditionNoWorking {
-			time.Sleep(100 * time.Millisecond)
-		}
-		status := h.Status()
-		if status.State != ipc.StateDegraded || status.Session.ID != first.SessionID || !strings.Contains(status.Message, "no working config") {
-			t.Errorf("%+v", status)
-		}
-		started := h.Starts()
-		time.Sleep(20 * time.Second)
-		if n := h.Starts() - started; n > 10 {
-			t.Errorf("%d cores were started in 20 s", n)
-		}
-		for id, o := range h.Look().Outcomes {
-			if o.Failures > 0 {
-				t.Errorf("config %d is blamed: %+v", id, o)
-			}
-		}
-		for _, host := range []string{"a", "b", "c"} {
-			h.Set(host, daemontest.Alive)
-		}
-		back := time.Now()
-		for h.State().State != ipc.StateConnected {
-			if time.Sleep(100 * time.Millisecond); time.Since(back) > 5*time.Second {
-				t.Fatalf("5 s after the network's return: %+v", h.Status())
-			}
-		}
-		if got := h.Status(); got.Session.ID != first.SessionID || got.Condition != "" || got.Message != "" {
-			t.Errorf("%+v", got)
-		}
-	})
-}
-
-// The network is back, and the active server is not: the standby's answer ends the wait for the
-// next attempt.
-func TestStandbyAnswersAfterAnOutage(t *testing.T) {
-	daemontest.Bubble(t, "a b c", daemontest.WithStandby, func(h *daemontest.Harness) {
-		h.Connect(1)
-		time.Sleep(20 * time.Second)
-		synctest.Wait()
-		host := h.StandbyHost()
-		for _, host := range []string{"a", "b", "c"} {
-			h.Set(host, daemontest.Dead)
-		}
-		time.Sleep(10 * time.Minute)
-		h.Want(ipc.StateDegraded, "a")
-		h.Set(host, daemontest.Alive)
-		if took := h.WaitRotation(time.Minute); took > 8*time.Second {
-			t.Errorf("it took %v", took)
-		}
-		h.Want(ipc.StateConnected, host)
-	})
-}
-
-// Without a route nobody is asked and nobody is blamed, and the return is noticed.
-func TestOffline(t *testing.T) {
-	daemontest.Bubble(t, "a b c", daemontest.WithStandby, func(h *daemontest.Harness) {
-		first := h.Connect(1)
-		time.Sleep(20 * time.Second)
-		h.World.Mu.Lock()
-		h.Offline = true
-		h.World.Mu.Unlock()
-		for _, host := range []string{"a", "b", "c"} {
-			h.Set(host, daemontest.Dead)
-		}
-		for h.State().Condition != ipc.ConditionOffline {
-			time.Sleep(100 * time.Millisecond)
-		}
-		synctest.Wait()
-		h.World.Mu.Lock()
-		probes, started := h.Probes, h.Started
-		h.World.Mu.Unlock()
-		time.Sleep(time.Hour)
-		synctest.Wait()
-		h.World.Mu.Lock()
-		if h.Probes != probes || h.Started != started {
-			t.Errorf("%d probes and %d starts while offline", h.Probes-probes, h.Started-started)
-		}
-		h.Offline = false
-		h.World.Mu.Unlock()
-		if s := h.Status(); s.State != ipc.StateDegraded || !strings.Contains(s.Message, "offline") || s.Session.ID != first.SessionID {
-			t.Errorf("%+v", s)
-		}
-		for _, host := range []string{"a", "b", "c"} {
-			h.Set(host, daemontest.Alive)
-		}
-		back := time.Now()
-		for h.State().State != ipc.StateConnected {
-			if time.Sleep(100 * time.Millisecond); time.Since(back) > 4*time.Second {
-				t.Fatalf("4 s after the return: %+v", h.Status())
-			}
-		}
-		if s := h.Status(); s.LastRotation != nil || s.Session.ID != first.SessionID {
-			t.Errorf("%+v", s)
-		}
-	})
-}
-
-// Ten hours in which one probe of twenty is lost bring no rotation.
-func TestProbeLossRotatesNothing(t *testing.T) {
-	for name, fast := range map[string]bool{"failing": true, "silent": false} {
-		t.Run(name, func(t *testing.T) {
-			daemontest.Bubble(t, "a b c", daemontest.WithStandby, func(h *daemontest.Harness) {
-				first := h.Connect(1)
-				h.World.Mu.Lock()
-				h.Loss, h.LossFast = 0.05, fast
-				h.World.Mu.Unlock()
-				time.Sleep(10 * time.Hour)
-				if s := h.State(); s.LastRotation != nil || s.Session.ID != first.SessionID {
-					t.Errorf("%+v", s.LastRotation)
-				}
-				if h.Probes < 2000 {
-					t.Errorf("only %d probes in 10 hours", h.Probes)
-				}
-			})
-		})
-	}
-}
-
-// A server that comes and goes, and takes the others along, does not have the daemon run in
-// circles.
-func TestFlapping(t *testing.T) {
-	daemontest.Bubble(t, "a b c d", daemontest.WithStandby, func(h *daemontest.Harness) {
-		h.Connect(1)
-		time.Sleep(20 * time.Second)
-		hosts := []string{"a", "b", "c"}
-		rotations, worst := []time.Time(nil), 0
-		last := h.Status().LastRotation
-		for i := range 360 { // half an hour
-			for _, host := range hosts {
-				h.Set(host, []func(*daemontest.Server){daemontest.Dead, daemontest.Alive}[i%2])
-			}
-			h.Rescued()
-			for range 50 {
-				time.Sleep(100 * time.Millisecond)
-				if r := h.State().LastRotation; r != nil && (last == nil || !r.At.Equal(last.At)) {
-					last = r
-					rotations = append(rotations, r.At)
-				}
-			}
-			inMinute := 0
-			for _, at := range rotations {
-				if time.Since(at) < time.Minute {
-					inMinute++
-				}
-			}
-			worst = max(worst, inMinute)
-		}
-		if worst > 3 {
-			t.Errorf("%d rotations in a minute", worst)
-		}
-		if h.TargetHost() != "d" {
-			t.Errorf("in the end it is on %q, after %d rotations", h.TargetHost(), len(rotations))
 		}
 	})
 }
@@ -323,117 +317,5 @@ func TestStandbyIsTakenByHand(t *testing.T) {
 			t.Error("rotated to a dead one")
 		}
 		h.Want(ipc.StateConnected, "b")
-	})
-}
-
-// Whatever is going on with the standby, a disconnect leaves no process behind.
-func TestDisconnectEndsTheStandby(t *testing.T) {
-	for _, after := range []time.Duration{0, 20 * time.Millisecond, 60 * time.Millisecond, 100 * time.Millisecond, 10 * time.Second, 2*time.Minute + 30*time.Millisecond} {
-		daemontest.Bubble(t, "a b c", daemontest.WithStandby, func(h *daemontest.Harness) {
-			h.Connect(1)
-			time.Sleep(after)
-			if _, err := h.Do(ipc.Request{Type: ipc.KindRuntimeDisconnect}); err != nil {
-				t.Fatal(err)
-			}
-			if synctest.Wait(); len(h.Running()) != 0 || h.StandbyHost() != "" {
-				t.Errorf("after %v: %d cores run, standby %q", after, len(h.Running()), h.StandbyHost())
-			}
-			for _, s := range h.Records() {
-				if s.Status == store.StatusStandby || s.ReasonCode == "standby" {
-					t.Errorf("after %v: a standby's record is left: %+v", after, s)
-				}
-			}
-		})
-	}
-}
-
-// A daemon that starts anew ends the standby of the one before, and takes over the session that
-// served.
-func TestLeftoverStandby(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := daemontest.NewHarness(t, "a b")
-		h.Boot(daemontest.WithStandby)
-		first := h.Connect(1)
-		time.Sleep(20 * time.Second)
-		synctest.Wait()
-		standby := h.Status().Standby
-		// The daemon is killed: its cores and records stay as they are.
-		left, cores := h.Look(), h.Running()
-		h.Stop()
-		h.Edit(func(r *storetest.Records) { *r = left })
-		for _, c := range cores {
-			c.Revive()
-		}
-		h.Boot(daemontest.WithStandby)
-		defer h.Stop()
-		if synctest.Wait(); h.Status().Session.PID != first.PID {
-			t.Errorf("serving: %+v", h.Status().Session)
-		}
-		time.Sleep(time.Second)
-		synctest.Wait()
-		h.World.Mu.Lock()
-		_, stillRuns := h.Cores[standby.PID]
-		h.World.Mu.Unlock()
-		if stillRuns {
-			t.Error("the old standby still runs")
-		}
-		for _, s := range h.Records() {
-			if s.PID == standby.PID {
-				t.Errorf("its record is left: %+v", s)
-			}
-		}
-	})
-}
-
-// When the active server is dead, several candidates are tried at a time, and of the others nothing
-// is left.
-func TestRace(t *testing.T) {
-	daemontest.Bubble(t, "a b c d", nil, func(h *daemontest.Harness) {
-		h.Connect(1)
-		time.Sleep(20 * time.Second)
-		h.Set("b", daemontest.Dead)
-		h.Set("c", daemontest.Dead)
-		h.Set("a", daemontest.Dead)
-		h.Rescued()
-		// Three rounds of 3 s that overlap; then d answers while b and c are silent.
-		if took := h.WaitRotation(time.Minute); took > 4*time.Second {
-			t.Errorf("it took %v", took)
-		}
-		h.Want(ipc.StateConnected, "d")
-		if h.MaxCores > 4 {
-			t.Errorf("%d cores at a time", h.MaxCores)
-		}
-		time.Sleep(10 * time.Second)
-		if synctest.Wait(); len(h.Running()) != 1 {
-			t.Errorf("%d cores are left", len(h.Running()))
-		}
-		for id, o := range h.Look().Outcomes {
-			if (id == 2 || id == 3) && o.Failures > 0 {
-				t.Errorf("config %d was called off, and is blamed: %+v", id, o)
-			}
-		}
-	})
-}
-
-// The wall clock jumps by eight hours: the machine slept.
-func TestSleepRotatesNothing(t *testing.T) {
-	daemontest.Bubble(t, "a b c", daemontest.WithStandby, func(h *daemontest.Harness) {
-		first := h.Connect(1)
-		time.Sleep(20 * time.Second)
-		synctest.Wait()
-		// When it wakes, nothing works for a moment.
-		for _, host := range []string{"a", "b", "c"} {
-			h.Set(host, daemontest.Dead)
-		}
-		h.Sleep()
-		time.Sleep(20 * time.Second)
-		for _, host := range []string{"a", "b", "c"} {
-			h.Set(host, daemontest.Alive)
-		}
-		time.Sleep(time.Minute)
-		h.Want(ipc.StateConnected, "a")
-		if s := h.Status(); s.LastRotation != nil || s.Session.ID != first.SessionID {
-			t.Errorf("%+v", s)
-		}
 	})
 }
