@@ -11,16 +11,18 @@ import (
 	"github.com/xrat-tray/xrat/runtime/xray"
 )
 
-// fakeBatch is a fakeCore with several ways out.
+// Batch is a fakeCore with several ways out.
 type Batch struct {
 	*Core
 	Hosts []string
 }
 
+// Inbound implements bulktest.Batch.
 func (b *Batch) Inbound(i int) xray.Inbound {
 	return xray.Inbound{Address: b.In.Address, User: strconv.Itoa(i), Password: "p"}
 }
 
+// Refused implements bulktest.Batch.
 func (b *Batch) Refused(i int) error {
 	if strings.HasPrefix(b.Hosts[i], "bad") {
 		return errors.New("the core refuses it: for a reason")
@@ -28,6 +30,7 @@ func (b *Batch) Refused(i int) error {
 	return nil
 }
 
+// Codes lists results by name, each with its code.
 func Codes(results map[string]ipc.TestResultPayload) string {
 	var all []string
 	for _, name := range slices.Sorted(maps.Keys(results)) {

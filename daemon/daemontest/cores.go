@@ -36,16 +36,22 @@ func (c *Core) Revive() {
 	c.world.Cores[c.ID.PID] = c
 }
 
+// Identity implements session.Core.
 func (c *Core) Identity() xray.Identity { return c.ID }
 
+// Inbound implements session.Core.
 func (c *Core) Inbound() xray.Inbound { return c.In }
 
+// Done implements session.Core.
 func (c *Core) Done() <-chan struct{} { return c.done }
 
+// ExitReason implements session.Core.
 func (c *Core) ExitReason() string { return c.Reason }
 
+// Killed implements session.Core.
 func (c *Core) Killed() bool { return strings.HasPrefix(c.Reason, "signal: ") }
 
+// Health implements session.Core.
 func (c *Core) Health(ctx context.Context) error {
 	c.world.Mu.Lock()
 	hung := c.world.Servers[c.Host].Hung
@@ -57,6 +63,7 @@ func (c *Core) Health(ctx context.Context) error {
 	return c.world.Handshake(ctx, probe.Proxy{Address: c.In.Address})
 }
 
+// Stop implements session.Core.
 func (c *Core) Stop(context.Context, time.Duration) error {
 	c.world.Mu.Lock()
 	wait := c.world.StopTime

@@ -20,6 +20,7 @@ import (
 	"github.com/xrat-tray/xrat/runtime/front"
 )
 
+// Kill ends the cores that serve a host, for a cause.
 func (h *Harness) Kill(host, cause string) {
 	for _, c := range h.Running() {
 		if c.Host == host {
@@ -28,7 +29,7 @@ func (h *Harness) Kill(host, cause string) {
 	}
 }
 
-// harness is a supervisor among fakes, inside a bubble of fake time.
+// Harness is a supervisor among fakes, inside a bubble of fake time.
 type Harness struct {
 	T *testing.T
 	*World
@@ -37,6 +38,7 @@ type Harness struct {
 	Stop   func() // ends Run and waits for it
 }
 
+// Deps returns what a daemon in the world works with.
 func (h *Harness) Deps(config settings.Settings) daemon.Deps {
 	return daemon.Deps{
 		Settings: config, Store: h.Memory, Front: h.World, Cores: h.World,
@@ -48,7 +50,7 @@ func (h *Harness) Deps(config settings.Settings) daemon.Deps {
 	}
 }
 
-// bubble runs f with a supervisor whose configs are the hosts, with ids from 1.
+// Bubble runs f with a supervisor whose configs are the hosts, with ids from 1.
 func Bubble(t *testing.T, hosts string, adjust func(*settings.Settings), f func(h *Harness)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -72,13 +74,13 @@ func Bubble(t *testing.T, hosts string, adjust func(*settings.Settings), f func(
 	})
 }
 
-// newHarness returns a harness whose configs are the hosts, with ids from 1. Nothing runs yet.
+// NewHarness returns a harness whose configs are the hosts, with ids from 1. Nothing runs yet.
 func NewHarness(t *testing.T, hosts string) *Harness {
 	names := strings.Fields(hosts)
 	return &Harness{T: t, World: NewWorld(names...), Memory: storetest.New(names...)}
 }
 
-// boot starts a supervisor over the world and the store as they are.
+// Boot starts a supervisor over the world and the store as they are.
 func (h *Harness) Boot(adjust func(*settings.Settings)) {
 	h.T.Helper()
 	config := settings.Default()
@@ -102,11 +104,13 @@ func (h *Harness) Boot(adjust func(*settings.Settings)) {
 	}
 }
 
+// Do makes a request.
 func (h *Harness) Do(r ipc.Request) (any, error) {
 	payload, _, err := h.Daemon.Handle(context.Background(), r)
 	return payload, err
 }
 
+// Connect connects to a config, or ends the test.
 func (h *Harness) Connect(n int64) ipc.ConnectPayload {
 	h.T.Helper()
 	payload, err := h.Do(ipc.Request{Type: ipc.KindRuntimeConnect, ConfigID: new(int64(n))})
@@ -116,6 +120,7 @@ func (h *Harness) Connect(n int64) ipc.ConnectPayload {
 	return payload.(ipc.ConnectPayload)
 }
 
+// Rotate rotates by hand; nil: to whichever is next.
 func (h *Harness) Rotate(candidate *int64) (ipc.ReplacePayload, error) {
 	payload, err := h.Do(ipc.Request{Type: ipc.KindRuntimeReplace, Trigger: ipc.TriggerManual, CandidateID: candidate})
 	p, _ := payload.(ipc.ReplacePayload)
@@ -128,12 +133,13 @@ func (h *Harness) Status() ipc.StatusPayload {
 	return payload.(ipc.StatusPayload)
 }
 
-// state waits until nothing moves and returns the state.
+// State waits until nothing moves and returns the state.
 func (h *Harness) State() ipc.StatusPayload {
 	synctest.Wait()
 	return h.Status()
 }
 
+// Want reports a state, or a target of the front, that is not the wanted one once nothing moves.
 func (h *Harness) Want(state ipc.State, host string) {
 	h.T.Helper()
 	if got := h.State(); got.State != state || h.TargetHost() != host {
@@ -141,18 +147,19 @@ func (h *Harness) Want(state ipc.State, host string) {
 	}
 }
 
+// Session returns the record of a session.
 func (h *Harness) Session(id int64) store.Session { return h.Look().Sessions[id] }
 
-// all returns the records of sessions, the newest first.
+// Records returns the records of sessions, the newest first.
 func (h *Harness) Records() []store.Session {
 	all, _ := h.Sessions(context.Background(), 0)
 	return all
 }
 
-// desire is what the user has asked an earlier daemon for.
+// Desire is what the user has asked an earlier daemon for.
 func (h *Harness) Desire(d store.Desired) { h.Edit(func(r *storetest.Records) { r.Desired = d }) }
 
-// slowOutcomes makes reading the outcomes take a time that the test sets, in nanoseconds.
+// SlowOutcomes makes reading the outcomes take a time that the test sets, in nanoseconds.
 func (h *Harness) SlowOutcomes() *atomic.Int64 {
 	wait := new(atomic.Int64)
 	h.Before(func(_ context.Context, method string) error {
@@ -164,6 +171,7 @@ func (h *Harness) SlowOutcomes() *atomic.Int64 {
 	return wait
 }
 
+// Hosts names n hosts, from h1 on.
 func Hosts(n int) string {
 	var b strings.Builder
 	for i := range n {
@@ -172,12 +180,12 @@ func Hosts(n int) string {
 	return b.String()
 }
 
-// testing starts a test of the hosts' configs, all if there are none.
+// Testing starts a test of the hosts' configs, all if there are none.
 func (h *Harness) Testing(ctx context.Context, arguments ipc.TestArguments, ids ...int64) (<-chan ipc.TestEventPayload, error) {
 	return h.Daemon.Test(ctx, ipc.Request{Type: ipc.KindConfigTest, IDs: ids, TestArguments: arguments})
 }
 
-// found reads a test to its end: the results by host, and the summary.
+// Found reads a test to its end: the results by host, and the summary.
 func (h *Harness) Found(events <-chan ipc.TestEventPayload) (map[string]ipc.TestResultPayload, ipc.TestSummaryPayload) {
 	h.T.Helper()
 	results := map[string]ipc.TestResultPayload{}
@@ -203,6 +211,7 @@ func (h *Harness) Found(events <-chan ipc.TestEventPayload) (map[string]ipc.Test
 	return results, *summary
 }
 
+// Tested runs a test to its end and returns the results by name.
 func (h *Harness) Tested(arguments ipc.TestArguments, ids ...int64) (map[string]ipc.TestResultPayload, ipc.TestSummaryPayload) {
 	h.T.Helper()
 	events, err := h.Testing(context.Background(), arguments, ids...)
@@ -212,7 +221,7 @@ func (h *Harness) Tested(arguments ipc.TestArguments, ids ...int64) (map[string]
 	return h.Found(events)
 }
 
-// outcome returns what is known of the config of a host.
+// Outcome returns what is known of the config of a host.
 func (h *Harness) Outcome(host string) store.Outcome {
 	for id, c := range h.Look().Configs {
 		if c.Name == host {
@@ -223,9 +232,10 @@ func (h *Harness) Outcome(host string) store.Outcome {
 	return store.Outcome{}
 }
 
+// WithStandby switches the standby on.
 func WithStandby(c *settings.Settings) { c.Rotation.Standby = true }
 
-// waitRotation waits for a rotation and returns how long it took.
+// WaitRotation waits for a rotation and returns how long it took.
 func (h *Harness) WaitRotation(limit time.Duration) time.Duration {
 	h.T.Helper()
 	begin := time.Now()
@@ -243,12 +253,12 @@ func (h *Harness) WaitRotation(limit time.Duration) time.Duration {
 	return time.Since(begin)
 }
 
-// rescued is the front's hint that another server has answered where the active one was silent.
+// Rescued is the front's hint that another server has answered where the active one was silent.
 func (h *Harness) Rescued() {
 	h.Hints <- front.Signal{TargetID: h.Status().Session.ID, Kind: front.Rescued}
 }
 
-// add adds the provider's subscription and updates it.
+// Add adds the provider's subscription and updates it.
 func (h *Harness) Add(r ipc.Request) ipc.SubscriptionAddPayload {
 	h.T.Helper()
 	r.Type, r.URL = ipc.KindSubscriptionAdd, ProviderAddress
@@ -259,7 +269,7 @@ func (h *Harness) Add(r ipc.Request) ipc.SubscriptionAddPayload {
 	return payload.(ipc.SubscriptionAddPayload)
 }
 
-// update updates all subscriptions and returns what the first came to.
+// Update updates all subscriptions and returns what the first came to.
 func (h *Harness) Update() ipc.RefreshPayload {
 	h.T.Helper()
 	payload, err := h.Do(ipc.Request{Type: ipc.KindSubscriptionUpdate})
@@ -269,7 +279,7 @@ func (h *Harness) Update() ipc.RefreshPayload {
 	return payload.(ipc.SubscriptionUpdatePayload).Results[0]
 }
 
-// list returns the names of the configs with their ids: "a1 b2", retired ones in brackets.
+// List returns the names of the configs with their ids: "a1 b2", retired ones in brackets.
 func (h *Harness) List() string {
 	h.T.Helper()
 	all, err := h.Memory.Configs(context.Background())
@@ -287,6 +297,7 @@ func (h *Harness) List() string {
 	return strings.Join(names, " ")
 }
 
+// WantList reports a list of configs that is not the wanted one.
 func (h *Harness) WantList(want string) {
 	h.T.Helper()
 	if got := h.List(); got != want {
@@ -294,6 +305,7 @@ func (h *Harness) WantList(want string) {
 	}
 }
 
+// Serve has the provider offer servers with these names.
 func (h *Harness) Serve(names ...string) {
 	h.Offer(func(p *Provider) { p.Body, p.Err = Body(names...), nil })
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/xrat-tray/xrat/runtime/subscription"
 )
 
-// provider serves subscriptions.
+// Provider serves subscriptions.
 type Provider struct {
 	Body     string
 	Response subscription.Response // the rest of the answer
@@ -16,7 +16,7 @@ type Provider struct {
 	Hold     chan struct{} // not nil: no answer before it is closed
 }
 
-// body lists servers by their names, each at a host of that name.
+// Body lists servers by their names, each at a host of that name.
 func Body(names ...string) string {
 	var b strings.Builder
 	for _, name := range names {

@@ -20,16 +20,17 @@ import (
 	"github.com/xrat-tray/xrat/runtime/xray"
 )
 
+// Dead lets a server answer nothing; see World.Set.
 func Dead(s *Server) { s.Dead = true }
 
-// offer changes what the provider serves.
+// Offer changes what the provider serves.
 func (w *World) Offer(change func(*Provider)) {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
 	change(&w.Provider)
 }
 
-// requests returns what the provider was asked, and forgets it.
+// Requests returns what the provider was asked, and forgets it.
 func (w *World) Requests() []subscription.Request {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
@@ -38,6 +39,7 @@ func (w *World) Requests() []subscription.Request {
 	return asked
 }
 
+// Fetch is what the provider answers.
 func (w *World) Fetch(ctx context.Context, r subscription.Request) (subscription.Response, error) {
 	w.Mu.Lock()
 	w.Provider.Asked = append(w.Provider.Asked, r)
@@ -62,7 +64,7 @@ func (w *World) Fetch(ctx context.Context, r subscription.Request) (subscription
 	return p.Response, nil
 }
 
-// measuring fakes what tests work with; batches count among the world's cores.
+// Measuring fakes what tests work with; batches count among the world's cores.
 func (w *World) Measuring() bulktest.Tools {
 	var mu sync.Mutex
 	batches := map[string]*Batch{}
@@ -152,9 +154,10 @@ func (w *World) Measuring() bulktest.Tools {
 	}
 }
 
+// Alive lets a server answer again.
 func Alive(s *Server) { s.Dead = false }
 
-// world stands for everything outside the supervisor: servers that can be told how to behave, the
+// World stands for everything outside the supervisor: servers that can be told how to behave, the
 // cores that run, the front and what it was told. The real ones are tested in their packages and
 // end to end; here time and faults are ours.
 type World struct {
@@ -191,7 +194,7 @@ type World struct {
 	Random        *rand.Rand
 }
 
-// server is how one fake server behaves.
+// Server is how one fake server behaves.
 type Server struct {
 	Dead      bool          // no answer through it
 	Latency   time.Duration // of a probe
@@ -201,6 +204,7 @@ type Server struct {
 	StartTime time.Duration
 }
 
+// NewWorld returns a world with a server at each of the hosts.
 func NewWorld(hosts ...string) *World {
 	w := &World{
 		Servers: map[string]*Server{}, probed: map[string]int{}, Cores: map[int]*Core{}, LastPID: 1000,
@@ -214,20 +218,21 @@ func NewWorld(hosts ...string) *World {
 	return w
 }
 
-// set changes how a server behaves.
+// Set changes how a server behaves.
 func (w *World) Set(host string, change func(*Server)) {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
 	change(w.Servers[host])
 }
 
+// Locate finds the executable, unless LoseCore took it away.
 func (w *World) Locate() (string, error) {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
 	return "/bin/xray", w.LocateErr
 }
 
-// loseCore makes the executable go missing; nil brings it back.
+// LoseCore makes the executable go missing; nil brings it back.
 func (w *World) LoseCore(err error) {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
@@ -331,7 +336,7 @@ func (w *World) FindByNonce(string) (xray.Identity, error) {
 	return xray.Identity{}, xray.ErrPIDMissing
 }
 
-// coreAt finds the core that has an inbound address.
+// CoreAt finds the core that has an inbound address.
 func (w *World) CoreAt(address string) *Core {
 	for _, c := range w.Cores {
 		if c.In.Address == address {
@@ -341,6 +346,7 @@ func (w *World) CoreAt(address string) *Core {
 	return nil
 }
 
+// Probe makes a measurement through a core.
 func (w *World) Probe(ctx context.Context, p probe.Proxy, _ int) probe.Result {
 	w.Mu.Lock()
 	w.Probes++
@@ -376,6 +382,7 @@ func (w *World) Probe(ctx context.Context, p probe.Proxy, _ int) probe.Result {
 	return probe.Result{OK: true, Class: "ok", Latency: s.Latency}
 }
 
+// Handshake asks an inbound whether it answers.
 func (w *World) Handshake(_ context.Context, p probe.Proxy) error {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
@@ -391,6 +398,7 @@ func (w *World) Handshake(_ context.Context, p probe.Proxy) error {
 	return nil
 }
 
+// Open implements session.Front.
 func (w *World) Open(context.Context) error {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
@@ -401,6 +409,7 @@ func (w *World) Open(context.Context) error {
 	return nil
 }
 
+// Close implements session.Front.
 func (w *World) Close() error {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
@@ -408,6 +417,7 @@ func (w *World) Close() error {
 	return nil
 }
 
+// SetTarget implements supervisor.Front.
 func (w *World) SetTarget(t *front.Target) {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
@@ -423,6 +433,7 @@ func (w *World) SetTarget(t *front.Target) {
 	}
 }
 
+// SetStandby implements supervisor.Front.
 func (w *World) SetStandby(t *front.Target) {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
@@ -432,6 +443,7 @@ func (w *World) SetStandby(t *front.Target) {
 	}
 }
 
+// Cut implements session.Front.
 func (w *World) Cut(id int64, since time.Time) int {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
@@ -444,13 +456,14 @@ func (w *World) Cut(id int64, since time.Time) int {
 	return 0
 }
 
+// Online reports whether the machine has a route, as the test says.
 func (w *World) Online(string) bool {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
 	return !w.Offline
 }
 
-// standbyHost returns the server of the standby that the front knows.
+// StandbyHost returns the server of the standby that the front knows.
 func (w *World) StandbyHost() string {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
@@ -463,6 +476,7 @@ func (w *World) StandbyHost() string {
 	return "(gone)"
 }
 
+// Drain implements session.Front.
 func (w *World) Drain(ctx context.Context, id int64) int {
 	w.Mu.Lock()
 	till := w.DrainTill[id]
@@ -479,6 +493,7 @@ func (w *World) Drain(ctx context.Context, id int64) int {
 	}
 }
 
+// Counters implements session.Front.
 func (w *World) Counters(id int64) front.Counters {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
@@ -488,31 +503,34 @@ func (w *World) Counters(id int64) front.Counters {
 	}
 }
 
+// Forget implements session.Front.
 func (w *World) Forget(id int64) {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
 	w.Forgotten = append(w.Forgotten, id)
 }
 
+// Signals implements supervisor.Front.
 func (w *World) Signals() <-chan front.Signal { return w.Hints }
 
+// Addresses implements supervisor.Front.
 func (w *World) Addresses() (socks, http string) { return "front-socks", "front-http" }
 
-// running returns the cores that run.
+// Running returns the cores that run.
 func (w *World) Running() []*Core {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
 	return slices.Collect(maps.Values(w.Cores))
 }
 
-// starts counts the cores that were ever started.
+// Starts counts the cores that were ever started.
 func (w *World) Starts() int {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
 	return w.Started
 }
 
-// targetHost returns the server that new connections go to.
+// TargetHost returns the server that new connections go to.
 func (w *World) TargetHost() string {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()

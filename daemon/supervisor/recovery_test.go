@@ -61,7 +61,6 @@ func TestDesiredConfigIsTriedFirstAfterAMissingCore(t *testing.T) {
 		h.LoseCore(nil)
 		time.Sleep(time.Minute)
 		h.Want(ipc.StateConnected, "h1")
-		t.Logf("%+v", h.Look().Outcomes[1])
 	})
 }
 
