@@ -335,7 +335,21 @@ func (d *desk) choose(labels ...string) {
 	parent, _ := find(entries, labels[0])
 	d.ok("xdotool", "mousemove", fmt.Sprint(x), fmt.Sprint(y))
 	var open []window
-	d.wait("the submenu", func() bool { open = d.menus(); return len(open) == 2 })
+	begun := time.Now()
+	d.wait("the submenu", func() bool {
+		if open = d.menus(); len(open) == 2 {
+			return true
+		}
+		// A panel that is busy shows a submenu before it knows what is in it, and leaves it like
+		// that; a user would open it again.
+		if time.Since(begun) > 5*time.Second {
+			d.closeMenu()
+			d.openMenu()
+			d.ok("xdotool", "mousemove", fmt.Sprint(x), fmt.Sprint(y))
+			begun = time.Now()
+		}
+		return false
+	})
 	time.Sleep(200 * time.Millisecond)
 	sub, subY, found := open[1].point(parent.Children, labels[1])
 	if !found {
