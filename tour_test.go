@@ -37,7 +37,7 @@ func TestTourIsTrue(t *testing.T) {
 		}
 		text[name] = string(data)
 	}
-	named := regexp.MustCompile("`([a-z0-9_]+(?:/[a-z0-9_.-]+)+)(?::([A-Za-z]+))?`")
+	named := regexp.MustCompile("`([a-z0-9_]+(?:/[a-z0-9_.-]+|\\.go)+)(?::([A-Za-z0-9]+))?`")
 	checked := 0
 	for _, name := range []string{"docs/tour.md", "CONTRIBUTING.md"} {
 		for _, m := range named.FindAllStringSubmatch(text[name], -1) {
