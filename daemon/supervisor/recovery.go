@@ -35,7 +35,7 @@ func (s *Supervisor) coreExited(t *tracked) {
 	}
 	s.active = nil
 	s.callOffCheck()
-	s.Front.SetTarget(nil) // new connections wait from here on
+	s.Front.SetTarget(nil) // new connections wait from here on, or go to the standby
 	cause := t.Core.ExitReason()
 	s.Log.Warn().Int64("session", t.ID).Str("cause", cause).Msg("the core has exited")
 	s.retry.message = "the core has exited: " + cause
