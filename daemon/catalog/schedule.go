@@ -61,12 +61,13 @@ func nextUpdate(sub store.Subscription, interval time.Duration, now time.Time) t
 // schedule is when subscriptions are looked at. The goroutine of Run owns it.
 type schedule struct {
 	lookAt   time.Time // when one may be due; zero: never
+	soonest  time.Time // no look before
 	purgedAt time.Time // when what was retired long ago was last looked for
 }
 
 // Run updates subscriptions when they are due, until ctx ends. It waits for what it has begun.
 func (cat *Catalog) Run(ctx context.Context) {
-	var plan schedule
+	plan := schedule{soonest: cat.startedAt.Add(updateQuiet)}
 	cat.plan(ctx, &plan, false)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -88,9 +89,9 @@ func (cat *Catalog) Run(ctx context.Context) {
 	}
 }
 
-// plan sets the time of the next look at the subscriptions; later puts it off, as nobody could be
-// asked and those are due still.
-func (cat *Catalog) plan(ctx context.Context, plan *schedule, later bool) {
+// plan sets the time of the next look at the subscriptions. What is due still after a look could
+// not be asked for, or not be recorded: it has to wait for a while.
+func (cat *Catalog) plan(ctx context.Context, plan *schedule, looked bool) {
 	plan.lookAt = time.Time{}
 	now := time.Now()
 	subscriptions, err := cat.Store.Subscriptions(ctx)
@@ -108,12 +109,11 @@ func (cat *Catalog) plan(ctx context.Context, plan *schedule, later bool) {
 			plan.lookAt = next
 		}
 	}
-	soonest := cat.startedAt.Add(updateQuiet)
-	if later {
-		soonest = now.Add(updateRecheck)
+	if looked && !plan.lookAt.After(now) {
+		plan.soonest = now.Add(updateRecheck)
 	}
-	if plan.lookAt.Before(soonest) {
-		plan.lookAt = soonest
+	if plan.lookAt.Before(plan.soonest) {
+		plan.lookAt = plan.soonest
 	}
 }
 
@@ -137,7 +137,7 @@ func (cat *Catalog) look(ctx context.Context, plan *schedule) {
 		next := nextUpdate(sub, cat.updateInterval(sub), now)
 		return next.IsZero() || next.After(now)
 	})
-	waiting := cat.updateThese(ctx, subscriptions)
+	cat.updateThese(ctx, subscriptions)
 	if now.Sub(plan.purgedAt) >= purgeInterval && ctx.Err() == nil {
 		plan.purgedAt = now
 		if err := cat.purgeRetired(ctx); err != nil {
@@ -145,23 +145,17 @@ func (cat *Catalog) look(ctx context.Context, plan *schedule) {
 		}
 		cat.changed(ctx)
 	}
-	select {
-	case <-cat.replan: // that was this update
-	default:
-	}
-	cat.plan(ctx, plan, waiting || !cat.recorded(ctx, subscriptions))
+	cat.plan(ctx, plan, true)
 }
 
-// updateThese updates subscriptions that are due, and reports whether some have to wait for a
-// network or a connection.
-func (cat *Catalog) updateThese(ctx context.Context, due []store.Subscription) (waiting bool) {
+// updateThese updates subscriptions that are due, except for those that have to wait for a network
+// or a connection.
+func (cat *Catalog) updateThese(ctx context.Context, due []store.Subscription) {
 	var ids []int64
 	for _, sub := range due {
 		switch u, err := url.Parse(sub.URL); {
 		case err == nil && !cat.Online(u.Hostname()):
-			waiting = true
 		case len(cat.ways(sub.URL)) == 0:
-			waiting = true
 			if err := cat.noteFailure(ctx, sub, errNoWay); err != nil {
 				cat.Log.Error().Err(err).Msg("updating subscriptions")
 			}
@@ -171,18 +165,5 @@ func (cat *Catalog) updateThese(ctx context.Context, due []store.Subscription) (
 	}
 	if _, err := cat.refreshAll(ctx, ids, true); err != nil && ctx.Err() == nil {
 		cat.Log.Error().Err(err).Msg("updating subscriptions")
-		return true
 	}
-	return waiting
-}
-
-// recorded reports whether the store knows of the update of each of the subscriptions. If it does
-// not, as with a full disk, they are due still, and must not be fetched again at once.
-func (cat *Catalog) recorded(ctx context.Context, updated []store.Subscription) bool {
-	stored, err := cat.Store.Subscriptions(ctx)
-	return err == nil && !slices.ContainsFunc(stored, func(now store.Subscription) bool {
-		return slices.ContainsFunc(updated, func(before store.Subscription) bool {
-			return before.ID == now.ID && before.AttemptedAt.Equal(now.AttemptedAt)
-		})
-	})
 }
