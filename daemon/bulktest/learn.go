@@ -16,7 +16,7 @@ func (t *run) learn(s *subject, r ipc.TestResultPayload) {
 		if t.arguments.TCPOnly {
 			return // that a server takes connections does not mean that it works
 		}
-		t.learned = append(t.learned, rotation.Worked(s.config.ID, now, millis(r.DelayMillis)))
+		t.learned = append(t.learned, rotation.Worked(s.config.ID, now, time.Duration(r.DelayMillis)*time.Millisecond))
 		return
 	}
 	switch r.Code {
@@ -40,8 +40,3 @@ func (t *run) record(ctx context.Context) {
 	t.mu.Unlock()
 	t.Catalog.Learn(ctx, all...)
 }
-
-func millis(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
-
-// roundUp returns whole milliseconds, and 0 only for none.
-func roundUp(d time.Duration) int64 { return (d + time.Millisecond - 1).Milliseconds() }

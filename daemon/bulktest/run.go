@@ -108,7 +108,7 @@ func (t *run) run(ctx context.Context) {
 	t.mu.Lock()
 	summary := t.summary
 	summary.Canceled = len(t.subjects) - summary.OK - summary.Failed
-	summary.DurationMillis = roundUp(time.Since(began))
+	summary.DurationMillis = ipc.Millis(time.Since(began))
 	summary.Unblamed = summary.Failed > 0 && !t.worked
 	t.mu.Unlock()
 	t.Log.Info().Int("ok", summary.OK).Int("failed", summary.Failed).Int("canceled", summary.Canceled).
@@ -319,7 +319,7 @@ func (t *run) measure(ctx context.Context, core Batch, batch []*subject) {
 	}
 	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(delays[a], delays[b]) })
 	for _, i := range order {
-		result := ipc.TestResultPayload{OK: true, Code: probe.ClassOK, DelayMillis: roundUp(delays[i])}
+		result := ipc.TestResultPayload{OK: true, Code: probe.ClassOK, DelayMillis: ipc.Millis(delays[i])}
 		d := t.Tools.Fetch(ctx, proxyOf(core.Inbound(i)), t.arguments.SpeedURL, speedBytes, speedWait, speedTime)
 		if context.Cause(ctx) == errCoreEnded {
 			return
@@ -352,7 +352,7 @@ func (t *run) ask(ctx context.Context, s *subject, p probe.Proxy) time.Duration 
 	case t.arguments.SpeedURL != "":
 		return r.Latency
 	default:
-		t.finish(ctx, s, ipc.TestResultPayload{OK: true, Code: probe.ClassOK, DelayMillis: roundUp(r.Latency)})
+		t.finish(ctx, s, ipc.TestResultPayload{OK: true, Code: probe.ClassOK, DelayMillis: ipc.Millis(r.Latency)})
 	}
 	return 0
 }
@@ -369,7 +369,7 @@ func (t *run) finish(ctx context.Context, s *subject, r ipc.TestResultPayload) {
 	}
 	c := s.config
 	r.ConfigID, r.ConfigName, r.Protocol, r.Address, r.Port = c.ID, c.Name, c.Protocol, c.Address, c.Port
-	r.TCPMillis = roundUp(s.took)
+	r.TCPMillis = ipc.Millis(s.took)
 	if r.Code == ipc.TestCodeUnreachable {
 		r.TCPMillis = 0
 	}

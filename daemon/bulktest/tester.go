@@ -172,7 +172,7 @@ func (t *Tester) newRun(ctx context.Context, r ipc.Request) (*run, error) {
 	if r.Concurrency < 0 || r.Concurrency > maxConcurrency {
 		return nil, ipc.Errorf(ipc.CodeInvalidState, "the concurrency has to be from 1 to %d", maxConcurrency)
 	}
-	timeout := millis(r.TimeoutMillis)
+	timeout := time.Duration(r.TimeoutMillis) * time.Millisecond
 	switch {
 	case r.TimeoutMillis == 0:
 		timeout = t.Settings.Health.Timeout.Std()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/xrat-tray/xrat/daemon/ipc"
 	"github.com/xrat-tray/xrat/daemon/rotation"
 	"github.com/xrat-tray/xrat/daemon/store"
 )
@@ -38,7 +39,7 @@ func historyOf(o store.Outcome) rotation.History {
 	return rotation.History{
 		Successes: o.Successes, Failures: o.Failures, Consecutive: o.ConsecutiveFailures,
 		LastSuccess: o.LastSuccess, LastFailure: o.LastFailure, LastUsed: o.LastUsed, CooldownUntil: o.CooldownUntil,
-		Latency: millis(o.LatencyMS), Deviation: millis(o.DeviationMS),
+		Latency: time.Duration(o.LatencyMS) * time.Millisecond, Deviation: time.Duration(o.DeviationMS) * time.Millisecond,
 		Good: o.Good, Bad: o.Bad, Flaps: o.Flaps,
 	}
 }
@@ -47,12 +48,7 @@ func outcomeOf(configID int64, h rotation.History) store.Outcome {
 	return store.Outcome{
 		ConfigID: configID, Successes: h.Successes, Failures: h.Failures, ConsecutiveFailures: h.Consecutive,
 		LastSuccess: h.LastSuccess, LastFailure: h.LastFailure, LastUsed: h.LastUsed, CooldownUntil: h.CooldownUntil,
-		LatencyMS: roundUp(h.Latency), DeviationMS: roundUp(h.Deviation),
+		LatencyMS: ipc.Millis(h.Latency), DeviationMS: ipc.Millis(h.Deviation),
 		Good: h.Good, Bad: h.Bad, Flaps: h.Flaps,
 	}
 }
-
-func millis(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
-
-// roundUp returns whole milliseconds, and 0 only for none.
-func roundUp(d time.Duration) int64 { return (d + time.Millisecond - 1).Milliseconds() }
