@@ -54,7 +54,8 @@ var ours = map[string][]string{
 	"daemon/failpoint": {},
 	// The whole daemon among fakes, for tests alone.
 	"daemon/daemontest": {
-		"daemon", "daemon/bulktest", "daemon/ipc", "daemon/session", "daemon/settings", "daemon/store", "daemon/store/storetest", "runtime/...",
+		"daemon", "daemon/bulktest", "daemon/ipc", "daemon/session", "daemon/settings", "daemon/store", "daemon/store/storetest",
+		"daemon/supervisor", "runtime/...",
 	},
 	"daemon/ipc":      {},
 	"daemon/liveness": {}, // pure

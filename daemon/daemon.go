@@ -9,11 +9,8 @@ import (
 
 	"github.com/xrat-tray/xrat/daemon/bulktest"
 	"github.com/xrat-tray/xrat/daemon/catalog"
-	"github.com/xrat-tray/xrat/daemon/session"
-	"github.com/xrat-tray/xrat/daemon/settings"
 	"github.com/xrat-tray/xrat/daemon/store"
 	"github.com/xrat-tray/xrat/daemon/supervisor"
-	"github.com/xrat-tray/xrat/runtime/probe"
 	"github.com/xrat-tray/xrat/runtime/subscription"
 )
 
@@ -27,40 +24,16 @@ type Store interface {
 	Sessions(ctx context.Context, limit int) ([]store.Session, error)
 }
 
-// Deps is what a Daemon works with. All fields are needed.
+// Deps is what a Daemon works with: what its supervisor does, but for Catalog, Remote and the Store
+// of that, which New sets, and what the other parts do. All other fields are needed.
 type Deps struct {
-	Settings settings.Settings
-	Store    Store
-	Front    supervisor.Front
-	Cores    session.Cores
-	// Probe makes one measurement of the way out through a core. The URL number first, counted
-	// around, is asked first.
-	Probe func(ctx context.Context, core probe.Proxy, first int) probe.Result
+	supervisor.Deps
+	Store Store
 	// Tools are for tests of many configs.
 	Tools bulktest.Tools
 	// Fetch gets what a subscription's address serves.
-	Fetch func(ctx context.Context, r subscription.Request) (subscription.Response, error)
-	// Online reports whether the machine has a route to the host, or to anywhere if that is a name.
-	// It sends nothing.
-	Online func(host string) bool
-	// Slept reports whether the machine slept between two readings of the clock; see
-	// rotation.Slept.
-	Slept func(before, now time.Time, tolerance time.Duration) bool
-	// Handshake asks a SOCKS inbound, and HTTPInbound an HTTP one, whether it answers.
-	Handshake   func(ctx context.Context, inbound probe.Proxy) error
-	HTTPInbound func(ctx context.Context, inbound probe.Proxy) error
-	// CheckFree returns who has an address that could not be listened on.
-	CheckFree func(address string) error
-	// Locate returns the path of the core's executable.
-	Locate func() (string, error)
-	// CapLog bounds the file that the cores write to; it is called now and then.
-	CapLog func()
-	// CoreDir is the working directory of cores, CoreLog the file they write to.
-	CoreDir, CoreLog string
-	// Warnings are shown in every status.
-	Warnings []string
-	Version  string
-	Log      zerolog.Logger
+	Fetch   func(ctx context.Context, r subscription.Request) (subscription.Response, error)
+	Version string
 }
 
 // Daemon is the parts of the daemon. Make one with New, call Restore and then Run; the other
@@ -80,14 +53,10 @@ func New(deps Deps) *Daemon {
 	configs := catalog.New(catalog.Deps{
 		Settings: deps.Settings, Store: deps.Store, Supervisor: remote, Fetch: deps.Fetch, Online: deps.Online, Log: deps.Log,
 	})
+	deps.Deps.Store, deps.Catalog, deps.Remote = deps.Store, configs, remote
 	return &Daemon{
-		supervisor: supervisor.New(supervisor.Deps{
-			Settings: deps.Settings, Store: deps.Store, Front: deps.Front, Cores: deps.Cores, Catalog: configs, Remote: remote,
-			Probe: deps.Probe, Online: deps.Online, Slept: deps.Slept, Handshake: deps.Handshake, HTTPInbound: deps.HTTPInbound,
-			CheckFree: deps.CheckFree, Locate: deps.Locate, CapLog: deps.CapLog,
-			CoreDir: deps.CoreDir, CoreLog: deps.CoreLog, Warnings: deps.Warnings, Log: deps.Log,
-		}),
-		remote: remote, catalog: configs, store: deps.Store, log: deps.Log,
+		supervisor: supervisor.New(deps.Deps),
+		remote:     remote, catalog: configs, store: deps.Store, log: deps.Log,
 		tester: bulktest.New(bulktest.Deps{
 			Settings: deps.Settings, Catalog: configs, Supervisor: remote, Tools: deps.Tools, Handshake: deps.Handshake,
 			Locate: deps.Locate, EndCore: deps.Cores.End, CoreDir: deps.CoreDir, CoreLog: deps.CoreLog, Log: deps.Log,

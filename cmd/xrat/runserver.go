@@ -24,6 +24,7 @@ import (
 	"github.com/xrat-tray/xrat/daemon/session"
 	"github.com/xrat-tray/xrat/daemon/settings"
 	"github.com/xrat-tray/xrat/daemon/store"
+	"github.com/xrat-tray/xrat/daemon/supervisor"
 	"github.com/xrat-tray/xrat/runtime/front"
 	"github.com/xrat-tray/xrat/runtime/ports"
 	"github.com/xrat-tray/xrat/runtime/probe"
@@ -125,9 +126,8 @@ func (a *app) runServer(ctx context.Context) (err error) {
 // dependencies wires the supervisor to the real world.
 func (a *app) dependencies(config settings.Settings, records *store.Store, log zerolog.Logger) daemon.Deps {
 	part := func(name string) zerolog.Logger { return log.With().Str("part", name).Logger() }
-	return daemon.Deps{
+	loop := supervisor.Deps{
 		Settings: config,
-		Store:    records,
 		Front: front.New(front.Options{
 			SOCKS: config.Front.SOCKS, HTTP: config.Front.HTTP,
 			Username: config.Front.Username, Password: config.Front.Password,
@@ -139,8 +139,6 @@ func (a *app) dependencies(config settings.Settings, records *store.Store, log z
 		Probe: func(ctx context.Context, core probe.Proxy, first int) probe.Result {
 			return probe.Get(ctx, core, turned(config.Health.URLs, first), config.Health.Timeout.Std(), probeStagger)
 		},
-		Tools:     bulktest.RealTools(part("core"), probeStagger),
-		Fetch:     subscription.Fetcher{UserAgent: "xrat/" + version}.Fetch,
 		Online:    route.Exists,
 		Slept:     rotation.Slept,
 		Handshake: probe.Handshake,
@@ -153,8 +151,14 @@ func (a *app) dependencies(config settings.Settings, records *store.Store, log z
 		CoreDir:   filepath.Join(a.paths.RuntimeDir, "core"),
 		CoreLog:   a.paths.CoreLog,
 		Warnings:  warnings(records),
-		Version:   version,
 		Log:       part("supervisor"),
+	}
+	return daemon.Deps{
+		Deps:    loop,
+		Store:   records,
+		Tools:   bulktest.RealTools(part("core"), probeStagger),
+		Fetch:   subscription.Fetcher{UserAgent: "xrat/" + version}.Fetch,
+		Version: version,
 	}
 }
 

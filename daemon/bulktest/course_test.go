@@ -16,9 +16,6 @@ import (
 	"github.com/xrat-tray/xrat/daemon/store/storetest"
 )
 
-// A host's name tells how it behaves in a test: "refusing" and "unreachable" as a server, "dead"
-// through it, "bad" for the core, and "fatal" is the end of the core that goes out through it.
-
 func TestConfigTest(t *testing.T) {
 	daemontest.Bubble(t, "good dead refusing unreachable bad", nil, func(h *daemontest.Harness) {
 		h.Edit(func(r *storetest.Records) {

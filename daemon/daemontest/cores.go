@@ -2,9 +2,14 @@ package daemontest
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/xrat-tray/xrat/daemon/session"
 	"github.com/xrat-tray/xrat/runtime/probe"
 	"github.com/xrat-tray/xrat/runtime/xray"
 )
@@ -82,4 +87,117 @@ func (c *Core) Exit(reason string) {
 		c.Reason = reason
 		close(c.done)
 	}
+}
+
+// spawn makes one more core run, that has not been started before.
+func (w *World) spawn(host string) *Core {
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	w.Started++
+	w.LastPID++
+	c := &Core{
+		world: w, Host: host, done: make(chan struct{}),
+		ID: xray.Identity{PID: w.LastPID, StartTime: uint64(w.LastPID), BootID: "boot"},
+		In: xray.Inbound{Address: fmt.Sprintf("core-%d", w.LastPID), User: "u", Password: "p"},
+	}
+	w.Cores[c.ID.PID] = c
+	w.MaxCores = max(w.MaxCores, len(w.Cores))
+	return c
+}
+
+// Start implements Cores.
+func (w *World) Start(ctx context.Context, spec xray.Spec, started func(xray.Identity, xray.Inbound) error) (session.Core, error) {
+	c := w.spawn(spec.Link.Host)
+	w.Mu.Lock()
+	s := *w.Servers[c.Host]
+	w.Mu.Unlock()
+	if err := started(c.ID, c.In); err != nil {
+		c.Exit("not wanted")
+		return nil, err
+	}
+	select {
+	case <-time.After(s.StartTime):
+	case <-ctx.Done():
+		c.Exit("canceled")
+		return nil, context.Cause(ctx)
+	}
+	if s.NoStart {
+		c.Exit("exit status 23")
+		return nil, errors.New("the core ended at once: exit status 23")
+	}
+	return c, nil
+}
+
+// Adopt implements Cores.
+func (w *World) Adopt(_ context.Context, id xray.Identity, in xray.Inbound) (session.Core, error) {
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	c, running := w.Cores[id.PID]
+	switch {
+	case !running:
+		return nil, xray.ErrPIDMissing
+	case c.ID != id:
+		return nil, xray.ErrIdentityMismatch
+	case c.In != in:
+		return nil, xray.ErrUnhealthy
+	}
+	return c, nil
+}
+
+// End implements Cores.
+func (w *World) End(_ context.Context, id xray.Identity, _ time.Duration) error {
+	w.Mu.Lock()
+	c, running := w.Cores[id.PID]
+	w.Mu.Unlock()
+	if !running {
+		return nil
+	}
+	if c.ID != id {
+		return xray.ErrIdentityMismatch
+	}
+	c.Exit("ended")
+	return nil
+}
+
+// FindByNonce implements Cores.
+func (w *World) FindByNonce(string) (xray.Identity, error) {
+	return xray.Identity{}, xray.ErrPIDMissing
+}
+
+// CoreAt finds the core that has an inbound address.
+func (w *World) CoreAt(address string) *Core {
+	for _, c := range w.Cores {
+		if c.In.Address == address {
+			return c
+		}
+	}
+	return nil
+}
+
+// Running returns the cores that run.
+func (w *World) Running() []*Core {
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	return slices.Collect(maps.Values(w.Cores))
+}
+
+// Starts counts the cores that were ever started.
+func (w *World) Starts() int {
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	return w.Started
+}
+
+// Locate finds the executable, unless LoseCore took it away.
+func (w *World) Locate() (string, error) {
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	return "/bin/xray", w.LocateErr
+}
+
+// LoseCore makes the executable go missing; nil brings it back.
+func (w *World) LoseCore(err error) {
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	w.LocateErr = err
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/xrat-tray/xrat/daemon/settings"
 	"github.com/xrat-tray/xrat/daemon/store"
 	"github.com/xrat-tray/xrat/daemon/store/storetest"
+	"github.com/xrat-tray/xrat/daemon/supervisor"
 	"github.com/xrat-tray/xrat/runtime/front"
 )
 
@@ -41,12 +42,12 @@ type Harness struct {
 // Deps returns what a daemon in the world works with.
 func (h *Harness) Deps(config settings.Settings) daemon.Deps {
 	return daemon.Deps{
-		Settings: config, Store: h.Memory, Front: h.World, Cores: h.World,
-		Probe: h.World.Probe, Tools: h.Measuring(), Handshake: h.World.Handshake, HTTPInbound: h.World.Handshake, Online: h.World.Online, Slept: h.World.Slept,
-		Fetch:     h.World.Fetch,
-		Locate:    h.World.Locate,
-		CheckFree: func(string) error { return nil },
-		CapLog:    func() {}, Version: "test", Log: zerolog.Nop(),
+		Deps: supervisor.Deps{
+			Settings: config, Front: h.World, Cores: h.World, Probe: h.World.Probe, Online: h.World.Online, Slept: h.World.Slept,
+			Handshake: h.World.Handshake, HTTPInbound: h.World.Handshake, Locate: h.World.Locate,
+			CheckFree: func(string) error { return nil }, CapLog: func() {}, Log: zerolog.Nop(),
+		},
+		Store: h.Memory, Tools: h.World.Tools(), Fetch: h.World.Fetch, Version: "test",
 	}
 }
 

@@ -18,6 +18,10 @@ type disposal struct {
 	disposed chan struct{}
 }
 
+func newDisposal() disposal {
+	return disposal{done: make(chan struct{}), disposed: make(chan struct{})}
+}
+
 // dispose waits, in a worker, for operations that are no longer current and stops what they brought
 // up all the same. Several workers may wait for the same one.
 func dispose(life *session.Lifecycle, ops ...*operation) {

@@ -48,9 +48,9 @@ func (s *Supervisor) connect(configID *int64, unchecked bool, reply chan<- answe
 	}
 	if configID != nil {
 		op.wanted = *configID
-		spec.Candidates = s.selected(rotation.Selection{Only: configID})
+		spec.Candidates = selected(s.Catalog, rotation.Selection{Only: configID})
 	} else {
-		spec.Candidates = s.selected(rotation.Selection{Wanted: s.desired.ConfigID, Preference: rotation.PreferBest})
+		spec.Candidates = selected(s.Catalog, rotation.Selection{Wanted: s.desired.ConfigID, Preference: rotation.PreferBest})
 		spec.Keep = 1
 	}
 	s.begin(op, spec)
@@ -93,7 +93,7 @@ func (s *Supervisor) replace(trigger rotation.Trigger, configID *int64, reply ch
 		selection.Preference = rotation.PreferBest
 	}
 	s.begin(op, session.Spec{
-		Candidates: s.selected(selection), Checked: true, Trigger: trigger, Reason: why, OpenFront: !s.frontOpen,
+		Candidates: selected(s.Catalog, selection), Checked: true, Trigger: trigger, Reason: why, OpenFront: !s.frontOpen,
 	})
 }
 

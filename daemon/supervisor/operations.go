@@ -18,7 +18,7 @@ func (s *Supervisor) begin(op *operation, spec session.Spec) {
 	before := append([]*operation{s.supersede(op)}, s.leaving...)
 	ctx, cancel := context.WithCancel(s.base)
 	op.cancel, op.since, op.from = cancel, time.Now(), s.active
-	op.done, op.disposed = make(chan struct{}), make(chan struct{})
+	op.disposal = newDisposal()
 	op.trigger, op.reason = spec.Trigger, spec.Reason
 	spec.Turn = s.retry.attempts
 	if spec.Candidates != nil {
@@ -39,8 +39,7 @@ func (s *Supervisor) begin(op *operation, spec session.Spec) {
 }
 
 // selected names the candidates of a selection.
-func (s *Supervisor) selected(selection rotation.Selection) session.Candidates {
-	catalog := s.Catalog
+func selected(catalog Catalog, selection rotation.Selection) session.Candidates {
 	return func(ctx context.Context) ([]session.Candidate, error) { return catalog.Candidates(ctx, selection) }
 }
 
@@ -124,13 +123,14 @@ func (op *operation) automatic() bool {
 
 // won returns the session that an operation has brought up, with the reasons of the operation.
 func (s *Supervisor) won(op *operation) *tracked {
-	next := &tracked{Session: op.result.Session, startedAt: op.result.Session.StartedAt}
+	next := op.lent
 	if op.stepsIn() {
-		next = op.lent
 		next.startedAt = time.Now()
+		next.proven(op.result.Proof)
+	} else {
+		next = track(op.result)
 	}
 	next.trigger, next.reasonCode = op.trigger, op.reason.Code
-	next.proven(op.result.Proof)
 	return next
 }
 

@@ -13,6 +13,7 @@ import (
 // snapshot is the state as the loop last published it. It is never changed.
 type snapshot struct {
 	status ipc.StatusPayload
+	report *store.Report // of the last rotation; nil: none
 	// all endpoints, the core's own inbound included
 	endpoints  []ipc.EndpointPayload
 	stopping   bool
@@ -29,12 +30,12 @@ type snapshot struct {
 func (s *Supervisor) publish() {
 	next := &snapshot{
 		stopping: s.stopping, connecting: s.desired.Connected && s.active == nil && s.retry.attempts == 0,
-		cooldownUntil: s.rotation.cooldownUntil,
+		cooldownUntil: s.rotation.cooldownUntil, report: s.rotation.report,
 	}
 	endpoints := s.Remote.listeners.endpoints(notChecked, notChecked)
 	status := ipc.StatusPayload{
 		State: s.name(), Message: s.retry.message, Condition: s.retry.condition.payload(), Attempts: s.retry.attempts,
-		LastRotation: ReportPayload(s.rotation.report), Standby: s.standby.payload(),
+		Standby: s.standby.payload(),
 		Configs: s.configs, ConfigsRevision: s.revision,
 		Warnings: append([]string{}, s.Warnings...),
 		Rotation: s.proxyStatus(),
@@ -107,6 +108,7 @@ func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.
 func (r *Remote) Status() ipc.StatusPayload {
 	snap := r.snapshot.Load()
 	status := snap.status
+	status.LastRotation = ReportPayload(snap.report)
 	status.Daemon = &ipc.DaemonPayload{PID: os.Getpid(), Version: r.version, UptimeSecs: int64(time.Since(r.startedAt).Seconds())}
 	status.Rotation.CooldownActive = time.Now().Before(snap.cooldownUntil)
 	if snap.sessionID == 0 {

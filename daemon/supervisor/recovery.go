@@ -81,7 +81,7 @@ func (s *Supervisor) startRecovery() {
 	spec := session.Spec{
 		Trigger: rotation.TriggerHealthCheckFailed, Reason: session.Reason{Code: reasonCoreExited, Text: s.retry.message},
 		Checked: true, Keep: 1, Trusted: s.desired.ConfigID, OpenFront: !s.frontOpen,
-		Candidates: s.selected(rotation.Selection{
+		Candidates: selected(s.Catalog, rotation.Selection{
 			Wanted: s.desired.ConfigID, Alone: !s.rotates(), Spent: s.crashes.loop, Preference: rotation.PreferBest,
 		}),
 	}

@@ -92,7 +92,7 @@ func (r *Remote) Disconnect(ctx context.Context) (Done, error) {
 func (r *Remote) Shutdown(ctx context.Context) (Done, error) {
 	reply := make(chan answer, 1)
 	r.tell(func(s *Supervisor) { s.endSessions(opShutdown, reply) })
-	return wait(ctx, r, reply)
+	return answered(ctx, r, reply)
 }
 
 // ask has the loop handle an intent, and waits for the answer. Each is answered exactly once.
@@ -108,22 +108,32 @@ func (r *Remote) ask(ctx context.Context, handle func(s *Supervisor, reply chan<
 		}
 		handle(s, reply)
 	})
-	return wait(ctx, r, reply)
+	return answered(ctx, r, reply)
 }
 
-// wait waits for the loop's answer.
-func wait(ctx context.Context, r *Remote, reply <-chan answer) (Done, error) {
+// answered waits for the answer to an intent.
+func answered(ctx context.Context, r *Remote, reply <-chan answer) (Done, error) {
+	a, err := wait(ctx, r, reply)
+	if err != nil {
+		return Done{}, err
+	}
+	return a.done, a.err
+}
+
+// wait waits for what the loop sends. It fails when ctx or the loop ends.
+func wait[T any](ctx context.Context, r *Remote, sent <-chan T) (T, error) {
+	var none T
 	select {
-	case a := <-reply:
-		return a.done, a.err
+	case v := <-sent:
+		return v, nil
 	case <-ctx.Done():
-		return Done{}, context.Cause(ctx)
+		return none, context.Cause(ctx)
 	case <-r.ended:
 		select {
-		case a := <-reply:
-			return a.done, a.err
+		case v := <-sent:
+			return v, nil
 		default:
-			return Done{}, errShuttingDown
+			return none, errShuttingDown
 		}
 	}
 }
@@ -169,14 +179,7 @@ func (r *Remote) Stopping() error {
 func (r *Remote) InUse(ctx context.Context) (map[int64]bool, error) {
 	used := make(chan map[int64]bool, 1)
 	r.tell(func(s *Supervisor) { used <- s.inUse() })
-	select {
-	case ids := <-used:
-		return ids, nil
-	case <-r.ended:
-		return nil, errShuttingDown
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
+	return wait(ctx, r, used)
 }
 
 // Changed reports that the stored configs have changed: count of them may be used now. eligible has

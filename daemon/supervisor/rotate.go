@@ -37,7 +37,7 @@ func (s *Supervisor) timerRotation(now time.Time) {
 	}
 	s.begin(&operation{kind: opReplace}, session.Spec{
 		Checked: true, Trigger: rotation.TriggerTimer, Reason: session.Reason{Code: "timer", Text: "rotation.interval has passed"},
-		Candidates: s.selected(rotation.Selection{Preference: rotation.PreferNext, Exclude: []int64{s.active.Config.ID}}),
+		Candidates: selected(s.Catalog, rotation.Selection{Preference: rotation.PreferNext, Exclude: []int64{s.active.Config.ID}}),
 	})
 }
 
@@ -51,7 +51,7 @@ func (s *Supervisor) healthRotation(why session.Reason, found checkResult) {
 		spec.Fresh, spec.Keep = true, 1
 		selection.First = s.standby.session.Config.ID
 	}
-	spec.Candidates = s.selected(selection)
+	spec.Candidates = selected(s.Catalog, selection)
 	s.begin(&operation{kind: opReplace, findings: found.findings, control: found.control}, spec)
 }
 

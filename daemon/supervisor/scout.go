@@ -26,7 +26,7 @@ type look struct {
 // bringUp brings up a standby, one candidate after the other: there is no hurry.
 func (c scout) bringUp(ctx context.Context, selection rotation.Selection, turn int) session.Result {
 	return c.life.BringUp(ctx, session.Spec{
-		Candidates: func(ctx context.Context) ([]session.Candidate, error) { return c.catalog.Candidates(ctx, selection) },
+		Candidates: selected(c.catalog, selection),
 		Turn:       turn, Checked: true, Standby: true,
 		Reason: session.Reason{Code: "standby", Text: "to step in when the active one fails"},
 	})

@@ -48,7 +48,7 @@ func (s *Supervisor) lookForStandby(now time.Time) {
 	case now.Before(s.standby.dueAt):
 		return
 	}
-	op := &operation{kind: opStandby, since: now, disposal: disposal{done: make(chan struct{}), disposed: make(chan struct{})}}
+	op := &operation{kind: opStandby, since: now, disposal: newDisposal()}
 	ctx, cancel := context.WithCancel(s.base)
 	op.cancel = cancel
 	s.standby.op = op
@@ -103,7 +103,7 @@ func (s *Supervisor) standbyCameUp(op *operation) {
 		if op.result.Proof.OK {
 			s.learn(op.result.Lessons(0, s.Settings.Rotation.Cooldown.Std(), op.result.Proof.Latency)...)
 		}
-		s.keepStandby(newStandby(op))
+		s.keepStandby(track(op.result))
 		return
 	}
 	s.standby.failures++
@@ -113,13 +113,6 @@ func (s *Supervisor) standbyCameUp(op *operation) {
 	}
 	s.standby.dueAt = time.Now().Add(wait)
 	s.Log.Debug().Err(op.result.Err).Msg("no standby came up")
-}
-
-// newStandby is the session that an operation for the standby has brought up.
-func newStandby(op *operation) *tracked {
-	t := &tracked{Session: op.result.Session, startedAt: op.result.Session.StartedAt}
-	t.proven(op.result.Proof)
-	return t
 }
 
 // lookedAfter draws the conclusions from a look at the standby t.
@@ -132,14 +125,14 @@ func (s *Supervisor) lookedAfter(op *operation, t *tracked, seen look) {
 	better := op.result.Session != nil
 	if s.standby.session != t { // it steps in, or has ended
 		if better {
-			s.keepStandby(newStandby(op))
+			s.keepStandby(track(op.result))
 		}
 		return
 	}
 	switch {
 	case better:
 		s.dropStandby()
-		s.keepStandby(newStandby(op))
+		s.keepStandby(track(op.result))
 	case seen.alive:
 		s.standby.failures = 0
 		s.standby.dueAt = now.Add(standbySpacing)

@@ -130,6 +130,13 @@ type tracked struct {
 	toldAt       time.Time      // when its outcome was last written
 }
 
+// track begins to track the session that has come up.
+func track(r session.Result) *tracked {
+	t := &tracked{Session: r.Session, startedAt: r.Session.StartedAt}
+	t.proven(r.Proof)
+	return t
+}
+
 // proven takes a proof over.
 func (t *tracked) proven(p session.Proof) {
 	if !p.At.IsZero() {

@@ -25,7 +25,7 @@ type demolition struct {
 // tearDown ends every session: for good when the user disconnects, until the next start when the
 // daemon shuts down. It wins over everything in flight.
 func (s *Supervisor) tearDown(kind opKind, reply chan<- answer) {
-	op := &operation{kind: kind, cancel: func() {}, disposal: disposal{done: make(chan struct{}), disposed: make(chan struct{})}}
+	op := &operation{kind: kind, cancel: func() {}, disposal: newDisposal()}
 	if reply != nil {
 		op.replies = append(op.replies, reply)
 	}

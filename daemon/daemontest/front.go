@@ -1,0 +1,127 @@
+package daemontest
+
+import (
+	"context"
+	"time"
+
+	"github.com/xrat-tray/xrat/runtime/front"
+)
+
+// Open implements session.Front.
+func (w *World) Open(context.Context) error {
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	if w.OpenErr != nil {
+		return w.OpenErr
+	}
+	w.FrontOpen = true
+	return nil
+}
+
+// Close implements session.Front.
+func (w *World) Close() error {
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	w.FrontOpen = false
+	return nil
+}
+
+// SetTarget implements supervisor.Front.
+func (w *World) SetTarget(t *front.Target) {
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	if t == nil && w.Target != nil && w.FrontOpen {
+		w.Gaps++
+	}
+	w.Target = t
+	if t != nil && w.StandbyTarget != nil && w.StandbyTarget.ID == t.ID {
+		w.StandbyTarget = nil
+	}
+	if t != nil {
+		w.Targets[t.ID] = true
+	}
+}
+
+// SetStandby implements supervisor.Front.
+func (w *World) SetStandby(t *front.Target) {
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	w.StandbyTarget = t
+	if t != nil && w.Target != nil && w.Target.ID == t.ID {
+		w.StandbyTarget = nil
+	}
+}
+
+// Cut implements session.Front.
+func (w *World) Cut(id int64, since time.Time) int {
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	w.Cuts = append(w.Cuts, since)
+	if till := w.DrainTill[id]; till != nil && !w.Uncut {
+		close(till)
+		delete(w.DrainTill, id)
+		return 1
+	}
+	return 0
+}
+
+// Drain implements session.Front.
+func (w *World) Drain(ctx context.Context, id int64) int {
+	w.Mu.Lock()
+	till := w.DrainTill[id]
+	w.Drained = append(w.Drained, id)
+	w.Mu.Unlock()
+	if till == nil {
+		return 0
+	}
+	select {
+	case <-till:
+		return 0
+	case <-ctx.Done():
+		return 1
+	}
+}
+
+// Counters implements session.Front.
+func (w *World) Counters(id int64) front.Counters {
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	return front.Counters{
+		UpBytes: uint64(id) * 10, DownBytes: uint64(id) * 100, Connections: uint64(id),
+		Waited: w.Waited[id], Replayed: w.Rescues[id], Rescued: w.Rescues[id],
+	}
+}
+
+// Forget implements session.Front.
+func (w *World) Forget(id int64) {
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	w.Forgotten = append(w.Forgotten, id)
+}
+
+// Signals implements supervisor.Front.
+func (w *World) Signals() <-chan front.Signal { return w.Hints }
+
+// Addresses implements supervisor.Front.
+func (w *World) Addresses() (socks, http string) { return "front-socks", "front-http" }
+
+// TargetHost returns the server that new connections go to; empty: there is no target.
+func (w *World) TargetHost() string { return w.hostOf(func() *front.Target { return w.Target }) }
+
+// StandbyHost returns the server of the standby that the front knows; empty: there is none.
+func (w *World) StandbyHost() string {
+	return w.hostOf(func() *front.Target { return w.StandbyTarget })
+}
+
+func (w *World) hostOf(of func() *front.Target) string {
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	t := of()
+	if t == nil {
+		return ""
+	}
+	if c := w.CoreAt(t.Address); c != nil {
+		return c.Host
+	}
+	return "(gone)"
+}
