@@ -59,6 +59,7 @@ type desk struct {
 	panel   *process
 	dunst   *process
 	conn    *dbus.Conn // the test's own
+	asked   *askers
 	lab     *lab.Lab
 	servers map[string]*lab.Server
 }
@@ -178,6 +179,7 @@ func (d *desk) startBus() {
 		return err == nil
 	})
 	d.t.Cleanup(func() { d.conn.Close() })
+	d.asked = d.layouts()
 	// What the bus itself starts needs the screen, too.
 	d.run("dbus-update-activation-environment", "DISPLAY", "HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME")
 }
@@ -377,27 +379,36 @@ type sentNote struct {
 // monitor begins to watch the bus for notifications.
 func (d *desk) monitor() *monitor {
 	d.t.Helper()
+	m := new(monitor)
+	d.eavesdrop("org.freedesktop.Notifications", "Notify", func(message *dbus.Message) {
+		var n sentNote
+		var program, icon string
+		if len(message.Body) < 6 || dbus.Store(message.Body[:6], &program, &n.replaces, &icon, &n.summary, &n.body, &n.actions) != nil {
+			return
+		}
+		m.mu.Lock()
+		m.seen = append(m.seen, n)
+		m.mu.Unlock()
+	})
+	return m
+}
+
+// eavesdrop passes on the calls of a method that anybody makes on the bus, one after another, until
+// the bus or the test ends.
+func (d *desk) eavesdrop(iface, method string, see func(*dbus.Message)) {
+	d.t.Helper()
 	conn, err := dbus.Connect("unix:path=" + d.path("run/bus"))
 	must(d.t, err)
 	d.t.Cleanup(func() { conn.Close() })
-	rule := []string{"type='method_call',interface='org.freedesktop.Notifications',member='Notify'"}
+	rule := []string{fmt.Sprintf("type='method_call',interface='%s',member='%s'", iface, method)}
 	must(d.t, conn.BusObject().Call("org.freedesktop.DBus.Monitoring.BecomeMonitor", 0, rule, uint32(0)).Err)
-	messages := make(chan *dbus.Message, 100)
+	messages := make(chan *dbus.Message, 1000)
 	conn.Eavesdrop(messages)
-	m := new(monitor)
 	go func() { // ends with the connection
 		for message := range messages {
-			var n sentNote
-			var program, icon string
-			if len(message.Body) < 6 || dbus.Store(message.Body[:6], &program, &n.replaces, &icon, &n.summary, &n.body, &n.actions) != nil {
-				continue
-			}
-			m.mu.Lock()
-			m.seen = append(m.seen, n)
-			m.mu.Unlock()
+			see(message)
 		}
 	}()
-	return m
 }
 
 // at returns one of the notifications; -1 is the last one.

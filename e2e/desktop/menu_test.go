@@ -8,6 +8,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"maps"
 	"math"
 	"os"
 	"reflect"
@@ -15,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -51,10 +53,44 @@ func (d *desk) item() string {
 	return name
 }
 
-// menu reads the whole menu.
+// askers knows who has asked whom for the layout of a menu, by their names on the bus.
+type askers struct {
+	mu   sync.Mutex
+	seen map[[2]string]bool // who, whom
+}
+
+func (d *desk) layouts() *askers {
+	d.t.Helper()
+	a := &askers{seen: map[[2]string]bool{}}
+	d.eavesdrop("com.canonical.dbusmenu", "GetLayout", func(message *dbus.Message) {
+		who, _ := message.Headers[dbus.FieldSender].Value().(string)
+		whom, _ := message.Headers[dbus.FieldDestination].Value().(string)
+		a.mu.Lock()
+		a.seen[[2]string{who, whom}] = true
+		a.mu.Unlock()
+	})
+	return a
+}
+
+// panelAsked reports whether the panel that runs now has asked the tray of this name for its menu.
+func (d *desk) panelAsked(tray string) bool {
+	var owner string
+	if d.conn.BusObject().Call("org.freedesktop.DBus.GetNameOwner", 0, tray).Store(&owner) != nil {
+		return false
+	}
+	d.asked.mu.Lock()
+	pairs := slices.Collect(maps.Keys(d.asked.seen))
+	d.asked.mu.Unlock()
+	return slices.ContainsFunc(pairs, func(p [2]string) bool {
+		return (p[1] == tray || p[1] == owner) && !slices.Contains(d.conn.Names(), p[0]) && d.owned(p[0])
+	})
+}
+
+// menu reads the whole menu. The panel comes first: systray serves the first who asks a menu
+// without its submenus, since GTK's panels lose these unless they get them later (systrayHost).
 func (d *desk) menu() []entry {
 	name := d.item()
-	if name == "" {
+	if name == "" || !d.panelAsked(name) {
 		return nil
 	}
 	var revision uint32
