@@ -251,14 +251,20 @@ func (b *box) kill9(pid int) {
 	process, err := os.FindProcess(pid)
 	must(b.t, err)
 	must(b.t, process.Kill())
+	b.gone(pid)
+}
+
+// gone waits until a process of ours has ended.
+func (b *box) gone(pid int) {
+	b.t.Helper()
 	for range 1000 {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if err != nil || strings.Contains(string(stat), ") Z ") {
 			return
 		}
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond)
 	}
-	b.t.Fatalf("process %d does not die", pid)
+	b.t.Fatalf("process %d is still there", pid)
 }
 
 // freeAddress finds a port that is free, below those that the kernel gives to whoever asks for any:
@@ -280,5 +286,28 @@ func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// watchArguments notes the arguments of all processes until the function it returns is called, which
+// gives them back.
+func watchArguments() func() string {
+	seen, stop := make(chan string), make(chan struct{})
+	go func() {
+		var all strings.Builder
+		for {
+			out, _ := exec.Command("ps", "axww", "-o", "args").Output()
+			all.Write(out)
+			select {
+			case <-stop:
+				seen <- all.String()
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	}()
+	return func() string {
+		close(stop)
+		return <-seen
 	}
 }

@@ -105,19 +105,6 @@ func TestDaemonKilledAndCoreFrozen(t *testing.T) {
 	}
 }
 
-// gone waits until a process of ours has ended.
-func (b *box) gone(pid int) {
-	b.t.Helper()
-	for range 1000 {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if err != nil || strings.Contains(string(stat), ") Z ") {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	b.t.Errorf("process %d is still there", pid)
-}
-
 func TestDesiredStateOutlivesTheDaemon(t *testing.T) {
 	b := newBox(t, "")
 	b.serve(lab.VLESS, lab.VLESS)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -305,21 +304,7 @@ func TestNoSecrets(t *testing.T) {
 	note := func(r result) { said.WriteString(r.out + r.err) }
 	note(b.runInput(strings.Join(links, "\n"), "import"))
 	note(b.runInput(strings.Join(links, "\n"), "import", "--json"))
-	watch := make(chan string)
-	stop := make(chan struct{})
-	go func() { // process arguments, the whole time
-		var seen strings.Builder
-		for {
-			out, _ := exec.Command("ps", "axww", "-o", "args").Output()
-			seen.Write(out)
-			select {
-			case <-stop:
-				watch <- seen.String()
-				return
-			case <-time.After(50 * time.Millisecond):
-			}
-		}
-	}()
+	arguments := watchArguments()
 	for _, name := range []string{"m1", "m3", "m4", "m5", "m6"} {
 		note(b.run("connect", name)) // nobody is there
 	}
@@ -340,8 +325,7 @@ func TestNoSecrets(t *testing.T) {
 	b.kill9(b.status().Daemon.PID)
 	note(b.run("daemon", "start"))
 	note(b.run("disconnect"))
-	close(stop)
-	texts := map[string]string{"what the commands printed": said.String(), "process arguments": <-watch}
+	texts := map[string]string{"what the commands printed": said.String(), "process arguments": arguments()}
 	must(t, filepath.WalkDir(b.dir, func(path string, d os.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() || strings.HasPrefix(path, b.path("data")) || strings.HasPrefix(path, b.path("lab")) {
 			return err

@@ -15,7 +15,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/xrat-tray/xrat/daemon/ipc"
 	"github.com/xrat-tray/xrat/runtime/lab"
@@ -336,20 +335,7 @@ func TestSubscriptionSecrets(t *testing.T) {
 	address := strings.Replace(p.URL, "http://", "http://c0ffee-user:c0ffee-password@", 1) + "/c0ffee-path?token=c0ffee-query#c0ffee-fragment"
 	var said strings.Builder
 	note := func(r result) { said.WriteString(r.out + r.err) }
-	watch, stop := make(chan string), make(chan struct{})
-	go func() {
-		var seen strings.Builder
-		for {
-			out, _ := exec.Command("ps", "axww", "-o", "args").Output()
-			seen.Write(out)
-			select {
-			case <-stop:
-				watch <- seen.String()
-				return
-			case <-time.After(50 * time.Millisecond):
-			}
-		}
-	}()
+	arguments := watchArguments()
 	note(b.runInput(address, "import"))
 	note(b.runInput(address, "import", "--json"))
 	note(b.runInput(address, "subscription", "add", "-"))
@@ -368,8 +354,7 @@ func TestSubscriptionSecrets(t *testing.T) {
 	}
 	note(b.run("daemon", "restart"))
 	note(b.run("subscription", "remove", "1"))
-	close(stop)
-	texts := map[string]string{"what the commands printed": said.String(), "process arguments": <-watch}
+	texts := map[string]string{"what the commands printed": said.String(), "process arguments": arguments()}
 	must(t, filepath.WalkDir(b.dir, func(path string, d os.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() || strings.HasPrefix(path, b.path("data")) {
 			return err

@@ -343,16 +343,12 @@ func TestUpdatesWaitForANetwork(t *testing.T) {
 	daemontest.Bubble(t, "", nil, func(h *daemontest.Harness) {
 		h.Serve("a")
 		h.Add(ipc.Request{NoUpdate: true})
-		h.World.Mu.Lock()
-		h.World.Offline = true
-		h.World.Mu.Unlock()
+		h.Locked(func() { h.World.Offline = true })
 		time.Sleep(48 * time.Hour)
 		if n := len(h.Requests()); n != 0 {
 			t.Errorf("%d requests while offline", n)
 		}
-		h.World.Mu.Lock()
-		h.World.Offline = false
-		h.World.Mu.Unlock()
+		h.Locked(func() { h.World.Offline = false })
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		h.WantList("a1")

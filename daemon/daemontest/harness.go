@@ -121,6 +121,14 @@ func (h *Harness) Connect(n int64) ipc.ConnectPayload {
 	return payload.(ipc.ConnectPayload)
 }
 
+// Settle connects to the first config and gives it the time in which a standby gets ready.
+func (h *Harness) Settle() ipc.ConnectPayload {
+	h.T.Helper()
+	payload := h.Connect(1)
+	time.Sleep(20 * time.Second)
+	return payload
+}
+
 // Rotate rotates by hand; nil: to whichever is next.
 func (h *Harness) Rotate(candidate *int64) (ipc.ReplacePayload, error) {
 	payload, err := h.Do(ipc.Request{Type: ipc.KindRuntimeReplace, Trigger: ipc.TriggerManual, CandidateID: candidate})

@@ -72,6 +72,13 @@ func NewWorld(hosts ...string) *World {
 	return w
 }
 
+// Locked makes a change of the world's fields that nothing may see half done.
+func (w *World) Locked(change func()) {
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	change()
+}
+
 // Set changes how a server behaves.
 func (w *World) Set(host string, change func(*Server)) {
 	w.Mu.Lock()

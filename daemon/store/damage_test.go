@@ -29,25 +29,19 @@ func makeFixture(t *testing.T, killed bool) string {
 	ctx := context.Background()
 	dir := filepath.Join(t.TempDir(), "store")
 	s := mustOpen(t, dir, quiet())
-	step := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 	for n := 0; n < fixtureExported; n += 10 {
 		_, _, err := addConfigs(ctx, s, testConfigs(n, n+10))
-		step(err)
+		must(t, err)
 		_, err = s.CreateSession(ctx, Session{Status: StatusRunning, Nonce: fmt.Sprint(n)})
-		step(err)
-		step(s.SetDesired(ctx, Desired{Connected: true, ConfigID: int64(n + 1)}))
-		step(s.closeIdle(ctx))
+		must(t, err)
+		must(t, s.SetDesired(ctx, Desired{Connected: true, ConfigID: int64(n + 1)}))
+		must(t, s.closeIdle(ctx))
 	}
-	step(s.export(ctx))
+	must(t, s.export(ctx))
 	_, _, err := addConfigs(ctx, s, testConfigs(fixtureExported, fixtureExported+fixtureNewer))
-	step(err)
+	must(t, err)
 	if !killed {
-		step(s.Close())
+		must(t, s.Close())
 		return dir
 	}
 	copied := dir + ".killed"

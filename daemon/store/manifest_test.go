@@ -66,26 +66,20 @@ func TestManifestChangedWhileIdle(t *testing.T) {
 	ctx := context.Background()
 	dir := filepath.Join(t.TempDir(), "store")
 	s := mustOpen(t, dir, quiet())
-	step := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 	_, _, err := addConfigs(ctx, s, testConfigs(0, 3))
-	step(err)
-	step(s.closeIdle(ctx)) // these are in a table
+	must(t, err)
+	must(t, s.closeIdle(ctx)) // these are in a table
 	_, _, err = addConfigs(ctx, s, testConfigs(3, 4))
-	step(err)
-	step(s.export(ctx))
+	must(t, err)
+	must(t, s.export(ctx))
 	database := filepath.Join(dir, databaseName)
 	copyTree(t, database, dir+".db") // the newest is in the log only
-	step(s.closeIdle(ctx))
+	must(t, s.closeIdle(ctx))
 
-	step(os.RemoveAll(database))
-	step(os.Rename(dir+".db", database))
+	must(t, os.RemoveAll(database))
+	must(t, os.Rename(dir+".db", database))
 	const header = 8
-	step(os.Truncate(filepath.Join(database, "MANIFEST"), header)) // it names no table
+	must(t, os.Truncate(filepath.Join(database, "MANIFEST"), header)) // it names no table
 	configs, err := s.Configs(ctx)
 	if err != nil || len(configs) != 4 {
 		t.Errorf("%d configs (%v)", len(configs), err)

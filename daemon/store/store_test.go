@@ -17,15 +17,20 @@ func quiet() Options { return Options{Log: zerolog.Nop()} }
 func mustOpen(t testing.TB, dir string, o Options) *Store {
 	t.Helper()
 	s, err := Open(context.Background(), dir, o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
 	})
 	return s
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // testConfig returns a config that differs from those of other numbers.
@@ -62,38 +67,32 @@ func TestRecordsOutliveTheProcess(t *testing.T) {
 	ctx := context.Background()
 	dir := t.TempDir()
 	s := mustOpen(t, dir, quiet())
-	step := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 
 	configs, _, err := addConfigs(ctx, s, testConfigs(0, 3))
-	step(err)
+	must(t, err)
 	updated, err := s.UpdateConfigs(ctx, []int64{1}, func(c *Config) { c.Pinned, c.Tags = true, []string{"home"} })
-	step(err)
+	must(t, err)
 	configs[0] = updated[0]
 	subscription, err := s.AddSubscription(ctx, testSubscription())
-	step(err)
+	must(t, err)
 	_, err = s.AddSubscription(ctx, Subscription{Name: "removed"})
-	step(err)
+	must(t, err)
 	_, err = s.RemoveSubscription(ctx, 2)
-	step(err)
+	must(t, err)
 	_, err = s.CreateSession(ctx, Session{Status: StatusStandby})
-	step(err)
-	step(s.RemoveSession(ctx, 1))
+	must(t, err)
+	must(t, s.RemoveSession(ctx, 1))
 	session, err := s.CreateSession(ctx, Session{
 		ConfigID: 2, Status: StatusRunning, Nonce: "n", PID: 42, PIDStart: 1 << 60,
 		Inbounds:  []Inbound{{Protocol: "socks", Address: "127.0.0.1:1", User: "u", Password: "hidden"}},
 		StartedAt: time.Unix(1_700_000_001, 5).UTC(), Rotation: &Report{ReasonCode: "x", Checks: []ReportCheck{{Code: "ok"}}, Considered: []ReportCandidate{}},
 	})
-	step(err)
+	must(t, err)
 	desired := Desired{Connected: true, ConfigID: 2, RotationOff: true}
-	step(s.SetDesired(ctx, desired))
+	must(t, s.SetDesired(ctx, desired))
 	outcome := Outcome{ConfigID: 2, Successes: 3, LastSuccess: time.Unix(1_700_000_002, 0).UTC(), LatencyMS: 12}
-	step(s.UpdateOutcomes(ctx, []int64{2}, func(o *Outcome) { *o = outcome }))
-	step(s.Close())
+	must(t, s.UpdateOutcomes(ctx, []int64{2}, func(o *Outcome) { *o = outcome }))
+	must(t, s.Close())
 
 	s = mustOpen(t, dir, quiet())
 	if got, err := s.Configs(ctx); err != nil || !reflect.DeepEqual(got, configs) {

@@ -30,18 +30,13 @@ func TestIdleSessionHardlyWrites(t *testing.T) {
 // A server that answers again after an outage is noticed within seconds.
 func TestReturnOfTheNetworkIsNoticedSoon(t *testing.T) {
 	daemontest.Bubble(t, "a b c", daemontest.WithStandby, func(h *daemontest.Harness) {
-		h.Connect(1)
-		time.Sleep(20 * time.Second)
-		h.World.Mu.Lock()
-		h.Offline = true
-		h.World.Mu.Unlock()
+		h.Settle()
+		h.Locked(func() { h.Offline = true })
 		for _, x := range []string{"a", "b", "c"} {
 			h.Set(x, daemontest.Dead)
 		}
 		time.Sleep(time.Minute)
-		h.World.Mu.Lock()
-		h.Offline = false // a route, and nothing more yet
-		h.World.Mu.Unlock()
+		h.Locked(func() { h.Offline = false }) // a route, and nothing more yet
 		time.Sleep(4500 * time.Millisecond)
 		synctest.Wait()
 		for _, x := range []string{"a", "b", "c"} {
@@ -59,8 +54,7 @@ func TestReturnOfTheNetworkIsNoticedSoon(t *testing.T) {
 // A check of the session before does not keep the new one waiting.
 func TestNewSessionIsCheckedAlthoughTheOldCheckRuns(t *testing.T) {
 	daemontest.Bubble(t, "a b c", func(c *settings.Settings) { c.Rotation.Standby = true; c.Health.Threshold = 100 }, func(h *daemontest.Harness) {
-		h.Connect(1)
-		time.Sleep(20 * time.Second)
+		h.Settle()
 		h.Set("a", daemontest.Dead)
 		time.Sleep(16 * time.Second)
 		h.Rotate(new(int64(2)))
@@ -84,8 +78,7 @@ func TestNewSessionIsCheckedAlthoughTheOldCheckRuns(t *testing.T) {
 func TestStrongHintDuringACheckCounts(t *testing.T) {
 	daemontest.Bubble(t, "a b", daemontest.WithStandby, func(h *daemontest.Harness) {
 		h.Set("a", func(s *daemontest.Server) { s.Latency = time.Second })
-		h.Connect(1)
-		time.Sleep(20 * time.Second)
+		h.Settle()
 		for n := h.Probed("a"); h.Probed("a") == n; {
 			time.Sleep(10 * time.Millisecond)
 		}
@@ -129,8 +122,7 @@ func TestStrongHintsCheckEverMoreRarely(t *testing.T) {
 // One handshake that fails while the way out works is no reason to rotate.
 func TestOneLostHandshakeRotatesNothing(t *testing.T) {
 	daemontest.Bubble(t, "a b", daemontest.WithStandby, func(h *daemontest.Harness) {
-		h.Connect(1)
-		time.Sleep(20 * time.Second)
+		h.Settle()
 		h.Set("a", func(s *daemontest.Server) { s.Hung = true })
 		time.Sleep(16 * time.Second) // one check
 		h.Set("a", func(s *daemontest.Server) { s.Hung = false })
@@ -145,8 +137,7 @@ func TestOneLostHandshakeRotatesNothing(t *testing.T) {
 // The reason for leaving a frozen core says so.
 func TestFrozenCoreIsNamed(t *testing.T) {
 	daemontest.Bubble(t, "a b", daemontest.WithStandby, func(h *daemontest.Harness) {
-		h.Connect(1)
-		time.Sleep(20 * time.Second)
+		h.Settle()
 		h.Set("a", func(s *daemontest.Server) { s.Hung, s.Dead = true, true })
 		h.Rescued()
 		h.WaitRotation(time.Minute)
@@ -221,8 +212,7 @@ func TestHealthDoesNotRotateWhenSwitchedOff(t *testing.T) {
 
 func TestHintBringsTheCheckForward(t *testing.T) {
 	daemontest.Bubble(t, "a b", nil, func(h *daemontest.Harness) {
-		h.Connect(1)
-		time.Sleep(20 * time.Second)
+		h.Settle()
 		h.Set("a", func(s *daemontest.Server) { s.Dead = true })
 		seen := time.Now()
 		h.Hints <- front.Signal{TargetID: h.Status().Session.ID, Kind: front.ClosedEmpty}
@@ -250,11 +240,8 @@ func TestHintBringsTheCheckForward(t *testing.T) {
 // Without a route nobody is asked and nobody is blamed, and the return is noticed.
 func TestOfflineMachineAsksAndBlamesNobody(t *testing.T) {
 	daemontest.Bubble(t, "a b c", daemontest.WithStandby, func(h *daemontest.Harness) {
-		first := h.Connect(1)
-		time.Sleep(20 * time.Second)
-		h.World.Mu.Lock()
-		h.Offline = true
-		h.World.Mu.Unlock()
+		first := h.Settle()
+		h.Locked(func() { h.Offline = true })
 		for _, host := range []string{"a", "b", "c"} {
 			h.Set(host, daemontest.Dead)
 		}
@@ -297,9 +284,7 @@ func TestProbeLossRotatesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			daemontest.Bubble(t, "a b c", daemontest.WithStandby, func(h *daemontest.Harness) {
 				first := h.Connect(1)
-				h.World.Mu.Lock()
-				h.Loss, h.LossFast = 0.05, fast
-				h.World.Mu.Unlock()
+				h.Locked(func() { h.Loss, h.LossFast = 0.05, fast })
 				time.Sleep(10 * time.Hour)
 				if s := h.State(); s.LastRotation != nil || s.Session.ID != first.SessionID {
 					t.Errorf("%+v", s.LastRotation)
@@ -315,8 +300,7 @@ func TestProbeLossRotatesNothing(t *testing.T) {
 // The wall clock jumps by eight hours: the machine slept.
 func TestSleepRotatesNothing(t *testing.T) {
 	daemontest.Bubble(t, "a b c", daemontest.WithStandby, func(h *daemontest.Harness) {
-		first := h.Connect(1)
-		time.Sleep(20 * time.Second)
+		first := h.Settle()
 		synctest.Wait()
 		// When it wakes, nothing works for a moment.
 		for _, host := range []string{"a", "b", "c"} {

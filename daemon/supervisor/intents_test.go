@@ -157,9 +157,7 @@ func TestRotateByHand(t *testing.T) {
 	daemontest.Bubble(t, "a b c", nil, func(h *daemontest.Harness) {
 		first := h.Connect(1)
 		stream := make(chan struct{})
-		h.World.Mu.Lock()
-		h.DrainTill[first.SessionID] = stream
-		h.World.Mu.Unlock()
+		h.Locked(func() { h.DrainTill[first.SessionID] = stream })
 		p, err := h.Rotate(nil)
 		if err != nil || !p.Replaced || *p.OldSessionID != first.SessionID || p.NewConfigID != 2 {
 			t.Fatalf("%+v, %v", p, err)

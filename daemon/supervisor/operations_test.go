@@ -16,8 +16,7 @@ import (
 // A standby that has answered is the first to be tried, whatever turn the attempts have come to.
 func TestStandbyIsTriedFirstAfterAttemptsInVain(t *testing.T) {
 	daemontest.Bubble(t, daemontest.Hosts(200), daemontest.WithStandby, func(h *daemontest.Harness) {
-		h.Connect(1)
-		time.Sleep(20 * time.Second)
+		h.Settle()
 		synctest.Wait()
 		for i := range 200 {
 			h.Set(fmt.Sprintf("h%d", i+1), daemontest.Dead)
@@ -41,8 +40,7 @@ func TestStandbyThatEndsBeforeTheSwapIsNotLeftAsTarget(t *testing.T) {
 		c.Health.Enabled = false // what it takes to hide nothing
 	}, func(h *daemontest.Harness) {
 		slow := h.SlowOutcomes()
-		h.Connect(1)
-		time.Sleep(20 * time.Second)
+		h.Settle()
 		synctest.Wait()
 		slow.Store(int64(20 * time.Millisecond)) // opening the store, syncing a record
 		go h.Rotate(new(int64(2)))
@@ -146,8 +144,7 @@ func TestNothingHealthyKeepsTheOldSession(t *testing.T) {
 // The standby that does not work either proves nothing against the active one.
 func TestNoBlameWithoutProof(t *testing.T) {
 	daemontest.Bubble(t, "a b c", daemontest.WithStandby, func(h *daemontest.Harness) {
-		first := h.Connect(1)
-		time.Sleep(20 * time.Second)
+		first := h.Settle()
 		for _, host := range []string{"a", "b", "c"} {
 			h.Set(host, daemontest.Dead)
 		}
@@ -188,8 +185,7 @@ func TestNoBlameWithoutProof(t *testing.T) {
 // is left.
 func TestFirstOfARaceWinsAndTheOthersGo(t *testing.T) {
 	daemontest.Bubble(t, "a b c d", nil, func(h *daemontest.Harness) {
-		h.Connect(1)
-		time.Sleep(20 * time.Second)
+		h.Settle()
 		h.Set("b", daemontest.Dead)
 		h.Set("c", daemontest.Dead)
 		h.Set("a", daemontest.Dead)

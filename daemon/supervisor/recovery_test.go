@@ -17,8 +17,7 @@ import (
 // That the executable is missing says nothing about any config.
 func TestMissingCoreBlamesNobody(t *testing.T) {
 	daemontest.Bubble(t, "a b c", daemontest.WithStandby, func(h *daemontest.Harness) {
-		h.Connect(1)
-		time.Sleep(20 * time.Second)
+		h.Settle()
 		synctest.Wait()
 		h.LoseCore(errors.New("no xray"))
 		time.Sleep(24 * time.Hour)
@@ -39,9 +38,7 @@ func TestDesiredConfigIsTriedFirstAfterATakenPort(t *testing.T) {
 		h.OpenErr = fmt.Errorf("taken")
 		h.Boot(daemontest.WithStandby)
 		time.Sleep(10 * time.Second)
-		h.World.Mu.Lock()
-		h.OpenErr = nil
-		h.World.Mu.Unlock()
+		h.Locked(func() { h.OpenErr = nil })
 		time.Sleep(time.Minute)
 		h.Want(ipc.StateConnected, "h1")
 		h.Stop()
@@ -51,8 +48,7 @@ func TestDesiredConfigIsTriedFirstAfterATakenPort(t *testing.T) {
 // Nor does an executable that was missing for a moment.
 func TestDesiredConfigIsTriedFirstAfterAMissingCore(t *testing.T) {
 	daemontest.Bubble(t, daemontest.Hosts(20), daemontest.WithStandby, func(h *daemontest.Harness) {
-		h.Connect(1)
-		time.Sleep(20 * time.Second)
+		h.Settle()
 		h.LoseCore(errors.New("no xray"))
 		for _, c := range h.Running() {
 			c.Exit("signal: killed")

@@ -12,11 +12,8 @@ import (
 // A report counts the connections cut after its own rotation and no other.
 func TestCutsCountForTheRotationThatCausedThem(t *testing.T) {
 	daemontest.Bubble(t, "a b c", daemontest.WithStandby, func(h *daemontest.Harness) {
-		p := h.Connect(1)
-		time.Sleep(20 * time.Second)
-		h.World.Mu.Lock()
-		h.DrainTill[p.SessionID], h.Uncut = make(chan struct{}), true
-		h.World.Mu.Unlock()
+		p := h.Settle()
+		h.Locked(func() { h.DrainTill[p.SessionID], h.Uncut = make(chan struct{}), true })
 		h.Set("a", daemontest.Dead)
 		h.Rescued()
 		h.WaitRotation(10 * time.Second)
@@ -24,9 +21,7 @@ func TestCutsCountForTheRotationThatCausedThem(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		h.World.Mu.Lock()
-		h.Uncut = false
-		h.World.Mu.Unlock()
+		h.Locked(func() { h.Uncut = false })
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		if l := h.Status().LastRotation; l.Trigger == ipc.TriggerManual && l.Cut > 0 {

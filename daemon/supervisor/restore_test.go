@@ -146,8 +146,7 @@ func TestStandbyOfAnEarlierDaemonIsEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := daemontest.NewHarness(t, "a b")
 		h.Boot(daemontest.WithStandby)
-		first := h.Connect(1)
-		time.Sleep(20 * time.Second)
+		first := h.Settle()
 		synctest.Wait()
 		standby := h.Status().Standby
 		// The daemon is killed: its cores and records stay as they are.

@@ -19,11 +19,8 @@ func TestTimerRotatesNothingWhileOffline(t *testing.T) {
 		c.Rotation.Standby = true
 		c.Rotation.Interval = settings.Duration(10 * time.Minute)
 	}, func(h *daemontest.Harness) {
-		h.Connect(1)
-		time.Sleep(20 * time.Second)
-		h.World.Mu.Lock()
-		h.Offline = true
-		h.World.Mu.Unlock()
+		h.Settle()
+		h.Locked(func() { h.Offline = true })
 		for _, x := range []string{"a", "b", "c"} {
 			h.Set(x, daemontest.Dead)
 		}
@@ -77,8 +74,7 @@ func TestDeadServerIsLeftAlthoughTheTimerRotates(t *testing.T) {
 func TestSlowStoreDoesNotDelayARotation(t *testing.T) {
 	daemontest.Bubble(t, "a b c", daemontest.WithStandby, func(h *daemontest.Harness) {
 		slow := h.SlowOutcomes()
-		h.Connect(1)
-		time.Sleep(20 * time.Second)
+		h.Settle()
 		synctest.Wait()
 		slow.Store(int64(2 * time.Second))
 		h.Set("a", daemontest.Dead)
@@ -95,8 +91,7 @@ func TestSlowStoreDoesNotDelayARotation(t *testing.T) {
 // One death counts once.
 func TestDeadServerIsBlamedOnce(t *testing.T) {
 	daemontest.Bubble(t, "a b", nil, func(h *daemontest.Harness) {
-		h.Connect(1)
-		time.Sleep(20 * time.Second)
+		h.Settle()
 		h.Set("a", func(s *daemontest.Server) { s.NoStart = true })
 		h.Kill("a", "signal: killed")
 		time.Sleep(5 * time.Second)
@@ -136,8 +131,7 @@ func TestTimerInVainChangesNothing(t *testing.T) {
 func TestDeadServerIsLeftWithoutADisk(t *testing.T) {
 	daemontest.Bubble(t, "a b c", daemontest.WithStandby, func(h *daemontest.Harness) {
 		slow := h.SlowOutcomes()
-		h.Connect(1)
-		time.Sleep(20 * time.Second)
+		h.Settle()
 		synctest.Wait()
 		slow.Store(int64(time.Hour))
 		h.Set("a", daemontest.Dead)
@@ -235,8 +229,7 @@ func TestTimerRotation(t *testing.T) {
 // next attempt.
 func TestStandbyAnswersAfterAnOutage(t *testing.T) {
 	daemontest.Bubble(t, "a b c", daemontest.WithStandby, func(h *daemontest.Harness) {
-		h.Connect(1)
-		time.Sleep(20 * time.Second)
+		h.Settle()
 		synctest.Wait()
 		host := h.StandbyHost()
 		for _, host := range []string{"a", "b", "c"} {
@@ -256,8 +249,7 @@ func TestStandbyAnswersAfterAnOutage(t *testing.T) {
 // circles.
 func TestFlappingServerIsLeftForLonger(t *testing.T) {
 	daemontest.Bubble(t, "a b c d", daemontest.WithStandby, func(h *daemontest.Harness) {
-		h.Connect(1)
-		time.Sleep(20 * time.Second)
+		h.Settle()
 		hosts := []string{"a", "b", "c"}
 		rotations, worst := []time.Time(nil), 0
 		last := h.Status().LastRotation

@@ -36,8 +36,7 @@ func TestProxyStopDropsAStandbyThatIsLookedAfter(t *testing.T) {
 // Connections that were rescued through a standby have the time of a drain when it is dropped.
 func TestDroppedStandbyIsDrained(t *testing.T) {
 	daemontest.Bubble(t, "a b", daemontest.WithStandby, func(h *daemontest.Harness) {
-		h.Connect(1)
-		time.Sleep(20 * time.Second)
+		h.Settle()
 		synctest.Wait()
 		h.Do(ipc.Request{Type: ipc.KindProxyStop})
 		time.Sleep(time.Second)
@@ -51,8 +50,7 @@ func TestDroppedStandbyIsDrained(t *testing.T) {
 // A standby whose config is removed is replaced.
 func TestRemovedConfigIsNoStandby(t *testing.T) {
 	daemontest.Bubble(t, "a b c", daemontest.WithStandby, func(h *daemontest.Harness) {
-		h.Connect(1)
-		time.Sleep(20 * time.Second)
+		h.Settle()
 		synctest.Wait()
 		s := h.Status().Standby
 		h.Do(ipc.Request{Type: ipc.KindConfigRemove, IDs: []int64{s.ConfigID}})
@@ -104,8 +102,7 @@ func TestStandbySearchReachesEveryConfig(t *testing.T) {
 // A standby that failed when it was to step in is replaced.
 func TestStandbyThatFailedIsNotKept(t *testing.T) {
 	daemontest.Bubble(t, "a b c", daemontest.WithStandby, func(h *daemontest.Harness) {
-		h.Connect(1)
-		time.Sleep(20 * time.Second)
+		h.Settle()
 		synctest.Wait()
 		host := h.StandbyHost()
 		h.Set(host, func(s *daemontest.Server) { s.Refuse = true })
@@ -246,8 +243,7 @@ func TestStandbyStepsInWithoutTraffic(t *testing.T) {
 // A standby that dies is replaced, and its process is gone.
 func TestStandbyIsLookedAfter(t *testing.T) {
 	daemontest.Bubble(t, "a b c", daemontest.WithStandby, func(h *daemontest.Harness) {
-		h.Connect(1)
-		time.Sleep(20 * time.Second)
+		h.Settle()
 		synctest.Wait()
 		host := h.StandbyHost()
 		h.Set(host, daemontest.Dead)
@@ -281,8 +277,7 @@ func TestStandbyIsLookedAfter(t *testing.T) {
 // Who stays where they are wants no other server's address for some connections.
 func TestNoStandbyWhileRotationIsOff(t *testing.T) {
 	daemontest.Bubble(t, "a b", daemontest.WithStandby, func(h *daemontest.Harness) {
-		h.Connect(1)
-		time.Sleep(20 * time.Second)
+		h.Settle()
 		if synctest.Wait(); h.StandbyHost() != "b" {
 			t.Fatalf("standby %q", h.StandbyHost())
 		}
@@ -301,8 +296,7 @@ func TestNoStandbyWhileRotationIsOff(t *testing.T) {
 // A connect or a rotation to the standby's config takes its core.
 func TestStandbyIsTakenByHand(t *testing.T) {
 	daemontest.Bubble(t, "a b", daemontest.WithStandby, func(h *daemontest.Harness) {
-		h.Connect(1)
-		time.Sleep(20 * time.Second)
+		h.Settle()
 		synctest.Wait()
 		pid := h.Status().Standby.PID
 		p, err := h.Rotate(nil)

@@ -13,9 +13,7 @@ import (
 func TestHangingConnectionsOfADeadServerAreCut(t *testing.T) {
 	daemontest.Bubble(t, "a b", nil, func(h *daemontest.Harness) {
 		first := h.Connect(1)
-		h.World.Mu.Lock()
-		h.DrainTill[first.SessionID] = make(chan struct{}) // never ends by itself
-		h.World.Mu.Unlock()
+		h.Locked(func() { h.DrainTill[first.SessionID] = make(chan struct{}) }) // never ends by itself
 		h.Set("a", daemontest.Dead)
 		for h.State().LastRotation == nil {
 			time.Sleep(100 * time.Millisecond)
@@ -30,9 +28,7 @@ func TestHangingConnectionsOfADeadServerAreCut(t *testing.T) {
 func TestDrainIsBounded(t *testing.T) {
 	daemontest.Bubble(t, "a b", nil, func(h *daemontest.Harness) {
 		first := h.Connect(1)
-		h.World.Mu.Lock()
-		h.DrainTill[first.SessionID] = make(chan struct{}) // never ends
-		h.World.Mu.Unlock()
+		h.Locked(func() { h.DrainTill[first.SessionID] = make(chan struct{}) }) // never ends
 		h.Rotate(nil)
 		time.Sleep(29 * time.Second)
 		if len(h.Running()) != 2 {

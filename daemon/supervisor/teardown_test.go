@@ -17,16 +17,11 @@ import (
 // A disconnect is answered when a standby that was dropped before is gone, too.
 func TestDisconnectWaitsForADroppedStandby(t *testing.T) {
 	daemontest.Bubble(t, "a b", daemontest.WithStandby, func(h *daemontest.Harness) {
-		h.Connect(1)
-		time.Sleep(20 * time.Second)
-		h.World.Mu.Lock()
-		h.StopTime = 2 * time.Second
-		h.World.Mu.Unlock()
+		h.Settle()
+		h.Locked(func() { h.StopTime = 2 * time.Second })
 		h.Do(ipc.Request{Type: ipc.KindProxyStop})
 		time.Sleep(10 * time.Millisecond)
-		h.World.Mu.Lock()
-		h.StopTime = 0
-		h.World.Mu.Unlock()
+		h.Locked(func() { h.StopTime = 0 })
 		h.Do(ipc.Request{Type: ipc.KindRuntimeDisconnect})
 		if n := len(h.Running()); n > 0 {
 			t.Errorf("%d cores run after the disconnect was answered", n)
@@ -38,19 +33,14 @@ func TestDisconnectWaitsForADroppedStandby(t *testing.T) {
 // A disconnect is answered when those that lost a race are gone, too.
 func TestDisconnectWaitsForLosers(t *testing.T) {
 	daemontest.Bubble(t, "a b c d", nil, func(h *daemontest.Harness) {
-		h.Connect(1)
-		time.Sleep(20 * time.Second)
+		h.Settle()
 		h.Set("b", daemontest.Dead)
 		h.Set("c", daemontest.Dead)
 		h.Set("a", daemontest.Dead)
-		h.World.Mu.Lock()
-		h.StopTime = time.Second
-		h.World.Mu.Unlock()
+		h.Locked(func() { h.StopTime = time.Second })
 		h.Rescued()
 		h.WaitRotation(time.Minute)
-		h.World.Mu.Lock()
-		h.StopTime = 0
-		h.World.Mu.Unlock()
+		h.Locked(func() { h.StopTime = 0 })
 		h.Do(ipc.Request{Type: ipc.KindRuntimeDisconnect})
 		if n := len(h.Running()); n > 0 {
 			t.Errorf("%d cores run after the disconnect was answered", n)
