@@ -289,8 +289,8 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// watchArguments notes the arguments of all processes until the function it returns is called, which
-// gives them back.
+// watchArguments notes the arguments of all processes until the function that it returns is called,
+// which gives them back.
 func watchArguments() func() string {
 	seen, stop := make(chan string), make(chan struct{})
 	go func() {
