@@ -354,50 +354,58 @@ func (d *desk) settled() []entry {
 func (d *desk) choose(labels ...string) {
 	d.t.Helper()
 	d.settled()
+	if len(labels) == 2 {
+		d.wait("the submenu", func() bool { return d.pointAtChild(labels[0], labels[1]) })
+	} else {
+		x, y := d.pointAt(labels[0])
+		d.ok("xdotool", "mousemove", fmt.Sprint(x), fmt.Sprint(y), "sleep", "0.2")
+	}
+	d.click()
+}
+
+// pointAt opens the menu and returns where an entry of it is.
+func (d *desk) pointAt(label string) (x, y int) {
+	d.t.Helper()
 	w := d.openMenu()
 	entries := d.settled()
 	if m := d.menus(); len(m) == 1 {
 		w = m[0] // it may have grown
 	}
-	x, y, found := w.point(entries, labels[0])
+	x, y, found := w.point(entries, label)
 	if !found {
-		d.t.Fatalf("the menu has no entry %q: %+v", labels[0], visible(entries))
+		d.t.Fatalf("the menu has no entry %q: %+v", label, visible(entries))
 	}
-	if len(labels) == 1 {
-		d.ok("xdotool", "mousemove", fmt.Sprint(x), fmt.Sprint(y), "sleep", "0.2")
-		d.click()
-		return
-	}
-	parent, _ := find(entries, labels[0])
+	return x, y
+}
+
+// pointAtChild opens the menu and moves the pointer to an entry of a submenu. It reports whether the
+// submenu is open then: a panel that is busy shows a submenu before it knows what is in it, and
+// leaves it like that, or closes it while the pointer is on its way; a user would try again.
+func (d *desk) pointAtChild(label, childLabel string) bool {
+	d.t.Helper()
+	d.closeMenu()
+	x, y := d.pointAt(label)
 	d.ok("xdotool", "mousemove", fmt.Sprint(x), fmt.Sprint(y))
-	var open []window
-	begun := time.Now()
-	d.wait("the submenu", func() bool {
-		if open = d.menus(); len(open) == 2 {
-			return true
+	var open, before []window
+	for end := time.Now().Add(5 * time.Second); len(open) != 2 || !slices.Equal(open, before); {
+		if time.Now().After(end) {
+			return false
 		}
-		// A panel that is busy shows a submenu before it knows what is in it, and leaves it like
-		// that; a user would open it again.
-		if time.Since(begun) > 5*time.Second {
-			d.closeMenu()
-			d.openMenu()
-			d.ok("xdotool", "mousemove", fmt.Sprint(x), fmt.Sprint(y))
-			begun = time.Now()
-		}
-		return false
-	})
-	time.Sleep(200 * time.Millisecond)
-	sub, subY, found := open[1].point(parent.Children, labels[1])
+		time.Sleep(200 * time.Millisecond)
+		before, open = open, d.menus()
+	}
+	parent, _ := find(d.menu(), label)
+	childX, childY, found := open[1].point(parent.Children, childLabel)
 	if !found {
-		d.t.Fatalf("the submenu has no entry %q: %+v", labels[1], visible(parent.Children))
+		d.t.Fatalf("the submenu has no entry %q: %+v", childLabel, visible(parent.Children))
 	}
 	// Along the row first, as a hand does, since leaving it would close the submenu; and in steps,
 	// since an entry wants to see the pointer move.
-	for i, p := range [][2]int{{sub - 20, y}, {sub - 10, y}, {sub, subY - 3}, {sub + 2, subY}} {
+	for i, p := range [][2]int{{childX - 20, y}, {childX - 10, y}, {childX, childY - 3}, {childX + 2, childY}} {
 		d.ok("xdotool", "mousemove", fmt.Sprint(p[0]), fmt.Sprint(p[1]), "sleep", []string{"0.1", "0.3"}[i/3])
 	}
 	d.shot(strings.ReplaceAll(d.t.Name(), "/", "-") + "-choosing")
-	d.click()
+	return slices.Equal(d.menus(), open)
 }
 
 // click clicks an entry until the menu goes: one that the pointer has reached only just now may not
