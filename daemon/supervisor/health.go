@@ -62,7 +62,7 @@ func (s *Supervisor) startCheck(now time.Time) {
 		s.Log.Info().Msg("the machine slept or its clock was set; health is counted anew")
 		s.health.verdict, s.health.hints, s.health.urgent = verdict{}, 0, false
 	}
-	ctx, cancel := context.WithCancel(s.base)
+	ctx, cancel := context.WithCancel(s.workers.base)
 	run, remote, checker := &check{cancel}, s.Remote, s.checker
 	hinted := s.health.urgent
 	order := checkOrder{

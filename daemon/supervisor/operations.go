@@ -16,7 +16,7 @@ import (
 // is superseded: cancelled, waited for, and cleaned up after.
 func (s *Supervisor) begin(op *operation, spec session.Spec) {
 	before := append([]*operation{s.supersede(op)}, s.leaving...)
-	ctx, cancel := context.WithCancel(s.base)
+	ctx, cancel := context.WithCancel(s.workers.base)
 	op.cancel, op.since, op.from = cancel, time.Now(), s.active
 	op.disposal = newDisposal()
 	op.trigger, op.reason = spec.Trigger, spec.Reason

@@ -37,7 +37,7 @@ func (s *Supervisor) Restore(ctx context.Context, configs int) error {
 	}
 	for i, record := range live { // nothing is stopped before it is clear that the daemon can start
 		if code := codes[i]; code != "" {
-			s.background(func(ctx context.Context) { life.EndLeftover(ctx, record, code) })
+			s.workers.background(func(ctx context.Context) { life.EndLeftover(ctx, record, code) })
 		}
 	}
 	if s.active != nil {

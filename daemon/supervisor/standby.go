@@ -49,7 +49,7 @@ func (s *Supervisor) lookForStandby(now time.Time) {
 		return
 	}
 	op := &operation{kind: opStandby, since: now, disposal: newDisposal()}
-	ctx, cancel := context.WithCancel(s.base)
+	ctx, cancel := context.WithCancel(s.workers.base)
 	op.cancel = cancel
 	s.standby.op = op
 	scout := scout{s.life, s.Catalog, s.checker, s.Settings.Rotation.Cooldown.Std()}
@@ -86,7 +86,7 @@ func (s *Supervisor) callOffStandby() {
 		s.standby.op = nil
 		op.cancel()
 		life := s.life
-		s.background(func(context.Context) { dispose(life, op) })
+		s.workers.background(func(context.Context) { dispose(life, op) })
 	}
 	if s.standby.session != nil {
 		s.dropStandby()

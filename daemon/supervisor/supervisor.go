@@ -24,20 +24,15 @@ type Supervisor struct {
 	life    *session.Lifecycle
 	journal *session.Journal
 	checker checker
-	workers sync.WaitGroup
-	// base is the context of workers: it ends with the loop, not with the signal that asks for the
-	// end, since stopping is work too.
-	base   context.Context
-	cancel context.CancelFunc
+	workers *workers
 }
 
 // New returns a supervisor that has done nothing yet.
 func New(deps Deps) *Supervisor {
-	s := &Supervisor{Deps: deps, journal: session.NewJournal(deps.Store, deps.Log)}
-	s.base, s.cancel = context.WithCancel(context.Background())
+	s := &Supervisor{Deps: deps, journal: session.NewJournal(deps.Store, deps.Log), workers: newWorkers()}
 	s.life = &session.Lifecycle{Deps: session.Deps{
 		Settings: deps.Settings, Store: deps.Store, Front: deps.Front, Cores: deps.Cores, Journal: s.journal,
-		Probe: deps.Probe, Locate: deps.Locate, CheckFree: deps.CheckFree, Go: s.background,
+		Probe: deps.Probe, Locate: deps.Locate, CheckFree: deps.CheckFree, Go: s.workers.background,
 		CoreDir: deps.CoreDir, CoreLog: deps.CoreLog, Log: deps.Log,
 	}}
 	s.checker = checker{
@@ -54,15 +49,17 @@ func New(deps Deps) *Supervisor {
 // front is closed, every core is stopped, every record is written, every goroutine is gone.
 func (s *Supervisor) Run(ctx context.Context) {
 	var writer sync.WaitGroup
-	writer.Go(func() { s.journal.Run(context.Background()) })
+	journal := s.journal
+	writer.Go(func() { journal.Run(context.Background()) })
 	s.loop(ctx)
 	close(s.Remote.ended)
-	s.cancel()
-	s.awaitWorkers()
+	if !s.workers.end(shutdownTime / 2) {
+		s.Log.Warn().Msg("a worker did not end in time")
+	}
 	flush, cancel := context.WithTimeout(context.Background(), shutdownTime/2)
 	defer cancel()
-	err := s.journal.Flush(flush)
-	s.journal.Close()
+	err := journal.Flush(flush)
+	journal.Close()
 	if err != nil {
 		// A store that hangs must not keep the process; the writer is left to it.
 		s.Log.Warn().Err(err).Msg("the last records could not be written in time")
@@ -102,40 +99,20 @@ func (s *Supervisor) loop(ctx context.Context) {
 	}
 }
 
-// awaitWorkers waits for every worker, whose reports come to nothing now.
-func (s *Supervisor) awaitWorkers() {
-	gone := make(chan struct{})
-	go func() {
-		s.workers.Wait()
-		close(gone)
-	}()
-	select {
-	case <-gone:
-	case <-time.After(shutdownTime / 2):
-		s.Log.Warn().Msg("a worker did not end in time")
-	}
-}
-
 // work runs do in a worker; the loop then applies what it returns. do must not name the supervisor:
 // it gets values.
 func work[T any](s *Supervisor, do func(ctx context.Context) T, apply func(s *Supervisor, result T)) {
-	base, remote := s.base, s.Remote
-	s.workers.Go(func() {
-		result := do(base)
+	remote := s.Remote
+	s.workers.background(func(ctx context.Context) {
+		result := do(ctx)
 		remote.tell(func(s *Supervisor) { apply(s, result) })
 	})
-}
-
-// background runs do in a worker that has nothing to report.
-func (s *Supervisor) background(do func(ctx context.Context)) {
-	base := s.base
-	s.workers.Go(func() { do(base) })
 }
 
 // learn changes what is known of configs, in a worker.
 func (s *Supervisor) learn(lessons ...rotation.Lesson) {
 	catalog := s.Catalog
-	s.background(func(ctx context.Context) { catalog.Learn(ctx, lessons...) })
+	s.workers.background(func(ctx context.Context) { catalog.Learn(ctx, lessons...) })
 }
 
 // arm sets the one timer to the next thing that is due.

@@ -108,7 +108,7 @@ func (s *Supervisor) retire(old *tracked, op *operation) {
 	drain := s.letGo(left.ID, func(drain context.Context) { life.Retire(drain, left, why) })
 	if op.automatic() && s.Settings.Rotation.Cut {
 		doubted := op.findings.Began
-		s.background(func(context.Context) {
+		s.workers.background(func(context.Context) {
 			life.CutSilent(drain, left.ID, doubted, func(n int) {
 				remote.tell(func(s *Supervisor) { s.noteCut(left.ID, n) })
 			})
@@ -125,7 +125,7 @@ func (s *Supervisor) dismiss(t *tracked) {
 // letGo notes that a session is on its way out, which end carries out in a worker. The context that
 // it returns is over when the drain is.
 func (s *Supervisor) letGo(id int64, end func(drain context.Context)) (drain context.Context) {
-	drain, hurry := context.WithTimeout(s.base, s.Settings.Rotation.Drain.Std())
+	drain, hurry := context.WithTimeout(s.workers.base, s.Settings.Rotation.Drain.Std())
 	r := &retirement{hurry: hurry, done: make(chan struct{})}
 	s.retired[id] = r
 	work(s, func(context.Context) int64 {
