@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/xrat-tray/xrat/daemon/liveness"
 	"github.com/xrat-tray/xrat/daemon/session"
@@ -56,15 +57,21 @@ func (c checker) check(ctx context.Context, order checkOrder) checkResult {
 	defer c.capLog()
 	var socksErr, httpErr error
 	socks, http := c.listeners.proxies()
-	handshakes, stop := context.WithTimeout(ctx, c.settings.Timeout.Std())
-	defer stop()
+	limited, cancel := context.WithTimeout(ctx, c.settings.Timeout.Std())
+	defer cancel()
+	handshakes, stop := context.WithCancelCause(limited)
+	defer stop(nil)
+	asked := time.Now()
 	var asking sync.WaitGroup
 	asking.Go(func() { socksErr = c.handshake(handshakes, socks) })
 	asking.Go(func() { httpErr = c.httpInbound(handshakes, http) })
 	asking.Go(func() {
 		err := order.session.Core.Health(handshakes)
-		if handshakes.Err() == nil || errors.Is(handshakes.Err(), context.DeadlineExceeded) {
+		switch cause := context.Cause(handshakes); {
+		case cause == nil || errors.Is(cause, context.DeadlineExceeded):
 			result.core = err
+		case err != nil && errors.Is(cause, errCoreSilent):
+			result.core = cause
 		}
 	})
 	var control measure
@@ -73,7 +80,12 @@ func (c checker) check(ctx context.Context, order checkOrder) checkResult {
 	}
 	result.findings = examine(ctx, order.exam, c.measuring(order.session), control, order.doubtful)
 	if !result.findings.Alive {
-		stop() // the verdict need not wait for the rest
+		// The verdict need not wait for the rest. A core that is silent for so long is frozen.
+		why := context.Canceled
+		if time.Since(asked) >= silentTime {
+			why = errCoreSilent
+		}
+		stop(why)
 		result.offline = !c.online(order.session.Config.Address)
 	}
 	asking.Wait()
@@ -87,6 +99,12 @@ func (c checker) check(ctx context.Context, order checkOrder) checkResult {
 
 // codeInbound is the code of a core that does not answer.
 const codeInbound = "inbound_unreachable"
+
+// silentTime is how long the core's inbound must have been silent by the time of the verdict to be
+// the reason for it. It is asked on this machine, and answers within milliseconds.
+const silentTime = time.Second
+
+var errCoreSilent = errors.New("its inbound is silent")
 
 // measure measures a way out once, beginning with the URL number first.
 type measure = func(ctx context.Context, first int) probe.Result

@@ -196,7 +196,7 @@ func (s *Supervisor) foundDead(result checkResult, now time.Time) {
 	s.health.weakWait, s.health.strongWait = hintSpacing, hintSpacing
 	cause, code := result.findings.Cause.Err, "probe_"+result.findings.Cause.Class
 	if result.core != nil {
-		cause, code = result.core, codeInbound
+		cause, code = fmt.Errorf("the core does not serve: %w", result.core), codeInbound
 		s.health.failures = max(s.health.failures+1, result.findings.FailedRounds)
 	} else {
 		s.health.failures = result.findings.FailedRounds

@@ -134,17 +134,33 @@ func TestOneLostHandshakeRotatesNothing(t *testing.T) {
 	})
 }
 
-// The reason for leaving a frozen core says so.
+// The reason for leaving a frozen core says that it is the core, with and without a standby, whose
+// answer makes the verdict quick.
 func TestFrozenCoreIsNamed(t *testing.T) {
+	for name, adjust := range map[string]func(*settings.Settings){"standby": daemontest.WithStandby, "no standby": nil} {
+		t.Run(name, func(t *testing.T) {
+			daemontest.Bubble(t, "a b", adjust, func(h *daemontest.Harness) {
+				h.Settle()
+				h.Set("a", func(s *daemontest.Server) { s.Hung, s.Dead = true, true })
+				h.Rescued()
+				h.WaitRotation(time.Minute)
+				l := h.Status().LastRotation
+				if l.ReasonCode != "inbound_unreachable" || !strings.Contains(l.Reason, "the core does not serve: ") {
+					t.Errorf("%s: %s", l.ReasonCode, l.Reason)
+				}
+			})
+		})
+	}
+}
+
+// The reason for leaving a dead server does not speak of the core, which answers.
+func TestDeadServerIsNotTheCore(t *testing.T) {
 	daemontest.Bubble(t, "a b", daemontest.WithStandby, func(h *daemontest.Harness) {
 		h.Settle()
-		h.Set("a", func(s *daemontest.Server) { s.Hung, s.Dead = true, true })
-		h.Rescued()
+		h.Set("a", daemontest.Dead)
 		h.WaitRotation(time.Minute)
-		l := h.Status().LastRotation
-		t.Logf("%s: %q", l.ReasonCode, l.Reason)
-		if strings.Contains(l.Reason, "canceled") {
-			t.Error("it says canceled")
+		if l := h.Status().LastRotation; l.ReasonCode != "probe_timeout" || strings.Contains(l.Reason, "core") {
+			t.Errorf("%s: %s", l.ReasonCode, l.Reason)
 		}
 	})
 }
