@@ -128,9 +128,8 @@ func TestConfigTestOfThousands(t *testing.T) {
 			began := time.Now()
 			_, summary := h.Tested(ipc.TestArguments{})
 			took := time.Since(began)
-			t.Logf("%s…: %v, %d cores", test.hosts[:20], took, h.Starts())
 			if summary.OK != test.ok || summary.Failed != 1000-test.ok || took > test.limit {
-				t.Errorf("%+v in %v", summary, took)
+				t.Errorf("%s…: %+v in %v", test.hosts[:20], summary, took)
 			}
 			if h.MaxCores != 1 {
 				t.Errorf("%d cores at a time", h.MaxCores)
