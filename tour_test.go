@@ -13,15 +13,27 @@ import (
 )
 
 // TestTourIsTrue: every file that the tour and CONTRIBUTING.md name exists and declares the
-// function that they name in it, and every package is named in the tour or in architecture.md.
+// function that they name in it, methods that are called alike are named with their types, and
+// every package is named in the tour or in architecture.md.
 func TestTourIsTrue(t *testing.T) {
-	declared := map[string]map[string]bool{} // by file
+	declared := map[string]map[string]bool{} // by file; methods also with their type
 	packages := map[string]bool{}
 	for _, s := range sources(t, parser.SkipObjectResolution) {
 		names := map[string]bool{}
 		for _, d := range s.file.Decls {
-			if f, ok := d.(*ast.FuncDecl); ok {
-				names[f.Name.Name] = true
+			f, ok := d.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			names[f.Name.Name] = true
+			if f.Recv != nil {
+				receiver := f.Recv.List[0].Type
+				if pointer, ok := receiver.(*ast.StarExpr); ok {
+					receiver = pointer.X
+				}
+				if typeName, ok := receiver.(*ast.Ident); ok {
+					names[typeName.Name+"."+f.Name.Name] = true
+				}
 			}
 		}
 		declared[s.path] = names
@@ -37,16 +49,28 @@ func TestTourIsTrue(t *testing.T) {
 		}
 		text[name] = string(data)
 	}
-	named := regexp.MustCompile("`([a-z0-9_]+(?:/[a-z0-9_.-]+|\\.go)+)(?::([A-Za-z0-9]+))?`")
+	named := regexp.MustCompile("`([a-z0-9_]+(?:/[a-z0-9_.-]+|\\.go)+)(?::((?:[A-Za-z0-9]+\\.)?[A-Za-z0-9]+))?`")
 	checked := 0
 	for _, name := range []string{"docs/tour.md", "CONTRIBUTING.md"} {
-		for _, m := range named.FindAllStringSubmatch(text[name], -1) {
+		mentions := named.FindAllStringSubmatch(text[name], -1)
+		files := map[string]map[string]bool{} // by the function that is named in them
+		for _, m := range mentions {
 			file, function := m[1], m[2]
 			checked++
 			if _, err := os.Stat(file); err != nil {
 				t.Errorf("%s names %s, which is not there", name, file)
 			} else if function != "" && !declared[file][function] {
 				t.Errorf("%s names %s in %s, which does not declare it", name, function, file)
+			}
+			short := function[strings.Index(function, ".")+1:]
+			if files[short] == nil {
+				files[short] = map[string]bool{}
+			}
+			files[short][file] = true
+		}
+		for _, m := range mentions {
+			if file, function := m[1], m[2]; len(files[function]) > 1 && isMethod(declared[file], function) {
+				t.Errorf("%s names %s in %s, and another function of that name: name it with its type", name, function, file)
 			}
 		}
 	}
@@ -61,4 +85,14 @@ func TestTourIsTrue(t *testing.T) {
 			t.Errorf("neither the tour nor the architecture names %s", path.Clean(dir))
 		}
 	}
+}
+
+// isMethod reports whether one of the names is that of a method, with its type.
+func isMethod(names map[string]bool, name string) bool {
+	for n := range names {
+		if strings.HasSuffix(n, "."+name) {
+			return true
+		}
+	}
+	return false
 }

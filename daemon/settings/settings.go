@@ -42,7 +42,7 @@ type Front struct {
 type Health struct {
 	Enabled   bool     // whether failed checks rotate
 	Interval  Duration // between two checks
-	Timeout   Duration // of one check
+	Timeout   Duration // of one probe
 	Threshold int      // more failures in a row than this rotate
 	URLs      []string // fetched through the proxy; empty: only handshakes are checked
 }
