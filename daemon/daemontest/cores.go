@@ -94,11 +94,11 @@ func (w *World) spawn(host string) *Core {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
 	w.Started++
-	w.LastPID++
+	w.lastPID++
 	c := &Core{
 		world: w, Host: host, done: make(chan struct{}),
-		ID: xray.Identity{PID: w.LastPID, StartTime: uint64(w.LastPID), BootID: "boot"},
-		In: xray.Inbound{Address: fmt.Sprintf("core-%d", w.LastPID), User: "u", Password: "p"},
+		ID: xray.Identity{PID: w.lastPID, StartTime: uint64(w.lastPID), BootID: "boot"},
+		In: xray.Inbound{Address: fmt.Sprintf("core-%d", w.lastPID), User: "u", Password: "p"},
 	}
 	w.Cores[c.ID.PID] = c
 	w.MaxCores = max(w.MaxCores, len(w.Cores))

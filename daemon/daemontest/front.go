@@ -30,15 +30,15 @@ func (w *World) Close() error {
 func (w *World) SetTarget(t *front.Target) {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
-	if t == nil && w.Target != nil && w.FrontOpen {
+	if t == nil && w.target != nil && w.FrontOpen {
 		w.Gaps++
 	}
-	w.Target = t
-	if t != nil && w.StandbyTarget != nil && w.StandbyTarget.ID == t.ID {
-		w.StandbyTarget = nil
+	w.target = t
+	if t != nil && w.standbyTarget != nil && w.standbyTarget.ID == t.ID {
+		w.standbyTarget = nil
 	}
 	if t != nil {
-		w.Targets[t.ID] = true
+		w.served[t.ID] = true
 	}
 }
 
@@ -46,17 +46,16 @@ func (w *World) SetTarget(t *front.Target) {
 func (w *World) SetStandby(t *front.Target) {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
-	w.StandbyTarget = t
-	if t != nil && w.Target != nil && w.Target.ID == t.ID {
-		w.StandbyTarget = nil
+	w.standbyTarget = t
+	if t != nil && w.target != nil && w.target.ID == t.ID {
+		w.standbyTarget = nil
 	}
 }
 
 // Cut implements session.Front.
-func (w *World) Cut(id int64, since time.Time) int {
+func (w *World) Cut(id int64, _ time.Time) int {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
-	w.Cuts = append(w.Cuts, since)
 	if till := w.DrainTill[id]; till != nil && !w.Uncut {
 		close(till)
 		delete(w.DrainTill, id)
@@ -96,7 +95,7 @@ func (w *World) Counters(id int64) front.Counters {
 func (w *World) Forget(id int64) {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
-	w.Forgotten = append(w.Forgotten, id)
+	w.forgotten = append(w.forgotten, id)
 }
 
 // Signals implements supervisor.Front.
@@ -106,11 +105,11 @@ func (w *World) Signals() <-chan front.Signal { return w.Hints }
 func (w *World) Addresses() (socks, http string) { return "front-socks", "front-http" }
 
 // TargetHost returns the server that new connections go to; empty: there is no target.
-func (w *World) TargetHost() string { return w.hostOf(func() *front.Target { return w.Target }) }
+func (w *World) TargetHost() string { return w.hostOf(func() *front.Target { return w.target }) }
 
 // StandbyHost returns the server of the standby that the front knows; empty: there is none.
 func (w *World) StandbyHost() string {
-	return w.hostOf(func() *front.Target { return w.StandbyTarget })
+	return w.hostOf(func() *front.Target { return w.standbyTarget })
 }
 
 func (w *World) hostOf(of func() *front.Target) string {

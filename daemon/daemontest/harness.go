@@ -67,8 +67,8 @@ func Bubble(t *testing.T, hosts string, adjust func(*settings.Settings), f func(
 				t.Errorf("session %d is still %s at the end", s.ID, s.Status)
 			}
 		}
-		for id := range h.Targets {
-			if n := len(slices.DeleteFunc(slices.Clone(h.Forgotten), func(f int64) bool { return f != id })); n != 1 {
+		for id := range h.served {
+			if n := len(slices.DeleteFunc(slices.Clone(h.forgotten), func(f int64) bool { return f != id })); n != 1 {
 				t.Errorf("the front was told %d times to forget session %d", n, id)
 			}
 		}

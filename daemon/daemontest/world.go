@@ -13,39 +13,50 @@ import (
 
 // World stands for everything outside the supervisor: servers that can be told how to behave, the
 // cores that run, the front and what it was told. The real ones are tested in their packages and
-// end to end; here time and faults are ours.
+// end to end; here time and faults are ours. While the supervisor runs, fields are read and changed
+// under Mu; Locked takes it.
 type World struct {
-	Mu       sync.Mutex
-	Servers  map[string]*Server // by host
-	Cores    map[int]*Core      // that run, by pid
-	Started  int                // cores ever
-	LastPID  int
-	Probes   int
-	probed   map[string]int // by host
-	slept    bool
-	MaxCores int
+	Mu sync.Mutex
 
-	FrontOpen     bool
-	Target        *front.Target
-	Gaps          int // how often the target went away while the front was open
-	Hints         chan front.Signal
-	DrainTill     map[int64]chan struct{} // a session with connections: until closed
-	OpenErr       error
-	Forgotten     []int64
-	Drained       []int64
-	Uncut         bool
-	LocateErr     error
-	StopTime      time.Duration  // that a core takes to stop
-	Targets       map[int64]bool // the sessions that have served
-	StandbyTarget *front.Target
-	Cuts          []time.Time // what Cut was called with
-	Offline       bool
-	Rescues       map[int64]uint64 // connections that a session took over
-	Waited        map[int64]uint64
-	Provider      Provider
-	Loss          float64 // of probes, independent of each other
-	LossFast      bool    // they fail at once instead of staying silent
-	Random        *rand.Rand
+	// The network. A test changes it.
+
+	Servers  map[string]*Server // by host
+	Offline  bool               // the machine has no route to anywhere
+	Loss     float64            // the share of probes that are lost, independent of each other
+	LossFast bool               // these fail at once instead of staying silent
+	Random   *rand.Rand         // decides about Loss, the same in every run
+	Provider Provider           // of subscriptions
+	slept    bool               // the machine, since it was last asked
+
+	// Cores, and what is counted of them.
+
+	Cores     map[int]*Core  // that run, by pid
+	Started   int            // cores ever
+	MaxCores  int            // that ran at the same time
+	Probes    int            // ever, through any of them
+	LocateErr error          // why the executable is not found; nil: it is
+	StopTime  time.Duration  // that a core takes to stop
+	probed    map[string]int // probes by host
+	lastPID   int            // of the core that was started last
+
+	// The front, as a test wants it.
+
+	OpenErr   error                   // why it does not open; nil: it does
+	Hints     chan front.Signal       // what it notices: the supervisor receives it
+	DrainTill map[int64]chan struct{} // the sessions with connections: each drains until this is closed
+	Uncut     bool                    // Cut leaves these connections alone
+	Rescues   map[int64]uint64        // connections that a session took over
+	Waited    map[int64]uint64        // connections that waited for a session
+
+	// The front, as the supervisor has it.
+
+	FrontOpen     bool           // it listens
+	Gaps          int            // how often the target went away while it was open
+	Drained       []int64        // the sessions that Drain was called for
+	target        *front.Target  // nil: there is none
+	standbyTarget *front.Target  // nil: there is none
+	served        map[int64]bool // the sessions that have been the target
+	forgotten     []int64        // the sessions that Forget was called for
 }
 
 // Server is how one fake server behaves.
@@ -53,17 +64,17 @@ type Server struct {
 	Dead      bool          // no answer through it
 	Latency   time.Duration // of a probe
 	NoStart   bool          // its core ends at once
-	Refuse    bool
-	Hung      bool // its inbound is silent
-	StartTime time.Duration
+	Refuse    bool          // probes through it are refused at once
+	Hung      bool          // the inbound of its core is silent
+	StartTime time.Duration // that its core takes until it is ready
 }
 
 // NewWorld returns a world with a server at each of the hosts.
 func NewWorld(hosts ...string) *World {
 	w := &World{
-		Servers: map[string]*Server{}, probed: map[string]int{}, Cores: map[int]*Core{}, LastPID: 1000,
+		Servers: map[string]*Server{}, probed: map[string]int{}, Cores: map[int]*Core{}, lastPID: 1000,
 		Random: rand.New(rand.NewPCG(1, 2)),
-		Hints:  make(chan front.Signal), DrainTill: map[int64]chan struct{}{}, Targets: map[int64]bool{},
+		Hints:  make(chan front.Signal), DrainTill: map[int64]chan struct{}{}, served: map[int64]bool{},
 		Rescues: map[int64]uint64{}, Waited: map[int64]uint64{},
 	}
 	for _, h := range hosts {
