@@ -184,7 +184,7 @@ func knownTo(id int64, configs []store.Config) (known []subscription.Known, reti
 			retired[c.Identity] = true
 		}
 		if slices.Contains(c.Subscriptions, id) {
-			known = append(known, subscription.Known{ID: c.ID, Identity: c.Identity, Name: c.Name, Retired: c.Retired()})
+			known = append(known, subscription.Known{ID: c.ID, Identity: c.Identity, Retired: c.Retired()})
 		}
 	}
 	return known, retired
@@ -194,8 +194,8 @@ func knownTo(id int64, configs []store.Config) (known []subscription.Known, reti
 // that are live.
 func (cat *Catalog) present(id int64, changes subscription.Changes, live int, result *ipc.RefreshPayload) []store.Config {
 	var present []store.Config
-	for _, kept := range changes.Keep {
-		present = append(present, cat.offered(kept.Entry, id))
+	for _, entry := range changes.Keep {
+		present = append(present, cat.offered(entry, id))
 	}
 	room := max(maxConfigs-live, 0)
 	if n := len(changes.Add); n > room {

@@ -4,22 +4,14 @@ package subscription
 type Known struct {
 	ID       int64
 	Identity string // see link.Link.Identity
-	Name     string // the subscription's last name for it
 	Retired  bool   // it had vanished from the subscription
-}
-
-// Kept is a known server that the subscription still has, or has again.
-type Kept struct {
-	Known   Known
-	Entry   Entry
-	Renamed bool // its name is now Entry.Link.Name
 }
 
 // Changes is what an update of a subscription has to do. Known servers in none of the lists stay as
 // they are.
 type Changes struct {
 	Add    []Entry // in the order of the body, each server once
-	Keep   []Kept  // in the order of the known
+	Keep   []Entry // known servers that it still has, or has again; in the order of the known
 	Retire []Known // in the order of the known
 }
 
@@ -42,8 +34,7 @@ func Reconcile(known []Known, fresh Body) Changes {
 		entry, found := entries[k.Identity]
 		switch {
 		case found:
-			name := entry.Link.Name
-			changes.Keep = append(changes.Keep, Kept{Known: k, Entry: entry, Renamed: name != "" && name != k.Name})
+			changes.Keep = append(changes.Keep, entry)
 			settled[k.Identity] = true
 		case k.Retired:
 		case !fresh.Partial && len(fresh.Entries) > 0:

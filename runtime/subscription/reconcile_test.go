@@ -3,6 +3,7 @@ package subscription
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/xrat-tray/xrat/runtime/link"
@@ -17,21 +18,20 @@ func entry(t *testing.T, server int, name string) Entry {
 	return Entry{Link: l}
 }
 
-func known(t *testing.T, id int64, server int, name string, retired bool) Known {
+func known(t *testing.T, id int64, server int, retired bool) Known {
 	t.Helper()
-	return Known{ID: id, Identity: entry(t, server, "").Link.Identity(), Name: name, Retired: retired}
+	return Known{ID: id, Identity: entry(t, server, "").Link.Identity(), Retired: retired}
 }
 
 func TestReconcile(t *testing.T) {
-	old := []Known{known(t, 10, 1, "one", false), known(t, 20, 2, "two", false), known(t, 30, 3, "three", true), known(t, 40, 4, "four", true), known(t, 50, 5, "five", false)}
+	old := []Known{known(t, 10, 1, false), known(t, 20, 2, false), known(t, 30, 3, true), known(t, 40, 4, true), known(t, 50, 5, false)}
 	fresh := Body{Entries: []Entry{entry(t, 6, "six"), entry(t, 3, "three"), entry(t, 1, "uno"), entry(t, 6, "again"), entry(t, 5, "")}}
 
 	c := Reconcile(old, fresh)
 	if len(c.Add) != 1 || c.Add[0].Link.Name != "six" {
 		t.Errorf("add %+v", c.Add)
 	}
-	if len(c.Keep) != 3 || c.Keep[0].Known.ID != 10 || !c.Keep[0].Renamed || c.Keep[1].Known.ID != 30 || c.Keep[1].Renamed || !c.Keep[1].Known.Retired ||
-		c.Keep[2].Known.ID != 50 || c.Keep[2].Renamed {
+	if len(c.Keep) != 3 || c.Keep[0].Link.Name != "uno" || c.Keep[1].Link.Name != "three" || c.Keep[2].Link.Identity() != old[4].Identity {
 		t.Errorf("keep %+v", c.Keep)
 	}
 	if len(c.Retire) != 1 || c.Retire[0].ID != 20 {
@@ -54,7 +54,7 @@ func TestReconcileConverges(t *testing.T) {
 	for range 200 {
 		var old []Known
 		for id := range random.IntN(8) {
-			old = append(old, known(t, int64(id), id, "n", random.IntN(2) == 0))
+			old = append(old, known(t, int64(id), id, random.IntN(2) == 0))
 		}
 		var fresh Body
 		want := map[string]bool{}
@@ -65,12 +65,8 @@ func TestReconcileConverges(t *testing.T) {
 		}
 		c := Reconcile(old, fresh)
 		var next []Known
-		for _, k := range c.Keep {
-			k.Known.Retired = false
-			next = append(next, k.Known)
-		}
-		for _, e := range c.Add {
-			next = append(next, Known{Identity: e.Link.Identity(), Name: e.Link.Name})
+		for _, e := range slices.Concat(c.Keep, c.Add) {
+			next = append(next, Known{Identity: e.Link.Identity()})
 		}
 		active := map[string]bool{}
 		for _, k := range next {
