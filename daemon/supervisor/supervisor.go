@@ -46,7 +46,9 @@ func New(deps Deps) *Supervisor {
 }
 
 // Run is the event loop. It returns when a shutdown, or the end of ctx, has been carried out: the
-// front is closed, every core is stopped, every record is written, every goroutine is gone.
+// front is closed, every core is stopped, every record is written, every goroutine is gone. What
+// hangs is waited for no longer than twice shutdownTime in all: then some of that may not be so,
+// the log says what, and the process is to end.
 func (s *Supervisor) Run(ctx context.Context) {
 	var writer sync.WaitGroup
 	journal := s.journal
