@@ -8,6 +8,8 @@ import (
 	"github.com/xrat-tray/xrat/daemon/ipc"
 )
 
+// An import takes what it understands, tells the line of what it does not, and changes the
+// revision; a config that is in use or unknown cannot be removed.
 func TestConfigsAreListedImportedAndRemoved(t *testing.T) {
 	daemontest.Bubble(t, "a b", nil, func(h *daemontest.Harness) {
 		revision := h.State().ConfigsRevision

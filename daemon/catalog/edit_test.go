@@ -8,6 +8,8 @@ import (
 	"github.com/xrat-tray/xrat/daemon/store"
 )
 
+// An edit changes only what it names; pinned and excluded rule each other out, and a tag is there
+// once, whatever its case.
 func TestEdited(t *testing.T) {
 	yes, no := true, false
 	for name, test := range map[string]struct {

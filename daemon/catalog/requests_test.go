@@ -9,6 +9,8 @@ import (
 	"github.com/xrat-tray/xrat/daemon/store"
 )
 
+// An edit of several configs is made for all of them or, when it is refused, for none, and the tray
+// learns of it.
 func TestUpdateConfigs(t *testing.T) {
 	daemontest.Bubble(t, "one two three", nil, func(h *daemontest.Harness) {
 		yes := true

@@ -8,6 +8,8 @@ import (
 	"github.com/xrat-tray/xrat/daemon/store"
 )
 
+// The user's interval comes before the provider's, and that before the settings'; after a failure
+// the next try comes after 5 minutes, doubled each time up to the interval.
 func TestIntervals(t *testing.T) {
 	for name, test := range map[string]struct {
 		setting, user, provider, want time.Duration

@@ -16,6 +16,8 @@ import (
 	"github.com/xrat-tray/xrat/runtime/subscription"
 )
 
+// An update adds what is new, retires what has vanished and revives what is back, each under the id
+// that it had.
 func TestRefreshReconciles(t *testing.T) {
 	daemontest.Bubble(t, "", nil, func(h *daemontest.Harness) {
 		h.Serve("a", "b", "c")
@@ -121,6 +123,7 @@ func TestConfigInUseIsNotRetired(t *testing.T) {
 	})
 }
 
+// What the user has imported is not retired when it vanishes from a subscription.
 func TestConfigOfTheUserIsNotRetired(t *testing.T) {
 	daemontest.Bubble(t, "", nil, func(h *daemontest.Harness) {
 		if _, err := h.Do(ipc.Request{Type: ipc.KindConfigImport, Text: daemontest.Body("a")}); err != nil {
@@ -143,6 +146,8 @@ func TestConfigOfTheUserIsNotRetired(t *testing.T) {
 	})
 }
 
+// A config has the name that its subscription gives it last, unless the user has named it or the
+// subscription gives none.
 func TestNamesFollowTheSubscriptionUnlessTheUserNamed(t *testing.T) {
 	daemontest.Bubble(t, "", nil, func(h *daemontest.Harness) {
 		h.Offer(func(p *daemontest.Provider) { p.Body = "socks://a:1#one\nsocks://b:1#two\n" })
@@ -159,6 +164,8 @@ func TestNamesFollowTheSubscriptionUnlessTheUserNamed(t *testing.T) {
 	})
 }
 
+// A config that two subscriptions have is retired when both have lost it, and one whose last
+// subscription is removed stays if the user wants that.
 func TestTwoSubscriptionsShareAConfig(t *testing.T) {
 	daemontest.Bubble(t, "", nil, func(h *daemontest.Harness) {
 		h.Serve("a", "b")
@@ -286,6 +293,8 @@ func TestBlockPageThroughTheProxy(t *testing.T) {
 	})
 }
 
+// A subscription is asked for once an interval and at most a tenth later, with the ETag of the last
+// answer, and what was retired for long is removed.
 func TestAutomaticUpdates(t *testing.T) {
 	daemontest.Bubble(t, "", nil, func(h *daemontest.Harness) {
 		h.Serve("a")
@@ -318,6 +327,8 @@ func TestAutomaticUpdates(t *testing.T) {
 	})
 }
 
+// After failed updates the provider is asked ever more rarely, up to the interval, and an update
+// that works is taken.
 func TestFailedUpdatesAreRetriedEverMoreRarely(t *testing.T) {
 	daemontest.Bubble(t, "", nil, func(h *daemontest.Harness) {
 		h.Offer(func(p *daemontest.Provider) {
@@ -339,6 +350,7 @@ func TestFailedUpdatesAreRetriedEverMoreRarely(t *testing.T) {
 	})
 }
 
+// Without a network no provider is asked, and the update comes soon after there is one.
 func TestUpdatesWaitForANetwork(t *testing.T) {
 	daemontest.Bubble(t, "", nil, func(h *daemontest.Harness) {
 		h.Serve("a")
@@ -427,6 +439,8 @@ func TestSilentProvider(t *testing.T) {
 	})
 }
 
+// What the provider says of its title, interval and usage is taken over, and what the user says
+// comes before it.
 func TestUsageAndTitle(t *testing.T) {
 	daemontest.Bubble(t, "", nil, func(h *daemontest.Harness) {
 		expires := time.Unix(2_000_000_000, 0).UTC()
@@ -462,6 +476,8 @@ func TestAddressStaysSecret(t *testing.T) {
 	})
 }
 
+// An address, interval or name that is no good is refused before anybody is asked, and so is the
+// 101st subscription.
 func TestRefusedSubscriptions(t *testing.T) {
 	daemontest.Bubble(t, "", nil, func(h *daemontest.Harness) {
 		for name, r := range map[string]ipc.Request{

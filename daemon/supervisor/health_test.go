@@ -182,6 +182,8 @@ func TestLateResultOfACheckIsNotHeldAgainstAnother(t *testing.T) {
 	})
 }
 
+// A check that begins badly and then gets an answer brings no rotation, and nothing of it stays in
+// the status.
 func TestOneFailedCheckIsNoReason(t *testing.T) {
 	daemontest.Bubble(t, "a b", nil, func(h *daemontest.Harness) {
 		h.Connect(1)
@@ -199,6 +201,8 @@ func TestOneFailedCheckIsNoReason(t *testing.T) {
 	})
 }
 
+// With health or rotation switched off a dead server is shown as such and kept, and it is noticed
+// when it is well again.
 func TestHealthDoesNotRotateWhenSwitchedOff(t *testing.T) {
 	for name, off := range map[string]func(*daemontest.Harness, *settings.Settings){
 		"health.enabled":   func(_ *daemontest.Harness, c *settings.Settings) { c.Health.Enabled = false },
@@ -226,6 +230,8 @@ func TestHealthDoesNotRotateWhenSwitchedOff(t *testing.T) {
 	}
 }
 
+// A hint brings the next check forward, but hints alone never rotate, and however many there are,
+// they bring about a check a second at most.
 func TestHintBringsTheCheckForward(t *testing.T) {
 	daemontest.Bubble(t, "a b", nil, func(h *daemontest.Harness) {
 		h.Settle()

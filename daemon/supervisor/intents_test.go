@@ -16,6 +16,7 @@ import (
 	"github.com/xrat-tray/xrat/daemon/store/storetest"
 )
 
+// A config that does not exist is said not to be found, also while there is no session.
 func TestCandidateZeroWithoutASession(t *testing.T) {
 	daemontest.Bubble(t, "a", nil, func(h *daemontest.Harness) {
 		h.Connect(1)
@@ -29,6 +30,8 @@ func TestCandidateZeroWithoutASession(t *testing.T) {
 	})
 }
 
+// Who connects to the server in use while the timer rotates away from it stays there, and no second
+// core is left.
 func TestConnectToTheActiveOneStopsARotation(t *testing.T) {
 	daemontest.Bubble(t, "a b", func(c *settings.Settings) { c.Rotation.Interval = settings.Duration(time.Hour) }, func(h *daemontest.Harness) {
 		h.Connect(1)
@@ -45,6 +48,8 @@ func TestConnectToTheActiveOneStopsARotation(t *testing.T) {
 	})
 }
 
+// A rotation by hand that fails changes nothing in the status, and the record of the candidate says
+// why.
 func TestFailedRotationByHandChangesNothing(t *testing.T) {
 	daemontest.Bubble(t, "a b", nil, func(h *daemontest.Harness) {
 		h.Connect(1)
@@ -63,6 +68,8 @@ func TestFailedRotationByHandChangesNothing(t *testing.T) {
 	})
 }
 
+// Connecting opens the front, starts one core and records both; a disconnect takes all of it back,
+// and a second one has nothing to end.
 func TestConnectAndDisconnect(t *testing.T) {
 	daemontest.Bubble(t, "a b", nil, func(h *daemontest.Harness) {
 		h.Want(ipc.StateDisconnected, "")
@@ -104,6 +111,8 @@ func TestConnectAndDisconnect(t *testing.T) {
 	})
 }
 
+// A connect that fails says why, with the right code, and leaves no core, no open front, no desire
+// to be connected and nobody blamed.
 func TestConnectThatFailsLeavesNothing(t *testing.T) {
 	for name, test := range map[string]struct {
 		prepare func(*daemontest.Harness)
@@ -141,6 +150,8 @@ func TestConnectThatFailsLeavesNothing(t *testing.T) {
 	}
 }
 
+// An unchecked connect takes a server that gives no answer, which then counts as degraded and not
+// as connected.
 func TestConnectUncheckedTakesADeadServer(t *testing.T) {
 	daemontest.Bubble(t, "a", func(c *settings.Settings) { c.Rotation.Enabled = false }, func(h *daemontest.Harness) {
 		h.Set("a", func(s *daemontest.Server) { s.Dead = true })
@@ -153,6 +164,8 @@ func TestConnectUncheckedTakesADeadServer(t *testing.T) {
 	})
 }
 
+// A rotation by hand goes to the config that was named, or to the one used least recently, without
+// a gap; the old session drains and is stopped.
 func TestRotateByHand(t *testing.T) {
 	daemontest.Bubble(t, "a b c", nil, func(h *daemontest.Harness) {
 		first := h.Connect(1)
@@ -195,6 +208,8 @@ func TestRotateByHand(t *testing.T) {
 	})
 }
 
+// A rotation to a server that is dead, in use already or unknown is refused with the reason, and
+// the old session serves on without a gap.
 func TestRotateToADeadOneKeepsTheOld(t *testing.T) {
 	daemontest.Bubble(t, "a b", nil, func(h *daemontest.Harness) {
 		first := h.Connect(1)
@@ -219,6 +234,7 @@ func TestRotateToADeadOneKeepsTheOld(t *testing.T) {
 	})
 }
 
+// Without a session, or without another config, a rotation is refused with the reason.
 func TestRotateNeedsSomethingToRotate(t *testing.T) {
 	daemontest.Bubble(t, "a", nil, func(h *daemontest.Harness) {
 		if _, err := h.Rotate(nil); ipc.CodeOf(err) != ipc.CodeInvalidState {
@@ -232,6 +248,8 @@ func TestRotateNeedsSomethingToRotate(t *testing.T) {
 	})
 }
 
+// A store that takes no writes keeps nobody from connecting or rotating; the answer says why
+// nothing was saved.
 func TestStoreThatTakesNoWritesKeepsNobodyFromConnecting(t *testing.T) {
 	daemontest.Bubble(t, "a b", nil, func(h *daemontest.Harness) {
 		h.Fail(errors.New("no space left"))

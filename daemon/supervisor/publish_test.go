@@ -9,6 +9,8 @@ import (
 	"github.com/xrat-tray/xrat/daemon/ipc"
 )
 
+// A subscriber gets the newest state, with a gap in the numbers for those that it missed, and none
+// without a change.
 func TestSubscribersSeeTheNewestState(t *testing.T) {
 	daemontest.Bubble(t, "a b", nil, func(h *daemontest.Harness) {
 		states, cancel := h.Daemon.Subscribe()

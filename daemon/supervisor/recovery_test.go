@@ -130,6 +130,8 @@ func TestCrashLoopGoesToAProvenConfig(t *testing.T) {
 	})
 }
 
+// A core that was killed is there again with its config within 100 ms, in a new session, and the
+// front stays open.
 func TestCoreExitRestartsTheSameConfig(t *testing.T) {
 	daemontest.Bubble(t, "a b", nil, func(h *daemontest.Harness) {
 		first := h.Connect(1)
@@ -154,6 +156,7 @@ func TestCoreExitRestartsTheSameConfig(t *testing.T) {
 	})
 }
 
+// The third end in a row of a core by itself moves to another config.
 func TestCrashLoopMovesOn(t *testing.T) {
 	daemontest.Bubble(t, "a b", nil, func(h *daemontest.Harness) {
 		h.Connect(1)

@@ -43,6 +43,8 @@ func TestReattachPrefersTheOneThatServed(t *testing.T) {
 	})
 }
 
+// A daemon that was stopped while connected connects again when it starts, and one that the user
+// had disconnected does not.
 func TestDesiredStateOutlivesARestart(t *testing.T) {
 	daemontest.Bubble(t, "a b", nil, func(h *daemontest.Harness) {
 		first := h.Connect(2)
@@ -69,6 +71,8 @@ func TestDesiredStateOutlivesARestart(t *testing.T) {
 	})
 }
 
+// The daemon takes over exactly the process that is recorded, if it is wanted and answers; else it
+// ends that one, says why, and never touches a stranger.
 func TestOnlyTheRecordedCoreIsTakenOver(t *testing.T) {
 	const mine, foreign = 4000, 4001
 	record := store.Session{

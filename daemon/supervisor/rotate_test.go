@@ -146,6 +146,7 @@ func TestDeadServerIsLeftWithoutADisk(t *testing.T) {
 	})
 }
 
+// While rotation is switched off, no time of a next rotation is shown.
 func TestNoTimerWhileRotationIsOff(t *testing.T) {
 	daemontest.Bubble(t, "a b", func(c *settings.Settings) { c.Rotation.Interval = settings.Duration(time.Hour) }, func(h *daemontest.Harness) {
 		h.Do(ipc.Request{Type: ipc.KindProxyStop})
@@ -156,6 +157,8 @@ func TestNoTimerWhileRotationIsOff(t *testing.T) {
 	})
 }
 
+// A server that dies is left for the fastest of those that race, within the time that a check
+// takes, with the reason in the report and blame on its config.
 func TestDeadServerIsLeft(t *testing.T) {
 	daemontest.Bubble(t, "a b c", nil, func(h *daemontest.Harness) {
 		h.Connect(1)
@@ -192,6 +195,8 @@ func TestDeadServerIsLeft(t *testing.T) {
 	})
 }
 
+// The timer rotates once an interval, to the config used least recently, not while rotation is off,
+// and not during the cooldown after another rotation.
 func TestTimerRotation(t *testing.T) {
 	daemontest.Bubble(t, "a b c", func(c *settings.Settings) {
 		c.Rotation.Interval = settings.Duration(10 * time.Minute)

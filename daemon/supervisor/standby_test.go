@@ -168,6 +168,8 @@ func TestOutageBlamesNoStandby(t *testing.T) {
 	})
 }
 
+// The standby's own process steps in for a dead server, the report tells what was measured and met
+// with, and the next standby comes up.
 func TestStandbyStepsIn(t *testing.T) {
 	daemontest.Bubble(t, "a b c", daemontest.WithStandby, func(h *daemontest.Harness) {
 		first := h.Connect(1)

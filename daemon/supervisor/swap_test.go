@@ -25,6 +25,8 @@ func TestHangingConnectionsOfADeadServerAreCut(t *testing.T) {
 	})
 }
 
+// A session that is left has 30 s for its connections, and then its core is stopped whatever they
+// do.
 func TestDrainIsBounded(t *testing.T) {
 	daemontest.Bubble(t, "a b", nil, func(h *daemontest.Harness) {
 		first := h.Connect(1)

@@ -49,6 +49,7 @@ func TestDisconnectWaitsForLosers(t *testing.T) {
 	})
 }
 
+// A disk that does not answer holds a shutdown back for a bounded time, and no core is left.
 func TestShutdownIsBoundedWithADeadDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := daemontest.NewHarness(t, "a")
@@ -75,6 +76,7 @@ func TestShutdownIsBoundedWithADeadDisk(t *testing.T) {
 	})
 }
 
+// A disconnect that a shutdown overtakes is answered, and counts.
 func TestDisconnectOvertakenByAShutdownIsAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := daemontest.NewHarness(t, "a")
@@ -97,6 +99,8 @@ func TestDisconnectOvertakenByAShutdownIsAnswered(t *testing.T) {
 	})
 }
 
+// A shutdown by request ends the session and keeps the desire to be connected; what comes after it
+// is refused.
 func TestShutdownByRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := daemontest.NewHarness(t, "a")

@@ -30,6 +30,8 @@ import (
 // the origin are this test binary started again, with the role in the environment.
 const roleVariable = "XRAT_FRONT_BENCH_ROLE"
 
+// TestMain lets the test program play a part of a benchmark when it is started as a process of its
+// own.
 func TestMain(m *testing.M) {
 	switch os.Getenv(roleVariable) {
 	case "front":

@@ -11,6 +11,8 @@ import (
 	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
+// Cut resets the connections that have been silent since then, leaves the others and later ones
+// alone, and has one without an answer go on through the next target if that is safe.
 func TestCut(t *testing.T) {
 	checkLeaks(t)
 	f := openFront(t, nil)

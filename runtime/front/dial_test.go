@@ -11,6 +11,8 @@ import (
 	"time"
 )
 
+// A connection that comes while there is no target waits, is counted, and goes on when there is
+// one.
 func TestWaitsForATarget(t *testing.T) {
 	f := openFront(t, nil)
 	k := startFakeCore(t, echoServe)
@@ -25,6 +27,8 @@ func TestWaitsForATarget(t *testing.T) {
 	}
 }
 
+// A connection that has waited in vain is refused in the words of its protocol, and people are told
+// what to do.
 func TestWaitEnds(t *testing.T) {
 	f := openFront(t, func(o *Options) { o.Wait = 50 * time.Millisecond })
 	socks, web := f.Addresses()

@@ -10,6 +10,8 @@ import (
 	"time"
 )
 
+// Connections on the old core go on after the target has changed; Drain waits for their end, and
+// resets and counts those that are left when its time is up.
 func TestDrainAndCut(t *testing.T) {
 	checkLeaks(t)
 	f := openFront(t, nil)
@@ -58,6 +60,8 @@ func TestDrainReturnsEarly(t *testing.T) {
 	}
 }
 
+// Close ends every connection in whatever state it is, frees the ports and leaves no goroutine; it
+// may be called twice, and Open may follow.
 func TestCloseLeavesNothing(t *testing.T) {
 	checkLeaks(t)
 	f := New(Options{SOCKS: "127.0.0.1:0", HTTP: "127.0.0.1:0", Wait: time.Hour})

@@ -6,6 +6,8 @@ import (
 	"time"
 )
 
+// Tokens come in a burst, then with time and with answers, and one that is given back can be taken
+// again.
 func TestGuardTokens(t *testing.T) {
 	r := newGuard(Rescue{})
 	now := int64(time.Second)

@@ -37,6 +37,7 @@ func TestAddressesAreThoseOfTheSettings(t *testing.T) {
 	}
 }
 
+// localhost stands for 127.0.0.1, and no host for every address of the machine.
 func TestOpenWithoutIPAddress(t *testing.T) {
 	f := openFront(t, func(o *Options) { o.SOCKS, o.HTTP, o.Username, o.Password = "localhost:0", ":0", "me", "pw" })
 	socks, web := f.Addresses()

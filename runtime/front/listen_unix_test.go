@@ -20,8 +20,9 @@ func sharingListener(addr string) (net.Listener, error) {
 	return lc.Listen(context.Background(), "tcp", addr)
 }
 
+// A port that the front holds is the front's alone, and one that another program holds is taken,
+// also if it asks to share it.
 func TestPortsAreExclusive(t *testing.T) {
-	// A port that we hold is ours alone, also for a program that asks to share it.
 	f := New(Options{SOCKS: "127.0.0.1:0"})
 	if err := f.Open(t.Context()); err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
+// An end in one direction is passed on and leaves the other one open, whoever ends first.
 func TestHalfClose(t *testing.T) {
 	f := openFront(t, nil)
 	t.Run("client first", func(t *testing.T) {
@@ -50,6 +51,7 @@ func TestHalfClose(t *testing.T) {
 	})
 }
 
+// A reset by either side reaches the other as a reset.
 func TestResetIsPassedOn(t *testing.T) {
 	f := openFront(t, nil)
 	t.Run("by the server", func(t *testing.T) {

@@ -5,6 +5,8 @@ import (
 	"time"
 )
 
+// The limit of silence follows what answers take, between floor and ceiling: a probe seeds it once,
+// and one slow answer does not spoil it.
 func TestRTT(t *testing.T) {
 	const floor, ceiling = 60 * time.Millisecond, 3 * time.Second
 	var r rtt

@@ -55,6 +55,8 @@ func inRecords(hello []byte, n int) (b []byte) {
 	return b
 }
 
+// Only nothing, a whole TLS ClientHello without early data, and whole GET or HEAD requests without
+// a body may be sent twice.
 func TestMayRepeat(t *testing.T) {
 	hello := clientHello(t)
 	get := "GET /x?y HTTP/1.1\r\nHost: a.invalid\r\nAccept: */*\r\n\r\n"

@@ -104,6 +104,7 @@ func TestSuspicionEndsByItself(t *testing.T) {
 	speak(t, mustDial(t, p.Front, "c.invalid:80"), "POST", "targ")
 }
 
+// Another target, and the end of the standby, end the suspicion at once.
 func TestSuspicionEndsFromOutside(t *testing.T) {
 	t.Run("another target", func(t *testing.T) {
 		p, _ := suspected(t)

@@ -14,6 +14,8 @@ import (
 	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
+// A connection reaches the destination that was asked for, byte for byte in both directions, and is
+// counted, also when its session is forgotten.
 func TestConnectCarriesBothWays(t *testing.T) {
 	checkLeaks(t)
 	f := openFront(t, nil)
@@ -55,6 +57,7 @@ func TestOptimisticClient(t *testing.T) {
 	hear(t, c, "\x05\x02\x01\x00\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00early")
 }
 
+// A server that speaks first is heard at once, be it with one byte.
 func TestServerSpeaksFirst(t *testing.T) {
 	f := openFront(t, nil)
 	k := startFakeCore(t, func(c net.Conn, _ socks5.Address) {
@@ -68,6 +71,8 @@ func TestServerSpeaksFirst(t *testing.T) {
 	speak(t, c, "EHLO", "EHLO")
 }
 
+// Through a real core many bytes arrive unchanged in both directions at once, and all of them are
+// counted.
 func TestRealCore(t *testing.T) {
 	f := openFront(t, nil)
 	k := startRealCore(t)

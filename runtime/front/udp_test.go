@@ -110,6 +110,8 @@ func udpEcho(t testing.TB) string {
 	return c.LocalAddr().String()
 }
 
+// A UDP association keeps its address when the target changes or its core dies, and ends with its
+// TCP connection.
 func TestUDPMovesWithTheTarget(t *testing.T) {
 	checkLeaks(t)
 	f := openFront(t, nil)
@@ -143,6 +145,7 @@ func TestUDPMovesWithTheTarget(t *testing.T) {
 	eventually(t, "the association ends with its TCP connection", func() bool { return f.Counters(3).Open == 0 })
 }
 
+// A datagram that comes while there is no target waits for one.
 func TestUDPWaitsForATarget(t *testing.T) {
 	f := openFront(t, nil)
 	echo := udpEcho(t)
@@ -197,6 +200,7 @@ func TestUDPPathOvertakenBySwap(t *testing.T) {
 	}
 }
 
+// Datagrams of anybody but the client, fragments and nonsense go nowhere.
 func TestUDPStrangersAndFragments(t *testing.T) {
 	f := openFront(t, nil)
 	echo := udpEcho(t)

@@ -38,6 +38,8 @@ func fetch(t testing.TB, c *http.Client, u string) (int, string, http.Header) {
 	return r.StatusCode, string(b), r.Header
 }
 
+// Plain requests and answers arrive as they were sent, without a trace of the proxy, over
+// connections that are kept, and these hold no drain up.
 func TestPlainHTTP(t *testing.T) {
 	checkLeaks(t)
 	f := openFront(t, nil)
@@ -110,6 +112,8 @@ func TestPlainHTTP(t *testing.T) {
 	c.CloseIdleConnections()
 }
 
+// CONNECT works on both listeners, in pieces, with the first bytes of the tunnel in the same
+// packet, and after other requests.
 func TestHTTPConnect(t *testing.T) {
 	f := openFront(t, nil)
 	k := startRealCore(t)
@@ -141,6 +145,7 @@ func TestHTTPConnect(t *testing.T) {
 	hear(t, c, established+"HTTP/1.0 200 OK\r\n")
 }
 
+// A connection that is upgraded carries bytes both ways from then on.
 func TestUpgrade(t *testing.T) {
 	f := openFront(t, nil)
 	k := startRealCore(t)
@@ -171,6 +176,7 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
+// What is no request to a proxy is refused with the right status.
 func TestBadHTTP(t *testing.T) {
 	f := openFront(t, func(o *Options) { o.Wait = 0 })
 	_, web := f.Addresses()
@@ -194,6 +200,8 @@ func TestBadHTTP(t *testing.T) {
 	}
 }
 
+// Nobody gets to a core without the user and password on either listener, in any protocol, and a
+// challenge leaves the connection open.
 func TestAuthentication(t *testing.T) {
 	f := openFront(t, func(o *Options) { o.Username, o.Password = "me", "pass:word" })
 	k := startFakeCore(t, nameServe("one"))
@@ -247,6 +255,8 @@ func TestAuthentication(t *testing.T) {
 	}
 }
 
+// What the front does not do in SOCKS is refused with the right code, and a client that sends a
+// password where none is asked for is let in.
 func TestBadSOCKS(t *testing.T) {
 	f := openFront(t, nil)
 	socks, _ := f.Addresses()
@@ -275,6 +285,8 @@ func TestBadSOCKS(t *testing.T) {
 	hear(t, c, "\x05\x02\x01\x00\x05\x00")
 }
 
+// An address that cannot be listened on, or is open to the network without a user and password,
+// fails with an error of its own that says what to write.
 func TestOpenErrors(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
