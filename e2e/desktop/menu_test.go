@@ -378,8 +378,8 @@ func (d *desk) pointAt(label string) (x, y int) {
 	return x, y
 }
 
-// pointAtChild opens the menu and moves the pointer to an entry of a submenu. It reports whether the
-// submenu is open then: a panel that is busy shows a submenu before it knows what is in it, and
+// pointAtChild opens the menu and moves the pointer to an entry of a submenu. It reports whether
+// the submenu is open then: a panel that is busy shows a submenu before it knows what is in it, and
 // leaves it like that, or closes it while the pointer is on its way; a user would try again.
 func (d *desk) pointAtChild(label, childLabel string) bool {
 	d.t.Helper()
