@@ -262,8 +262,13 @@ var windowLine = regexp.MustCompile(`(0x[0-9a-f]+) .*?(\d+)x(\d+)\+-?\d+\+-?\d+\
 // menus are the open menus from the left. What is lower than two entries is a tooltip.
 func (d *desk) menus() []window {
 	d.t.Helper()
+	var tree result
+	d.wait("the list of windows", func() bool { // it fails when one goes meanwhile
+		tree = d.run("xwininfo", "-root", "-tree")
+		return tree.code == 0
+	})
 	var found []window
-	for _, line := range strings.Split(d.ok("xwininfo", "-root", "-tree"), "\n") {
+	for _, line := range strings.Split(tree.out, "\n") {
 		m := windowLine.FindStringSubmatch(line)
 		if m == nil || !strings.Contains(line, "xfce4-panel") && !strings.Contains(line, "wrapper") {
 			continue

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"sync"
@@ -86,6 +87,17 @@ func listenFirm() (*net.TCPListener, error) {
 	}
 	_ = chosen.Close()
 	return net.ListenTCP("tcp4", chosen.Addr().(*net.TCPAddr))
+}
+
+// quietPort returns a port below those that the kernel gives to whoever asks for any.
+func quietPort() int { return 15000 + rand.IntN(15000) }
+
+func freeForUDP(number int) error {
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: number})
+	if err != nil {
+		return err
+	}
+	return conn.Close()
 }
 
 func (g *gate) address() string { return g.listener.Addr().String() }

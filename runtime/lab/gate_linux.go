@@ -46,14 +46,35 @@ type reservedPort struct {
 	fd     int
 }
 
-func reservePort() (*reservedPort, error) {
+// reservePort reserves a port; with udp, one that nobody gets by chance for UDP either.
+func reservePort(udp bool) (*reservedPort, error) {
+	if !udp {
+		return holdPort(0)
+	}
+	// A socket that held the port for UDP would get a part of the datagrams.
+	const tries = 100
+	for try := 1; ; try++ {
+		p, err := holdPort(quietPort())
+		if err == nil {
+			if err = freeForUDP(p.number); err == nil {
+				return p, nil
+			}
+			p.close()
+		}
+		if try == tries {
+			return nil, err
+		}
+	}
+}
+
+func holdPort(number int) (*reservedPort, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
 	err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 	if err == nil {
-		err = unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+		err = unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: number})
 	}
 	if err != nil {
 		_ = unix.Close(fd)

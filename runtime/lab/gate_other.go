@@ -13,7 +13,7 @@ func listenNarrow(*net.TCPListener) error { return nil }
 // reservedPort is a loopback port that was free.
 type reservedPort struct{ number int }
 
-func reservePort() (*reservedPort, error) {
+func reservePort(bool) (*reservedPort, error) {
 	listener, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		return nil, err

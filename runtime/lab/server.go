@@ -40,7 +40,7 @@ func newServer(l *Lab, name string, kind Kind, address, folder string) (_ *Serve
 	if s.account, err = newAccount(); err != nil {
 		return nil, err
 	}
-	if s.port, err = reservePort(); err != nil {
+	if s.port, err = reservePort(kind.wireUDP()); err != nil {
 		return nil, err
 	}
 	if s.gate, err = openGate(s.port.address(), kind.wireUDP()); err != nil {
