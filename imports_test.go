@@ -57,7 +57,8 @@ var ours = map[string][]string{
 		"daemon", "daemon/bulktest", "daemon/ipc", "daemon/session", "daemon/settings", "daemon/store", "daemon/store/storetest",
 		"daemon/supervisor", "runtime/...",
 	},
-	"daemon/ipc":      {},
+	// Its socket is for one user, like that of the data plane.
+	"daemon/ipc":      {"runtime/usersock"},
 	"daemon/liveness": {}, // pure
 	"daemon/rotation": {},
 	"daemon/settings": {},
@@ -76,6 +77,7 @@ var ours = map[string][]string{
 	"runtime/route":    {},
 	"runtime/sockdiag": {},
 	"runtime/socks5":   {},
+	"runtime/usersock": {},
 	// An entry of any format becomes a link: one parser decides what a server may be.
 	"runtime/subscription": {"runtime/link"},
 	// probe asks the core's inbound whether it answers: the same handshake as for the front.

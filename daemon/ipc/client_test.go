@@ -180,7 +180,10 @@ func TestClientSaysThatNobodyListens(t *testing.T) {
 	if _, err := client.Ping(t.Context()); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("no socket: %v", err)
 	}
-	makeStale(t, client.Socket)
+	stale, err := net.ListenUnix("unix", &net.UnixAddr{Name: client.Socket, Net: "unix"})
+	must(t, err)
+	stale.SetUnlinkOnClose(false)
+	stale.Close()
 	if _, err := client.Ping(t.Context()); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("stale socket: %v", err)
 	}

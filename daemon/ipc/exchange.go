@@ -17,6 +17,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/xrat-tray/xrat/runtime/usersock"
 )
 
 // maxReply bounds what a client reads of one reply.
@@ -91,7 +93,7 @@ func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 	case err != nil:
 		return nil, fmt.Errorf("looking at the socket: %w", err)
 	}
-	if err := checkSocketFile(c.Socket, info); err != nil {
+	if err := usersock.CheckFile(c.Socket, info); err != nil {
 		return nil, err
 	}
 	dialer := net.Dialer{Timeout: answerTime}
@@ -102,7 +104,7 @@ func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 	case err != nil:
 		return nil, fmt.Errorf("connecting to the daemon: %w", err)
 	}
-	if err := checkPeer(conn); err != nil {
+	if err := usersock.CheckPeer(conn); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("refusing to talk to %s: %w", c.Socket, err)
 	}

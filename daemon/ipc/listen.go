@@ -1,12 +1,9 @@
 package ipc
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
 	"net"
-	"os"
-	"time"
+
+	"github.com/xrat-tray/xrat/runtime/usersock"
 )
 
 // Listener is the daemon's end of the socket.
@@ -15,22 +12,11 @@ type Listener struct {
 	path   string
 }
 
-// Listen binds the socket at path. The caller holds the daemon's lock. A socket on which nobody
-// listens is therefore that of a dead daemon, and is replaced; anything else at that path is left
-// alone and named in the error.
+// Listen binds the socket at path, as usersock.Listen does. The caller holds the daemon's lock.
 func Listen(path string) (*Listener, error) {
-	if err := clearStale(path); err != nil {
-		return nil, err
-	}
-	address := &net.UnixAddr{Name: path, Net: "unix"}
-	socket, err := net.ListenUnix("unix", address)
+	socket, err := usersock.Listen(path)
 	if err != nil {
-		return nil, fmt.Errorf("listening on %s: %w", path, err)
-	}
-	// The private directory is what protects it; this is for people who look at the file.
-	if err := os.Chmod(path, 0o600); err != nil {
-		socket.Close()
-		return nil, fmt.Errorf("making %s private: %w", path, err)
+		return nil, err
 	}
 	return &Listener{socket: socket, path: path}, nil
 }
@@ -40,41 +26,3 @@ func (l *Listener) Path() string { return l.path }
 
 // Close stops listening and removes the socket.
 func (l *Listener) Close() error { return l.socket.Close() }
-
-func (l *Listener) accept() (net.Conn, error) { return l.socket.Accept() }
-
-// clearStale removes the socket of a dead daemon.
-func clearStale(path string) error {
-	info, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("looking at the socket %s: %w", path, err)
-	}
-	if err := checkSocketFile(path, info); err != nil {
-		return err
-	}
-	conn, err := net.DialTimeout("unix", path, time.Second)
-	if err == nil {
-		conn.Close()
-		return fmt.Errorf("another program listens on %s: stop it, or remove the file", path)
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("removing the stale socket: %w", err)
-	}
-	return nil
-}
-
-// checkSocketFile refuses a file that no daemon of this user can have made.
-func checkSocketFile(path string, info fs.FileInfo) error {
-	switch mode := info.Mode(); {
-	case mode&fs.ModeSymlink != 0:
-		return fmt.Errorf("%s is a symbolic link, not xrat's socket: remove it and try again", path)
-	case mode.IsDir():
-		return fmt.Errorf("%s is a directory, not xrat's socket: move it away and try again", path)
-	case !isSocket(mode):
-		return fmt.Errorf("%s is a file of another kind, not xrat's socket: move it away and try again", path)
-	}
-	return checkOwner(path, info)
-}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/xrat-tray/xrat/runtime/usersock"
 )
 
 // Handler answers requests. Its methods are called from many goroutines at once. Their context ends
@@ -72,7 +74,7 @@ func (s *Server) Serve(ctx context.Context, listener *Listener, grace time.Durat
 // accept runs serve in a goroutine for each client, until ctx ends or the listener fails.
 func (s *Server) accept(ctx context.Context, listener *Listener, c *clients, serve func(net.Conn)) error {
 	for backoff := time.Duration(0); ; {
-		conn, err := listener.accept()
+		conn, err := listener.socket.Accept()
 		var temporary *net.OpError
 		switch {
 		case err == nil:
@@ -91,7 +93,7 @@ func (s *Server) accept(ctx context.Context, listener *Listener, c *clients, ser
 			}
 			continue
 		}
-		if err := checkPeer(conn); err != nil {
+		if err := usersock.CheckPeer(conn); err != nil {
 			s.Log.Warn().Err(err).Msg("client refused")
 			conn.Close()
 			continue

@@ -1,6 +1,6 @@
 //go:build !linux && !darwin
 
-package ipc
+package usersock
 
 import (
 	"io/fs"
@@ -14,4 +14,4 @@ func isSocket(mode fs.FileMode) bool { return !mode.IsDir() }
 
 func checkOwner(string, fs.FileInfo) error { return nil }
 
-func checkPeer(net.Conn) error { return nil }
+func CheckPeer(net.Conn) error { return nil }

@@ -1,6 +1,6 @@
 //go:build linux || darwin
 
-package ipc
+package usersock
 
 import (
 	"fmt"
@@ -21,8 +21,8 @@ func checkOwner(path string, info fs.FileInfo) error {
 	return nil
 }
 
-// checkPeer refuses a connection whose other end is another user.
-func checkPeer(conn net.Conn) error {
+// CheckPeer refuses a connection whose other end is another user.
+func CheckPeer(conn net.Conn) error {
 	socket, ok := conn.(*net.UnixConn)
 	if !ok {
 		return nil // a test's pipe
