@@ -101,3 +101,43 @@ func TestCloseLeavesNothing(t *testing.T) {
 		waiting.Wait()
 	}
 }
+
+// A front that is given other listeners keeps the connections that came through the old ones.
+func TestListenersMove(t *testing.T) {
+	f := openEcho(t)
+	old, web := f.Addresses()
+	c := mustDial(t, f, "a.invalid:1")
+	speak(t, c, "a", "a")
+	next, err := Listen(t.Context(), Options{SOCKS: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next.HTTP = f.run.listeners.HTTP
+	f.Serve(next)
+	if socks, still := f.Addresses(); socks == old || still != web {
+		t.Errorf("listens on %s and %s, before on %s and %s", socks, still, old, web)
+	}
+	speak(t, c, "b", "b")
+	speak(t, mustDial(t, f, "a.invalid:1"), "c", "c")
+	dialFront(t, web).Close()
+	if c, err := net.Dial("tcp", old); err == nil {
+		c.Close()
+		t.Error("the old address is still open")
+	}
+}
+
+// Naming the target again must not disturb a dial that is under way.
+func TestTargetNamedAgain(t *testing.T) {
+	f := openFront(t, nil)
+	k := startFakeCore(t, echoServe)
+	f.SetTarget(k.target(1))
+	before := f.state.Load()
+	f.SetTarget(k.target(1))
+	if f.state.Load() != before || before.ctx.Err() != nil {
+		t.Error("the state was replaced")
+	}
+	f.SetTarget(k.target(2))
+	if f.state.Load() == before {
+		t.Error("another session did not become the target")
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -34,7 +33,7 @@ type Options struct {
 }
 
 // Front carries connections from applications to the current core. Its methods may be called from
-// any goroutine, except that Open and Close exclude each other.
+// any goroutine, except that Open, Serve and Close exclude each other.
 type Front struct {
 	o            Options
 	log          zerolog.Logger
@@ -64,11 +63,11 @@ type Front struct {
 
 // run is what lives from Open to Close.
 type run struct {
-	socks, http *net.TCPListener
-	ctx         context.Context
-	stop        context.CancelFunc
-	wg          sync.WaitGroup // accept loops and connections
-	web         *webServer
+	listeners Listeners
+	ctx       context.Context
+	stop      context.CancelFunc
+	wg        sync.WaitGroup // accept loops and connections
+	web       *webServer
 }
 
 // New returns a closed Front without a target.
@@ -98,45 +97,50 @@ func New(o Options) *Front {
 	return f
 }
 
-// Open binds the listeners and serves them until Close. It opens all or nothing; the error joins
-// one *PortError for each address that failed. Open on an open Front does nothing.
+// Open binds the listeners of the options and serves them until Close. It opens all or nothing; the
+// error joins one *PortError for each address that failed. Open on an open Front does nothing.
 func (f *Front) Open(ctx context.Context) error {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.run != nil {
+	open := f.run != nil
+	f.mu.Unlock()
+	if open {
 		return nil
 	}
-	authenticated := f.o.Username != "" && f.o.Password != ""
-	r := new(run)
-	var errs [2]error
-	if f.o.SOCKS != "" {
-		r.socks, errs[0] = listen(ctx, f.o.SOCKS, authenticated)
-	}
-	if f.o.HTTP != "" {
-		r.http, errs[1] = listen(ctx, f.o.HTTP, authenticated)
-	}
-	if err := errors.Join(errs[:]...); err != nil {
-		r.closeListeners()
+	l, err := Listen(ctx, f.o)
+	if err != nil {
 		return err
 	}
-	r.ctx, r.stop = context.WithCancel(context.Background())
-	r.web = f.newWebServer(r)
-	f.run = r
-	if r.socks != nil {
-		r.wg.Go(func() { f.accept(r.ctx, r.socks, f.serveAny) })
-	}
-	if r.http != nil {
-		r.wg.Go(func() { f.accept(r.ctx, r.http, f.serveHTTP) })
-	}
+	f.Serve(l)
 	return nil
 }
 
-func (r *run) closeListeners() {
-	for _, l := range []*net.TCPListener{r.socks, r.http} {
-		if l != nil {
-			l.Close()
+// Serve serves these listeners until Close, which closes them. An open Front closes those that it
+// had and is not given again, and keeps their connections.
+func (f *Front) Serve(l Listeners) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r := f.run
+	if r == nil {
+		r = new(run)
+		r.ctx, r.stop = context.WithCancel(context.Background())
+		r.web = f.newWebServer(r)
+		f.run = r
+	}
+	old := r.listeners
+	r.listeners = l
+	serve := func(next, had *net.TCPListener, serve func(context.Context, *net.TCPConn)) {
+		if next == had {
+			return
+		}
+		if next != nil {
+			r.wg.Go(func() { f.accept(r.ctx, next, serve) })
+		}
+		if had != nil {
+			had.Close()
 		}
 	}
+	serve(l.SOCKS, old.SOCKS, f.serveAny)
+	serve(l.HTTP, old.HTTP, f.serveHTTP)
 }
 
 // Close stops listening, resets every connection and waits until nothing of the Front runs. The
@@ -152,7 +156,7 @@ func (f *Front) Close() error {
 		return nil
 	}
 	r.stop()
-	r.closeListeners()
+	r.listeners.Close()
 	for c := range clients {
 		reset(c)
 	}
@@ -184,13 +188,7 @@ func (f *Front) Addresses() (socks, http string) {
 	if f.run == nil {
 		return "", ""
 	}
-	if l := f.run.socks; l != nil {
-		socks = l.Addr().String()
-	}
-	if l := f.run.http; l != nil {
-		http = l.Addr().String()
-	}
-	return socks, http
+	return f.run.listeners.Addresses()
 }
 
 // now is the front's clock: monotonic, and small enough to be kept in an atomic.

@@ -77,6 +77,50 @@ func listen(ctx context.Context, address string, authenticated bool) (*net.TCPLi
 	return l.(*net.TCPListener), nil
 }
 
+// Listeners are where applications come in; nil: not there.
+type Listeners struct {
+	SOCKS *net.TCPListener // speaks SOCKS5 and HTTP
+	HTTP  *net.TCPListener // speaks only HTTP
+}
+
+// Listen binds the addresses of o, all or nothing. The error joins one *PortError for each address
+// that failed.
+func Listen(ctx context.Context, o Options) (l Listeners, err error) {
+	authenticated := o.Username != "" && o.Password != ""
+	var errs [2]error
+	if o.SOCKS != "" {
+		l.SOCKS, errs[0] = listen(ctx, o.SOCKS, authenticated)
+	}
+	if o.HTTP != "" {
+		l.HTTP, errs[1] = listen(ctx, o.HTTP, authenticated)
+	}
+	if err := errors.Join(errs[:]...); err != nil {
+		l.Close()
+		return Listeners{}, err
+	}
+	return l, nil
+}
+
+// Close stops listening in this process.
+func (l Listeners) Close() {
+	for _, l := range []*net.TCPListener{l.SOCKS, l.HTTP} {
+		if l != nil {
+			l.Close()
+		}
+	}
+}
+
+// Addresses returns the addresses as bound, empty for those that are not there.
+func (l Listeners) Addresses() (socks, http string) {
+	if l.SOCKS != nil {
+		socks = l.SOCKS.Addr().String()
+	}
+	if l.HTTP != nil {
+		http = l.HTTP.Addr().String()
+	}
+	return socks, http
+}
+
 // Accept errors that pass, such as too many open files, are waited for with growing pauses between
 // these.
 const (

@@ -77,11 +77,15 @@ func (f *Front) goneFor(st *state) time.Duration {
 // SetTarget makes t the target of all new connections, at once, and lets those that wait go on.
 // Connections that run stay where they are. With nil, new connections wait, or go through the
 // standby if there is one. The standby of [Front.SetStandby] can become the target: there is no
-// standby then until the next SetStandby. Any goroutine may call it.
+// standby then until the next SetStandby. Naming the current target again only tells its latency.
+// Any goroutine may call it.
 func (f *Front) SetTarget(t *Target) {
 	f.setting.Lock()
 	defer f.setting.Unlock()
 	next := f.newTarget(t)
+	if next.is(f.state.Load().target) {
+		return
+	}
 	standby := f.standby.Load()
 	var promoted *state
 	if next.is(standby.target) {
