@@ -49,7 +49,7 @@ func (f *Front) dial(ctx context.Context, u user, r route) (*net.TCPConn, *targe
 			f.guard.acquit()
 		}
 	}
-	if f.guard.off {
+	if f.guard.off() {
 		r = targetOnly
 	}
 	w := coreWait{f: f}
@@ -96,7 +96,7 @@ type coreWait struct {
 // wait waits until there is something new to try: another state, or a moment of again or held.
 func (w *coreWait) wait(ctx context.Context, st, standby *state, again, held <-chan time.Time) error {
 	if w.timer == nil {
-		w.timer = time.NewTimer(w.f.o.Wait)
+		w.timer = time.NewTimer(w.f.wait())
 		w.f.waiting.Add(1)
 	}
 	select {
@@ -150,9 +150,10 @@ func (f *Front) dialState(ctx context.Context, st *state, u user, prompt bool) (
 		return nil, errReplaced
 	}
 	// Not DialTCP: its empty local address costs a bind.
-	dialer := &f.dialer
+	dialer := f.dialer
+	dialer.Timeout = max(f.wait(), time.Second)
 	if prompt {
-		dialer = &f.promptDialer
+		dialer.Timeout = promptDial
 	}
 	conn, err := dialer.DialContext(ctx, "tcp", t.address)
 	if err == nil {

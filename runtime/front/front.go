@@ -15,7 +15,7 @@ import (
 // handshakeTimeout bounds what comes before the destination is known.
 const handshakeTimeout = 10 * time.Second
 
-// Options are fixed for the life of a Front.
+// Options say how a Front serves.
 type Options struct {
 	// SOCKS is the address that speaks SOCKS5 and HTTP, and HTTP the one that speaks only HTTP;
 	// empty: none. The host is an IP address, localhost for 127.0.0.1, or empty for every address
@@ -35,13 +35,12 @@ type Options struct {
 // Front carries connections from applications to the current core. Its methods may be called from
 // any goroutine, except that Open, Serve and Close exclude each other.
 type Front struct {
-	o            Options
+	options      atomic.Pointer[Options]
+	credentials  atomic.Pointer[credentials]
 	log          zerolog.Logger
-	credentials  [2][sha256.Size]byte
 	pools        *pools
 	pipes        *pipes
 	dialer       net.Dialer
-	promptDialer net.Dialer // the same with less patience
 	signals      chan Signal
 	state        atomic.Pointer[state]
 	waiting      atomic.Int64
@@ -73,9 +72,7 @@ type run struct {
 // New returns a closed Front without a target.
 func New(o Options) *Front {
 	f := &Front{
-		o:            o,
 		log:          o.Log,
-		credentials:  [2][sha256.Size]byte{sha256.Sum256([]byte(o.Username)), sha256.Sum256([]byte(o.Password))},
 		pools:        newPools(),
 		pipes:        newPipes(),
 		signals:      make(chan Signal, 64),
@@ -88,14 +85,27 @@ func New(o Options) *Front {
 	}
 	// The core is on this machine: keep-alive has nothing to find out, and a dial that hangs means
 	// that the core does not take connections.
-	f.dialer = net.Dialer{KeepAlive: -1, Timeout: max(o.Wait, time.Second)}
+	f.dialer = net.Dialer{KeepAlive: -1}
 	f.dialer.SetMultipathTCP(false)
-	f.promptDialer = f.dialer
-	f.promptDialer.Timeout = promptDial
 	f.state.Store(newState(nil))
 	f.standby.Store(newState(nil))
+	f.Configure(o)
 	return f
 }
+
+// Configure replaces the options, but for the logger. What is new holds from the next connection
+// on; addresses, from the next Open. Any goroutine may call it.
+func (f *Front) Configure(o Options) {
+	f.options.Store(&o)
+	f.credentials.Store(&credentials{sha256.Sum256([]byte(o.Username)), sha256.Sum256([]byte(o.Password))})
+	f.guard.follow(o.Rescue)
+}
+
+// wait is how long a new connection waits for a usable core.
+func (f *Front) wait() time.Duration { return f.options.Load().Wait }
+
+// credentials are what clients must know, hashed.
+type credentials struct{ user, password [sha256.Size]byte }
 
 // Open binds the listeners of the options and serves them until Close. It opens all or nothing; the
 // error joins one *PortError for each address that failed. Open on an open Front does nothing.
@@ -106,7 +116,7 @@ func (f *Front) Open(ctx context.Context) error {
 	if open {
 		return nil
 	}
-	l, err := Listen(ctx, f.o)
+	l, err := Listen(ctx, *f.options.Load())
 	if err != nil {
 		return err
 	}
@@ -219,10 +229,13 @@ func (f *Front) gone(c *net.TCPConn) {
 	f.mu.Unlock()
 }
 
-func (f *Front) authenticates() bool { return f.o.Username != "" || f.o.Password != "" }
+func (f *Front) authenticates() bool {
+	o := f.options.Load()
+	return o.Username != "" || o.Password != ""
+}
 
 // authorized compares in a time that does not depend on how much is right.
 func (f *Front) authorized(user, password []byte) bool {
-	u, p := sha256.Sum256(user), sha256.Sum256(password)
-	return subtle.ConstantTimeCompare(u[:], f.credentials[0][:])&subtle.ConstantTimeCompare(p[:], f.credentials[1][:]) == 1
+	given, wanted := credentials{sha256.Sum256(user), sha256.Sum256(password)}, f.credentials.Load()
+	return subtle.ConstantTimeCompare(given.user[:], wanted.user[:])&subtle.ConstantTimeCompare(given.password[:], wanted.password[:]) == 1
 }

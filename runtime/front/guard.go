@@ -32,8 +32,7 @@ const (
 // guard decides which connections are rescued. It is asked only about those that are in trouble;
 // what happens to every connection is in atomics.
 type guard struct {
-	off            bool
-	floor, ceiling time.Duration
+	rules atomic.Pointer[Rescue] // with the defaults filled in
 
 	answers atomic.Uint64 // connections that were answered
 	suspect atomic.Pointer[suspicion]
@@ -57,21 +56,31 @@ type pending struct {
 }
 
 func newGuard(o Rescue) *guard {
-	g := &guard{off: o.Off, floor: o.Floor, ceiling: o.Ceiling, tokens: guardBurst, slow: make(map[string]memory), pending: make(map[string]pending)}
-	if g.floor <= 0 {
-		g.floor = 60 * time.Millisecond
-	}
-	if g.ceiling <= 0 {
-		g.ceiling = 3 * time.Second
-	}
-	g.ceiling = max(g.ceiling, g.floor)
+	g := &guard{tokens: guardBurst, slow: make(map[string]memory), pending: make(map[string]pending)}
+	g.follow(o)
 	return g
 }
+
+// follow makes o the rules.
+func (g *guard) follow(o Rescue) {
+	if o.Floor <= 0 {
+		o.Floor = 60 * time.Millisecond
+	}
+	if o.Ceiling <= 0 {
+		o.Ceiling = 3 * time.Second
+	}
+	o.Ceiling = max(o.Ceiling, o.Floor)
+	g.rules.Store(&o)
+}
+
+func (g *guard) off() bool { return g.rules.Load().Off }
+
+func (g *guard) ceiling() time.Duration { return g.rules.Load().Ceiling }
 
 // other returns a core that is not among those tried, the target before the standby; nil if there
 // is none.
 func (f *Front) other(tried []*target) *state {
-	if f.guard.off {
+	if f.guard.off() {
 		return nil
 	}
 	for _, st := range []*state{f.state.Load(), f.standby.Load()} {
@@ -110,11 +119,11 @@ func (f *Front) judge(s silence) (to *state, wait time.Duration) {
 		f.signal(s.target.id, Silent)
 	}
 	patience := g.recall(s.dest, now).patience
-	if g.off || s.rescues >= maxRescues || patience > g.ceiling || alive && s.rescues > 0 {
+	if g.off() || s.rescues >= maxRescues || patience > g.ceiling() || alive && s.rescues > 0 {
 		return nil, 0
 	}
 	if alive {
-		patience = g.ceiling
+		patience = g.ceiling()
 	}
 	if age < patience {
 		return nil, patience - age
@@ -123,7 +132,7 @@ func (f *Front) judge(s silence) (to *state, wait time.Duration) {
 		return nil, 0
 	}
 	if to = f.other(s.tried); to == nil {
-		if age > max(f.o.Wait, g.ceiling) {
+		if age > max(f.wait(), g.ceiling()) {
 			return nil, 0
 		}
 		return nil, standbyPause
@@ -141,11 +150,15 @@ func (f *Front) judge(s silence) (to *state, wait time.Duration) {
 	return to, 0
 }
 
-func (g *guard) limit(s *ledger) time.Duration { return s.rtt.limit(g.floor, g.ceiling) }
+func (g *guard) limit(s *ledger) time.Duration {
+	rules := g.rules.Load()
+	return s.rtt.limit(rules.Floor, rules.Ceiling)
+}
 
 // answered notes that a core has answered to what was sent at sent.
 func (g *guard) answered(s *ledger, sent, now int64) {
-	s.rtt.note(sent, now, g.floor, g.ceiling)
+	rules := g.rules.Load()
+	s.rtt.note(sent, now, rules.Floor, rules.Ceiling)
 	g.answers.Add(1)
 	if sus := g.suspect.Load(); sus != nil && sus.target.ledger == s && sent > sus.since {
 		g.suspect.CompareAndSwap(sus, nil)

@@ -87,7 +87,7 @@ func (r *rescuer) moveUntouched() *leg {
 func (r *rescuer) moveAnswerless(l *leg) *leg {
 	u, f, g := r.u, r.u.f, r.u.f.guard
 	nothing := len(u.kept.sent) == 0
-	if g.off || r.rescues >= maxRescues || !u.kept.mayRepeat() || u.upEnded && nothing {
+	if g.off() || r.rescues >= maxRescues || !u.kept.mayRepeat() || u.upEnded && nothing {
 		return nil
 	}
 	replaced := func() bool {
@@ -102,7 +102,7 @@ func (r *rescuer) moveAnswerless(l *leg) *leg {
 	if g.recall(string(u.dest), f.now()).empty {
 		return nil
 	}
-	for end := time.Now().Add(max(f.o.Wait, g.ceiling)); ; {
+	for end := time.Now().Add(max(f.wait(), g.ceiling())); ; {
 		if replaced() { // going there is no rescue and costs no token
 			r.rescues++
 			return r.reachAny()
@@ -124,7 +124,9 @@ func (r *rescuer) moveAnswerless(l *leg) *leg {
 
 // takes reports whether the core still takes connections.
 func (f *Front) takes(t *target) bool {
-	c, err := f.promptDialer.Dial("tcp", t.address)
+	dialer := f.dialer
+	dialer.Timeout = promptDial
+	c, err := dialer.Dial("tcp", t.address)
 	if err != nil {
 		return false
 	}

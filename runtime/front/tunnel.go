@@ -23,7 +23,7 @@ func (f *Front) serveTunnel(ctx context.Context, c *net.TCPConn, dest socks5.Add
 		c.Close()
 		return
 	}
-	told := f.state.Load().target != nil || f.standby.Load().target != nil && !f.guard.off
+	told := f.state.Load().target != nil || f.standby.Load().target != nil && !f.guard.off()
 	if told {
 		if _, err := c.Write(success); err != nil {
 			c.Close()

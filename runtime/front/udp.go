@@ -161,7 +161,7 @@ func (a *association) pathNow() (*path, error) {
 	if st.target == nil && a.starved {
 		return nil, errNoCore
 	}
-	deadline := time.Now().Add(a.f.o.Wait)
+	deadline := time.Now().Add(a.f.wait())
 	for try := 1; ; try++ {
 		next, err := a.open()
 		if err == nil {
