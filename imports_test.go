@@ -69,7 +69,9 @@ var ours = map[string][]string{
 	// The bytes of SOCKS5: both are its clients, and the front is a server of it, too. The front
 	// asks sockdiag what the core has read.
 	"runtime/front": {"runtime/socks5", "runtime/sockdiag"},
-	"runtime/probe": {"runtime/socks5"},
+	// The same as a process: its socket is for one user.
+	"runtime/front/plane": {"runtime/front", "runtime/usersock"},
+	"runtime/probe":       {"runtime/socks5"},
 
 	"runtime/lab":      {"runtime/xray"},
 	"runtime/link":     {},

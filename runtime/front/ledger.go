@@ -2,6 +2,8 @@ package front
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -146,6 +148,13 @@ func (f *Front) Counters(id int64) Counters {
 	return l.counters()
 }
 
+// Sessions returns the ids of the sessions that are counted for.
+func (f *Front) Sessions() []int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Sorted(maps.Keys(f.ledgers))
+}
+
 // Total returns the traffic of all sessions since New, forgotten ones included.
 func (f *Front) Total() Counters {
 	f.mu.Lock()
@@ -153,7 +162,7 @@ func (f *Front) Total() Counters {
 	t := f.past
 	t.Waited += f.waitedInVain.Load()
 	for _, l := range f.ledgers {
-		t.add(l.counters())
+		t.Add(l.counters())
 	}
 	return t
 }
@@ -161,7 +170,8 @@ func (f *Front) Total() Counters {
 // Waiting returns how many connections wait for a usable core at this moment.
 func (f *Front) Waiting() int { return int(f.waiting.Load()) }
 
-func (c *Counters) add(d Counters) {
+// Add adds the counts of d.
+func (c *Counters) Add(d Counters) {
 	c.UpBytes += d.UpBytes
 	c.DownBytes += d.DownBytes
 	c.Connections += d.Connections
@@ -187,7 +197,7 @@ func (f *Front) Forget(id int64) {
 	}
 	c := l.counters()
 	c.Open = 0
-	f.past.add(c)
+	f.past.Add(c)
 	delete(f.ledgers, id)
 }
 
@@ -195,23 +205,43 @@ func (f *Front) Forget(id int64) {
 // resets what is left and returns how many that were. Call it after SetTarget has named another
 // target: a session that still takes new connections is drained only by chance.
 func (f *Front) Drain(ctx context.Context, id int64) int {
+	if f.AwaitIdle(ctx, id) {
+		return 0
+	}
+	return f.Abort(id)
+}
+
+// AwaitIdle waits until nothing uses the session id, or until ctx ends, and reports whether nothing
+// does. Any goroutine may call it.
+func (f *Front) AwaitIdle(ctx context.Context, id int64) bool {
+	f.mu.Lock()
+	l := f.ledgers[id]
+	f.mu.Unlock()
+	if l == nil {
+		return true
+	}
+	select {
+	case <-l.whenEmpty():
+		return true
+	default:
+	}
+	select {
+	case <-l.whenEmpty():
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// Abort resets what uses the session id and returns how many that were. Any goroutine may call it.
+func (f *Front) Abort(id int64) int {
 	f.mu.Lock()
 	l := f.ledgers[id]
 	f.mu.Unlock()
 	if l == nil {
 		return 0
 	}
-	select {
-	case <-l.whenEmpty():
-		return 0
-	default:
-	}
-	select {
-	case <-l.whenEmpty():
-		return 0
-	case <-ctx.Done():
-		return l.abort()
-	}
+	return l.abort()
 }
 
 // Cut resets the connections of the session id, and the paths of its UDP associations, on which

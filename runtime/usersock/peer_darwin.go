@@ -2,10 +2,11 @@ package usersock
 
 import "golang.org/x/sys/unix"
 
-func peerUID(fd int) (int, error) {
+func peer(fd int) (uid, pid int, err error) {
 	credentials, err := unix.GetsockoptXucred(fd, unix.SOL_LOCAL, unix.LOCAL_PEERCRED)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return int(credentials.Uid), nil
+	pid, err = unix.GetsockoptInt(fd, unix.SOL_LOCAL, unix.LOCAL_PEERPID)
+	return int(credentials.Uid), pid, err
 }

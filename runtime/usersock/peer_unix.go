@@ -3,6 +3,7 @@
 package usersock
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -27,19 +28,30 @@ func CheckPeer(conn net.Conn) error {
 	if !ok {
 		return nil // a test's pipe
 	}
-	raw, err := socket.SyscallConn()
+	uid, _, err := askPeer(socket)
 	if err != nil {
-		return fmt.Errorf("asking for the peer: %w", err)
-	}
-	var uid int
-	var uidErr error
-	if err := raw.Control(func(fd uintptr) { uid, uidErr = peerUID(int(fd)) }); err != nil {
-		return fmt.Errorf("asking for the peer: %w", err)
-	}
-	if uidErr != nil {
-		return fmt.Errorf("asking for the peer: %w", uidErr)
+		return err
 	}
 	return allowUID(uid, os.Getuid())
+}
+
+// PeerPID returns the process that listened, for whoever has connected; or the one that connected,
+// for whoever has accepted.
+func PeerPID(conn *net.UnixConn) (int, error) {
+	_, pid, err := askPeer(conn)
+	return pid, err
+}
+
+func askPeer(conn *net.UnixConn) (uid, pid int, err error) {
+	raw, err := conn.SyscallConn()
+	if err == nil {
+		cerr := raw.Control(func(fd uintptr) { uid, pid, err = peer(int(fd)) })
+		err = errors.Join(err, cerr)
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("asking for the peer: %w", err)
+	}
+	return uid, pid, nil
 }
 
 // allowUID decides who may talk to whom: only the same user, not even root.

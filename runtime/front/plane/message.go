@@ -1,0 +1,93 @@
+package plane
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/xrat-tray/xrat/runtime/front"
+)
+
+// What a command asks for.
+const (
+	doHello    = "hello"    // be the daemon from now on; the reply has the state and the listeners
+	doOpen     = "open"     // serve the listeners that come along
+	doClose    = "close"    // end every connection, and then the process
+	doTarget   = "target"   // front.SetTarget
+	doStandby  = "standby"  // front.SetStandby
+	doCut      = "cut"      // front.Cut
+	doDrain    = "drain"    // front.Drain, until doHurry
+	doHurry    = "hurry"    // end that drain
+	doCounters = "counters" // front.Counters
+	doForget   = "forget"   // front.Forget
+	doRetire   = "retire"   // take no new connections, and end with the last one
+	doSeen     = "seen"     // the signals have arrived
+	doLeave    = "leave"    // the daemon ends of its own will
+)
+
+// command is a line of the daemon's. Which fields count depends on Do.
+type command struct {
+	// Call is what the reply refers to; 0: no reply is wanted.
+	Call    uint64        `json:"call,omitempty"`
+	Do      string        `json:"do"`
+	Options *Options      `json:"options,omitempty"`
+	Target  *front.Target `json:"target,omitempty"`
+	Session int64         `json:"session,omitempty"`
+	Age     time.Duration `json:"age,omitempty"`   // how long ago the moment is that is meant
+	Other   uint64        `json:"other,omitempty"` // a call that this one is about
+	// Listeners names the sockets that come along, in order.
+	Listeners []string `json:"listeners,omitempty"`
+}
+
+// reply is a line of the data plane's: the answer to a call, or what the front has noticed.
+type reply struct {
+	Call        uint64                   `json:"call,omitempty"`
+	Error       string                   `json:"error,omitempty"`
+	State       *State                   `json:"state,omitempty"`
+	Counters    map[int64]front.Counters `json:"counters,omitempty"`
+	Connections int                      `json:"connections,omitempty"`
+	Signals     []front.Signal           `json:"signals,omitempty"` // the next come after doSeen
+	Listeners   []string                 `json:"listeners,omitempty"`
+	// Replaced is the last word to a daemon after which another one has come.
+	Replaced bool `json:"replaced,omitempty"`
+}
+
+func (r reply) err() error {
+	if r.Error != "" {
+		return fmt.Errorf("the data plane: %s", r.Error)
+	}
+	return nil
+}
+
+// The names of listeners.
+const (
+	socksListener = "socks"
+	httpListener  = "http"
+)
+
+// Options say how a data plane serves. They hold until the next daemon brings others.
+type Options struct {
+	Username string        `json:"username,omitempty"`
+	Password string        `json:"password,omitempty"`
+	Wait     time.Duration `json:"wait"`
+	Rescue   front.Rescue  `json:"rescue"`
+	// Revive tells the data plane to start the daemon again when that ends without its leave; it
+	// must not where a service manager does.
+	Revive bool `json:"revive,omitempty"`
+}
+
+// State is what a data plane tells the daemon that greets it.
+type State struct {
+	PID     int    `json:"pid"`
+	Version string `json:"version"` // of the program
+	Nonce   string `json:"nonce"`
+	Open    bool   `json:"open"`
+	Retired bool   `json:"retired,omitempty"`
+	// Target and Standby are the sessions in use; 0: none.
+	Target  int64 `json:"target,omitempty"`
+	Standby int64 `json:"standby,omitempty"`
+	// Sessions are those that it counts for.
+	Sessions []int64 `json:"sessions,omitempty"`
+	// Lost is how many daemons have ended without their leave in a row, the last ones soon after
+	// their start.
+	Lost int `json:"lost,omitempty"`
+}
