@@ -115,6 +115,7 @@ var owners = []struct {
 	{"github.com/spf13/pflag", []string{"cmd/xrat/*.go"}},
 	{"github.com/shirou/gopsutil", []string{"runtime/ports/*.go", "runtime/xray/*.go"}},
 	{"gopkg.in/natefinch/lumberjack.v2", []string{"cmd/xrat/*.go", "daemon/*.go"}},
+	{"github.com/landlock-lsm/go-landlock", []string{"runtime/front/plane/confine_linux.go"}},
 	{"github.com/rogpeppe/go-internal", []string{"*_test.go", "*/*_test.go", "*/*/*_test.go"}},
 	// The core is a program that we run. Tests may ask its own reader what it makes of our
 	// configuration.

@@ -191,6 +191,9 @@ func (f *Front) Close() error {
 	return nil
 }
 
+// Leave reports false: this front ends with the process.
+func (f *Front) Leave() bool { return false }
+
 // Addresses returns the addresses as bound, empty while closed.
 func (f *Front) Addresses() (socks, http string) {
 	f.mu.Lock()

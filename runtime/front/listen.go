@@ -101,6 +101,59 @@ func Listen(ctx context.Context, o Options) (l Listeners, err error) {
 	return l, nil
 }
 
+// Relisten returns listeners for o: of those that there are the ones at the right address, and new
+// ones. The others are left open. On an error nothing has changed.
+func Relisten(ctx context.Context, have Listeners, o Options) (Listeners, error) {
+	authenticated := o.Username != "" && o.Password != ""
+	var missing Options
+	missing.Username, missing.Password = o.Username, o.Password
+	next := Listeners{}
+	if listensAt(have.SOCKS, o.SOCKS, authenticated) {
+		next.SOCKS = have.SOCKS
+	} else {
+		missing.SOCKS = o.SOCKS
+	}
+	if listensAt(have.HTTP, o.HTTP, authenticated) {
+		next.HTTP = have.HTTP
+	} else {
+		missing.HTTP = o.HTTP
+	}
+	opened, err := Listen(ctx, missing)
+	if err != nil {
+		return Listeners{}, err
+	}
+	if opened.SOCKS != nil {
+		next.SOCKS = opened.SOCKS
+	}
+	if opened.HTTP != nil {
+		next.HTTP = opened.HTTP
+	}
+	return next, nil
+}
+
+// listensAt reports whether l listens where the user wants it, at whatever port if that is 0.
+func listensAt(l *net.TCPListener, wanted string, authenticated bool) bool {
+	if l == nil || wanted == "" {
+		return false
+	}
+	address, err := parseAddress(wanted, authenticated)
+	if err != nil {
+		return false
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	at := l.Addr().(*net.TCPAddr)
+	if port != "0" && port != strconv.Itoa(at.Port) {
+		return false
+	}
+	if host == "" {
+		return at.IP.IsUnspecified()
+	}
+	return net.ParseIP(host).Equal(at.IP)
+}
+
 // Close stops listening in this process.
 func (l Listeners) Close() {
 	for _, l := range []*net.TCPListener{l.SOCKS, l.HTTP} {

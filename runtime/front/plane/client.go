@@ -77,6 +77,7 @@ func NewClient(deps ClientDeps) *Client {
 	return &Client{ClientDeps: deps, signals: make(chan front.Signal, maxSignals), past: make(map[int64]front.Counters)}
 }
 
+// options needs mu, once there is more than one goroutine.
 func (c *Client) options() Options {
 	return Options{
 		Username: c.Front.Username, Password: c.Front.Password, Wait: c.Front.Wait, Rescue: c.Front.Rescue, Revive: c.Revive,
@@ -91,7 +92,10 @@ func (c *Client) Open(ctx context.Context) error {
 	if open {
 		return nil
 	}
-	l, err := front.Listen(ctx, c.Front)
+	c.mu.Lock()
+	o := c.Front
+	c.mu.Unlock()
+	l, err := front.Listen(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -124,7 +128,10 @@ func (c *Client) launch(ctx context.Context) (*peer, error) {
 		ours.Close()
 		return nil, fmt.Errorf("starting the data plane: %w", err)
 	}
-	p, l, err := greet(ctx, ours, c.options(), c.signals, c.Log)
+	c.mu.Lock()
+	o := c.options()
+	c.mu.Unlock()
+	p, l, err := greet(ctx, ours, o, c.signals, c.Log)
 	if err != nil {
 		if kerr := kill(ours, pid); kerr != nil {
 			err = errors.Join(err, kerr)
@@ -290,6 +297,35 @@ func (c *Client) Leave() bool {
 	}
 	l.Close()
 	return open
+}
+
+// Configure changes how to serve. Other addresses are opened before the old ones close; the error
+// says why that cannot be, and the old ones stay.
+func (c *Client) Configure(ctx context.Context, o front.Options) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.Front = o
+	options := c.options()
+	c.tell(command{Do: doOptions, Options: &options})
+	if !c.open {
+		return nil
+	}
+	before := c.listeners
+	next, err := front.Relisten(ctx, before, o)
+	if err != nil || next == before {
+		return err
+	}
+	c.listeners = next
+	if c.current != nil {
+		c.current.post(outgoing{command: command{Do: doOpen, Listeners: names(next)}, listeners: next})
+	}
+	if before.SOCKS != next.SOCKS && before.SOCKS != nil {
+		before.SOCKS.Close()
+	}
+	if before.HTTP != next.HTTP && before.HTTP != nil {
+		before.HTTP.Close()
+	}
+	return nil
 }
 
 // SetTarget is as front.Front.SetTarget. It returns at once.

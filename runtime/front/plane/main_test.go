@@ -48,7 +48,7 @@ func child(socket string) error {
 	revived := 0
 	return Run(context.Background(), Process{
 		Socket: socket, First: conn.(*net.UnixConn), Version: os.Getenv("XRAT_TEST_VERSION"), Nonce: os.Getenv("XRAT_TEST_NONCE"), Log: zerolog.New(os.Stderr),
-		Revive: func() error {
+		Revive: func(context.Context) error {
 			revived++
 			return os.WriteFile(socket+".revived", []byte(strconv.Itoa(revived)), 0o600)
 		},

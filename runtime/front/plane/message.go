@@ -10,7 +10,8 @@ import (
 // What a command asks for.
 const (
 	doHello    = "hello"    // be the daemon from now on; the reply has the state and the listeners
-	doOpen     = "open"     // serve the listeners that come along
+	doOpen     = "open"     // serve the listeners that come along, instead of those before
+	doOptions  = "options"  // serve with these from now on
 	doClose    = "close"    // end every connection, and then the process
 	doTarget   = "target"   // front.SetTarget
 	doStandby  = "standby"  // front.SetStandby

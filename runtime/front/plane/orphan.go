@@ -109,6 +109,12 @@ func (t orphanTimes) pause(losses int) time.Duration {
 func (o *orphan) run(ctx context.Context) {
 	var needed time.Time // when there was last a daemon, or a core
 	tried := 0           // starts of the daemon since there was one
+	var reviving chan error
+	defer func() {
+		if reviving != nil {
+			<-reviving
+		}
+	}()
 	needed = time.Now()
 	for {
 		o.mu.Lock()
@@ -123,7 +129,7 @@ func (o *orphan) run(ctx context.Context) {
 			needed, tried = time.Now(), 0
 		default:
 			look = time.After(o.times.look)
-			if revive {
+			if revive && reviving == nil {
 				start = time.After(max(0, o.times.pause(losses+tried)-time.Since(since)))
 			}
 		}
@@ -133,11 +139,16 @@ func (o *orphan) run(ctx context.Context) {
 		case <-o.events:
 		case <-start:
 			tried++
+			o.p.Log.Warn().Int("lost", losses).Int("try", tried).Msg("the daemon has ended without a word; it is started again")
+			done := make(chan error, 1)
+			reviving = done
+			go func() { done <- o.p.Revive(ctx) }()
+		case err := <-reviving:
+			reviving = nil
 			o.mu.Lock()
 			o.since = time.Now() // the next start is not due before the pause is over once more
 			o.mu.Unlock()
-			o.p.Log.Warn().Int("lost", losses).Int("try", tried).Msg("the daemon has ended without a word; it is started again")
-			if err := o.p.Revive(); err != nil {
+			if err != nil && ctx.Err() == nil {
 				o.p.Log.Error().Err(err).Msg("starting the daemon")
 			}
 		case <-look:

@@ -25,8 +25,9 @@ type Process struct {
 	First   *net.UnixConn
 	Version string
 	Nonce   string
-	// Revive starts the daemon. It returns soon.
-	Revive func() error
+	// Revive starts the daemon, unless there is one, and returns when it is there or has failed to
+	// come.
+	Revive func(ctx context.Context) error
 	// Confine gives up what serving does not need, once everything is open; nil: nothing.
 	Confine func()
 	Log     zerolog.Logger

@@ -121,6 +121,10 @@ func (p *plane) carryOut(c *channel, cmd command) (answer reply, err error) {
 		}
 		p.listeners, p.open = l, true
 		p.front.Serve(l)
+	case doOptions:
+		if cmd.Options != nil {
+			p.configure(*cmd.Options)
+		}
 	case doClose:
 		p.open = false
 		err := p.front.Close()
