@@ -67,7 +67,11 @@ func (d *Daemon) intend(ctx context.Context, r ipc.Request) (payload any, messag
 		done, err = d.remote.Disconnect(ctx)
 		payload = ipc.DisconnectPayload{StoppedSession: done.Stopped}
 	case ipc.KindDaemonShutdown:
-		done, err = d.remote.Shutdown(ctx)
+		if r.Keep {
+			done, err = d.remote.Leave(ctx)
+		} else {
+			done, err = d.remote.Shutdown(ctx)
+		}
 		payload = ipc.ShutdownPayload{DaemonReady: false, RuntimeDisconnected: done.Stopped}
 	default:
 		done, err = d.remote.SwitchRotation(ctx, r.Type == ipc.KindProxyStart)

@@ -24,8 +24,8 @@ type Core struct {
 	Reason string // why it has exited
 }
 
-// Leave makes a core run that an earlier daemon has started, or that is somebody else's.
-func (w *World) Leave(host string, id xray.Identity, in xray.Inbound) *Core {
+// LeaveCore makes a core run that an earlier daemon has started, or that is somebody else's.
+func (w *World) LeaveCore(host string, id xray.Identity, in xray.Inbound) *Core {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
 	c := &Core{world: w, ID: id, In: in, Host: host, done: make(chan struct{})}

@@ -67,7 +67,7 @@ func (w *World) Cut(id int64, _ time.Time) int {
 // Drain implements session.Front.
 func (w *World) Drain(ctx context.Context, id int64) int {
 	w.Mu.Lock()
-	till := w.DrainTill[id]
+	till, left := w.DrainTill[id], w.left
 	w.Drained = append(w.Drained, id)
 	w.Mu.Unlock()
 	if till == nil {
@@ -75,6 +75,8 @@ func (w *World) Drain(ctx context.Context, id int64) int {
 	}
 	select {
 	case <-till:
+		return 0
+	case <-left:
 		return 0
 	case <-ctx.Done():
 		return 1
@@ -85,7 +87,12 @@ func (w *World) Drain(ctx context.Context, id int64) int {
 func (w *World) Counters(id int64) front.Counters {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
+	open := uint64(0)
+	if w.DrainTill[id] != nil {
+		open = 1
+	}
 	return front.Counters{
+		Open:    open,
 		UpBytes: uint64(id) * 10, DownBytes: uint64(id) * 100, Connections: uint64(id),
 		Waited: w.Waited[id], Replayed: w.Rescues[id], Rescued: w.Rescues[id],
 	}
@@ -100,6 +107,25 @@ func (w *World) Forget(id int64) {
 
 // Signals implements supervisor.Front.
 func (w *World) Signals() <-chan front.Signal { return w.Hints }
+
+// Leave implements supervisor.Front.
+func (w *World) Leave() bool {
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	if !w.Outlives || !w.FrontOpen {
+		return false
+	}
+	close(w.left)
+	return true
+}
+
+// Greet returns whether the front serves already, for a daemon that begins.
+func (w *World) Greet() bool {
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	w.left = make(chan struct{})
+	return w.Outlives && w.FrontOpen
+}
 
 // Addresses implements supervisor.Front.
 func (w *World) Addresses() (socks, http string) { return "front-socks", "front-http" }

@@ -51,6 +51,8 @@ type World struct {
 	// The front, as the supervisor has it.
 
 	FrontOpen     bool           // it listens
+	Outlives      bool           // it goes on without the daemon
+	left          chan struct{}  // closed by Leave
 	Gaps          int            // how often the target went away while it was open
 	Drained       []int64        // the sessions that Drain was called for
 	target        *front.Target  // nil: there is none

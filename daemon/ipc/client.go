@@ -53,6 +53,13 @@ func (c *Client) Shutdown(ctx context.Context) (ShutdownPayload, error) {
 	return payload, err
 }
 
+// Leave has the daemon end and what serves applications go on for the next daemon. One that cannot
+// do that stops the core as well. The answer comes before the daemon's end.
+func (c *Client) Leave(ctx context.Context) (ShutdownPayload, error) {
+	payload, _, err := call[ShutdownPayload](ctx, c, Request{Type: KindDaemonShutdown, Keep: true})
+	return payload, err
+}
+
 // Status returns the whole state.
 func (c *Client) Status(ctx context.Context) (StatusPayload, error) {
 	payload, _, err := call[StatusPayload](ctx, c, Request{Type: KindStatus})

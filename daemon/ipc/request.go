@@ -14,7 +14,7 @@ import (
 // arguments lists the arguments of every kind of request; those with a "!" are required.
 var arguments = map[Kind][]string{
 	KindDaemonPing:        nil,
-	KindDaemonShutdown:    nil,
+	KindDaemonShutdown:    {"keep"},
 	KindRuntimeStatus:     nil,
 	KindRuntimeConnect:    {"config_id", "unchecked"},
 	KindRuntimeReplace:    {"trigger!", "candidate_id"},

@@ -51,6 +51,8 @@ type Request struct {
 	Type Kind `json:"type"`
 	// ConfigID is the config to connect to; absent: the one used last, or else the best.
 	ConfigID *int64 `json:"config_id,omitempty"`
+	// Keep has a shutdown end the daemon alone: what serves applications goes on for the next one.
+	Keep bool `json:"keep,omitempty"`
 	// Unchecked connects without a probe through the server first.
 	Unchecked bool `json:"unchecked,omitempty"`
 	// Trigger of a runtime_replace.

@@ -48,6 +48,8 @@ type Deps struct {
 	CheckFree func(address string) error
 	// Go runs f in a worker that the owner of the lifecycle waits for. The context ends with it.
 	Go func(f func(ctx context.Context))
+	// Left reports whether what runs is left to the next daemon; nothing may be stopped then.
+	Left func() bool
 	// CoreDir is the working directory of cores, CoreLog the file they write to.
 	CoreDir, CoreLog string
 	Log              zerolog.Logger

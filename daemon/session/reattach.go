@@ -40,8 +40,8 @@ func Adoptable(record store.Session) bool {
 }
 
 // Reattach takes over the core that an earlier daemon left for a config, or returns in a code why
-// it cannot; the code is empty if it could.
-func (l *Lifecycle) Reattach(ctx context.Context, record store.Session, config store.Config) (s *Session, code string) {
+// it cannot; the code is empty if it could. counted is what the front has of the session already.
+func (l *Lifecycle) Reattach(ctx context.Context, record store.Session, config store.Config, counted front.Counters) (s *Session, code string) {
 	if len(record.Inbounds) == 0 {
 		// The daemon died between the spawn and the record of it; what port and password that core
 		// has is lost with it.
@@ -63,8 +63,17 @@ func (l *Lifecycle) Reattach(ctx context.Context, record store.Session, config s
 	l.Log.Info().Int64("session", record.ID).Int("pid", record.PID).Msg("core taken over")
 	return &Session{
 		ID: record.ID, Config: config, Core: core, StartedAt: record.StartedAt,
-		Carried: front.Counters{UpBytes: record.UpBytes, DownBytes: record.DownBytes, Connections: record.Connections},
+		Carried: carried(record, counted),
 	}, ""
+}
+
+// carried is what a record has counted beyond what the front has, which may have gone on without a
+// daemon.
+func carried(r store.Session, counted front.Counters) (c front.Counters) {
+	c.UpBytes = r.UpBytes - min(r.UpBytes, counted.UpBytes)
+	c.DownBytes = r.DownBytes - min(r.DownBytes, counted.DownBytes)
+	c.Connections = r.Connections - min(r.Connections, counted.Connections)
+	return c
 }
 
 // EndLeftover ends the core of a session that is not taken over, if it is still that very process,

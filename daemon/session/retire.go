@@ -12,7 +12,9 @@ func (l *Lifecycle) Retire(drain context.Context, s *Session, why Reason) {
 	if cut := l.Front.Drain(drain, s.ID); cut > 0 {
 		l.Log.Info().Int64("session", s.ID).Int("connections", cut).Msg("connections cut at the end of the drain")
 	}
-	l.Stop(s, why)
+	if !l.Left() {
+		l.Stop(s, why)
+	}
 }
 
 // Stop ends the core of a session that has served and completes its record.
@@ -28,7 +30,9 @@ func (l *Lifecycle) Stop(s *Session, why Reason) {
 // time as those of a session that is left.
 func (l *Lifecycle) Dismiss(drain context.Context, s *Session) {
 	l.Front.Drain(drain, s.ID)
-	l.Discard(s)
+	if !l.Left() {
+		l.Discard(s)
+	}
 }
 
 // Discard ends, at once, a session that came up and is not wanted any more.

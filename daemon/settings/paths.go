@@ -25,6 +25,7 @@ type Paths struct {
 	Lock       string
 	DaemonLog  string
 	CoreLog    string
+	FrontLog   string // of data planes
 }
 
 // maxSocketPath is how long the path of a Unix socket can be in bytes, without the NUL at its end:
@@ -61,6 +62,7 @@ func FindPaths() (Paths, error) {
 		Lock:       filepath.Join(runtimeDir, "xrat.lock"),
 		DaemonLog:  filepath.Join(state, "daemon.log"),
 		CoreLog:    filepath.Join(state, "core.log"),
+		FrontLog:   filepath.Join(state, "front.log"),
 	}, nil
 }
 

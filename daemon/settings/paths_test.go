@@ -80,6 +80,7 @@ func TestFindPaths(t *testing.T) {
 		Lock:       filepath.Join(root, runtime, "xrat.lock"),
 		DaemonLog:  filepath.Join(root, state, "daemon.log"),
 		CoreLog:    filepath.Join(root, state, "core.log"),
+		FrontLog:   filepath.Join(root, state, "front.log"),
 	}
 	if got != want {
 		t.Errorf("got  %+v\nwant %+v", got, want)

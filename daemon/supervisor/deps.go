@@ -30,6 +30,9 @@ type Front interface {
 	SetStandby(t *front.Target)
 	Signals() <-chan front.Signal
 	Addresses() (socks, http string)
+	// Leave gives the front up without ending anything, if it goes on without this process, and
+	// reports whether it does. Nothing has an effect after it then.
+	Leave() bool
 }
 
 // Catalog knows the configs. Workers call it.
@@ -51,6 +54,8 @@ type Deps struct {
 	Front    Front
 	Cores    session.Cores
 	Catalog  Catalog
+	// FrontOpen tells that the front serves already, as an earlier daemon left it.
+	FrontOpen bool
 	// Remote is what other goroutines will have of the supervisor.
 	Remote *Remote
 	// Probe makes one measurement of the way out through a core. The URL number first, counted

@@ -15,11 +15,11 @@ const reasonUser = "user_request"
 // daemon does by itself gives way instead.
 func (s *Supervisor) occupied(reply chan<- answer) bool {
 	op := s.op
-	if op == nil || !op.manual && op.kind != opDisconnect && op.kind != opShutdown {
+	if op == nil || !op.manual && op.kind != opDisconnect && op.kind != opShutdown && op.kind != opLeave {
 		return false
 	}
 	doing := map[opKind]string{
-		opConnect: "is connecting", opReplace: "is rotating", opDisconnect: "is disconnecting", opShutdown: "is shutting down",
+		opConnect: "is connecting", opReplace: "is rotating", opDisconnect: "is disconnecting", opShutdown: "is shutting down", opLeave: "is restarting",
 	}[op.kind]
 	advice := "wait for it"
 	if op.manual {
@@ -97,11 +97,15 @@ func (s *Supervisor) replace(trigger rotation.Trigger, configID *int64, reply ch
 	})
 }
 
-// endSessions disconnects or shuts down; a second intent for what is being done already waits for
-// its end.
+// endSessions disconnects, shuts down or leaves; a second intent for what is being done already
+// waits for its end.
 func (s *Supervisor) endSessions(kind opKind, reply chan<- answer) {
 	if op := s.op; op != nil && (op.kind == kind || op.kind == opShutdown) {
 		op.replies = append(op.replies, reply)
+		return
+	}
+	if kind == opLeave {
+		s.leave(reply)
 		return
 	}
 	s.tearDown(kind, reply)

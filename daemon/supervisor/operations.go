@@ -55,7 +55,7 @@ func (s *Supervisor) supersede(op *operation) *operation {
 		s.Front.SetStandby(nil) // it is disposed of with the rest
 	}
 	switch previous.kind {
-	case opDisconnect, opShutdown:
+	case opDisconnect, opShutdown, opLeave:
 		return previous // goes on to its end, and answers then
 	case opReplace:
 		s.rotation.lastTrigger, s.rotation.lastResult = previous.trigger, "canceled"

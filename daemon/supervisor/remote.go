@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"os"
 	"sync/atomic"
 	"time"
@@ -95,6 +96,14 @@ func (r *Remote) Shutdown(ctx context.Context) (Done, error) {
 	return answered(ctx, r, reply)
 }
 
+// Leave ends the loop and nothing else: sessions go on, in a front that does, and the next daemon
+// takes them over. Where there is no such front it is as Shutdown.
+func (r *Remote) Leave(ctx context.Context) (Done, error) {
+	reply := make(chan answer, 1)
+	r.tell(func(s *Supervisor) { s.endSessions(opLeave, reply) })
+	return answered(ctx, r, reply)
+}
+
 // ask has the loop handle an intent, and waits for the answer. Each is answered exactly once.
 func (r *Remote) ask(ctx context.Context, handle func(s *Supervisor, reply chan<- answer)) (Done, error) {
 	reply := make(chan answer, 1)
@@ -165,6 +174,23 @@ func (r *Remote) Proxy() (proxy *subscription.Proxy, soon bool) {
 	return &subscription.Proxy{
 		Address: socks.Address, User: link.NewSecret(socks.User), Password: link.NewSecret(socks.Password),
 	}, false
+}
+
+// Pulse returns once the loop has been through an event.
+func (r *Remote) Pulse(ctx context.Context) error {
+	taken := make(chan struct{}, 1)
+	select {
+	case r.events <- func(*Supervisor) { taken <- struct{}{} }:
+	case <-r.ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	_, err := wait(ctx, r, taken)
+	if errors.Is(err, errShuttingDown) {
+		return nil
+	}
+	return err
 }
 
 // Stopping returns why nothing new may begin; nil: it may.

@@ -9,6 +9,7 @@ import (
 	"github.com/xrat-tray/xrat/daemon/rotation"
 	"github.com/xrat-tray/xrat/daemon/session"
 	"github.com/xrat-tray/xrat/daemon/store"
+	"github.com/xrat-tray/xrat/runtime/front"
 )
 
 // Restore reads what the user last asked for and takes over the core that an earlier daemon left
@@ -20,7 +21,7 @@ func (s *Supervisor) Restore(ctx context.Context, configs int) error {
 	if err != nil {
 		return fmt.Errorf("reading the desired state: %w", err)
 	}
-	s.desired, s.configs = desired, configs
+	s.desired, s.configs, s.frontOpen = desired, configs, s.FrontOpen
 	live, err := s.Store.LiveSessions(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the sessions: %w", err)
@@ -28,19 +29,29 @@ func (s *Supervisor) Restore(ctx context.Context, configs int) error {
 	session.SortLeftovers(live)
 	life, codes := s.life, make([]string, len(live)) // why each is not taken over
 	for i, record := range live {
-		codes[i] = session.CodeNotNeeded
-		if desired.Connected && s.active == nil {
-			if codes[i], err = s.reattach(ctx, record); err != nil {
-				return err
-			}
+		if codes[i], err = s.reattach(ctx, record); err != nil {
+			return err
 		}
+	}
+	// What the front has from an earlier daemon may have ended with it.
+	if s.active == nil {
+		s.Front.SetTarget(nil)
+	}
+	if s.standby.session == nil {
+		s.Front.SetStandby(nil)
 	}
 	for i, record := range live { // nothing is stopped before it is clear that the daemon can start
 		if code := codes[i]; code != "" {
 			s.workers.background(func(ctx context.Context) { life.EndLeftover(ctx, record, code) })
 		}
 	}
-	if s.active != nil {
+	switch {
+	case !desired.Connected && s.frontOpen:
+		s.frontOpen = false
+		if err := s.Front.Close(); err != nil {
+			s.Log.Error().Err(err).Msg("closing the front that an earlier daemon left")
+		}
+	case s.active != nil:
 		if err := s.Front.Open(ctx); err != nil {
 			s.retry.message = life.ExplainFront(err).Error()
 			s.retry.attempts++
@@ -53,9 +64,17 @@ func (s *Supervisor) Restore(ctx context.Context, configs int) error {
 	return nil
 }
 
-// reattach takes over a session's core and serves with it, or returns in a code why it cannot.
+// reattach takes over a session's core for what it is of use: to serve, to step in, or to serve the
+// connections that it has. If that cannot be, it returns in a code why.
 func (s *Supervisor) reattach(ctx context.Context, record store.Session) (code string, err error) {
-	if !session.Adoptable(record) {
+	var counted front.Counters
+	if s.FrontOpen {
+		counted = s.Front.Counters(record.ID)
+	}
+	serves := session.Adoptable(record) && s.desired.Connected && s.active == nil
+	stepsIn := record.Status == store.StatusStandby && s.frontOpen && s.active != nil && s.standby.session == nil && s.wantsStandby()
+	drains := s.desired.Connected && counted.Open > 0
+	if !serves && !stepsIn && !drains {
 		return session.CodeNotNeeded, nil
 	}
 	config, err := s.Store.Config(ctx, record.ConfigID)
@@ -65,14 +84,26 @@ func (s *Supervisor) reattach(ctx context.Context, record store.Session) (code s
 	if err != nil {
 		return "", fmt.Errorf("reading config %d: %w", record.ConfigID, err)
 	}
-	taken, code := s.life.Reattach(ctx, record, config)
+	taken, code := s.life.Reattach(ctx, record, config, counted)
 	if taken == nil {
 		return code, nil
+	}
+	if !serves && !stepsIn {
+		life, why := s.life, session.Reason{Code: record.EndCode, Text: record.EndReason}
+		s.journal.Update(taken.ID, func(r *store.Session) { r.Status = store.StatusDraining })
+		s.letGo(taken.ID, func(drain context.Context) { life.Retire(drain, taken, why) })
+		return "", nil
 	}
 	t := &tracked{
 		Session: taken, trigger: rotation.Trigger(record.Trigger), reasonCode: record.ReasonCode,
 		startedAt: record.StartedAt, servingSince: time.Now(),
 		endpoints: s.Remote.listeners.endpoints(notChecked, reachable),
+	}
+	if stepsIn {
+		taken.Standby = true
+		s.keepStandby(t)
+		s.standby.dueAt = time.Now() // it is looked at once the active one has proven itself
+		return "", nil
 	}
 	s.rotation.report = record.Rotation
 	s.active, s.served = t, t

@@ -20,7 +20,7 @@ func TestReattachPrefersTheOneThatServed(t *testing.T) {
 		h := daemontest.NewHarness(t, "a b")
 		for i, host := range []string{"a", "b"} {
 			pid := 4000 + i
-			h.Leave(host, xray.Identity{PID: pid, StartTime: 99, BootID: "boot"}, xray.Inbound{Address: "core-" + host, User: "u", Password: "p"})
+			h.LeaveCore(host, xray.Identity{PID: pid, StartTime: 99, BootID: "boot"}, xray.Inbound{Address: "core-" + host, User: "u", Password: "p"})
 			h.Edit(func(r *storetest.Records) {
 				r.Sessions[int64(7+i)] = store.Session{
 					ID: int64(7 + i), ConfigID: int64(1 + i), Status: []store.Status{store.StatusRunning, store.StatusStarting}[i],
@@ -101,7 +101,7 @@ func TestOnlyTheRecordedCoreIsTakenOver(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := daemontest.NewHarness(t, "a b")
 				for _, pid := range []int{mine, foreign} {
-					h.Leave("a", xray.Identity{PID: pid, StartTime: 99, BootID: "boot"}, xray.Inbound{Address: "core-x", User: "u", Password: "p"})
+					h.LeaveCore("a", xray.Identity{PID: pid, StartTime: 99, BootID: "boot"}, xray.Inbound{Address: "core-x", User: "u", Password: "p"})
 				}
 				r := record
 				r.Inbounds = slices.Clone(record.Inbounds)
@@ -178,5 +178,65 @@ func TestStandbyOfAnEarlierDaemonIsEnded(t *testing.T) {
 				t.Errorf("its record is left: %+v", s)
 			}
 		}
+	})
+}
+
+// A daemon that leaves ends nothing: the next one finds the same session, standby and drain, where
+// the front goes on without a daemon.
+func TestSessionsOutliveTheDaemon(t *testing.T) {
+	daemontest.Bubble(t, "a b c", daemontest.WithStandby, func(h *daemontest.Harness) {
+		h.World.Locked(func() { h.World.Outlives = true })
+		first := h.Settle()
+		stream := make(chan struct{})
+		h.World.Locked(func() { h.DrainTill[first.SessionID] = stream })
+		if _, err := h.Rotate(nil); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		before, standby, cores := h.Status().Session, h.StandbyHost(), len(h.Running())
+		if standby == "" || cores != 3 {
+			t.Fatalf("standby %q, %d cores", standby, cores)
+		}
+		payload, err := h.Do(ipc.Request{Type: ipc.KindDaemonShutdown, Keep: true})
+		if err != nil || payload.(ipc.ShutdownPayload).RuntimeDisconnected {
+			t.Errorf("%+v, %v", payload, err)
+		}
+		h.Stop()
+		if n := len(h.Running()); n != 3 || h.TargetHost() != before.ConfigName || h.StandbyHost() != standby {
+			t.Errorf("left %d cores, target %s, standby %s", n, h.TargetHost(), h.StandbyHost())
+		}
+		h.Boot(daemontest.WithStandby)
+		h.Want(ipc.StateConnecting, before.ConfigName) // at once, and unproven
+		time.Sleep(time.Second)
+		h.Want(ipc.StateConnected, before.ConfigName)
+		if s := h.Status().Session; s.ID != before.ID || s.PID != before.PID || h.StandbyHost() != standby || len(h.Running()) != 3 {
+			t.Errorf("session %+v, before %+v; standby %s; %d cores", s, before, h.StandbyHost(), len(h.Running()))
+		}
+		if h.World.Gaps > 0 {
+			t.Errorf("the target went away %d times", h.World.Gaps)
+		}
+		close(stream)
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if got := h.Session(first.SessionID); got.Status.Live() || len(h.Running()) != 2 {
+			t.Errorf("after the drain: %+v, %d cores", got, len(h.Running()))
+		}
+		h.Do(ipc.Request{Type: ipc.KindRuntimeDisconnect})
+		if n := len(h.Running()); n > 0 || h.World.FrontOpen {
+			t.Errorf("%d cores run after the disconnect", n)
+		}
+	})
+}
+
+// A daemon that was asked to leave stops like any other where the front ends with it.
+func TestLeavingStopsWhatCannotGoOn(t *testing.T) {
+	daemontest.Bubble(t, "a b", nil, func(h *daemontest.Harness) {
+		h.Connect(1)
+		payload, err := h.Do(ipc.Request{Type: ipc.KindDaemonShutdown, Keep: true})
+		if err != nil || !payload.(ipc.ShutdownPayload).RuntimeDisconnected || len(h.Running()) > 0 {
+			t.Errorf("%+v, %v, %d cores", payload, err, len(h.Running()))
+		}
+		h.Stop()
 	})
 }

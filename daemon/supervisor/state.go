@@ -173,6 +173,7 @@ const (
 	opRecover                  // there should be a session and there is none
 	opDisconnect               // the user wants none
 	opShutdown                 // the daemon ends
+	opLeave                    // the daemon ends, and nothing else
 	opStandby                  // a second server is brought up, or looked after
 )
 
@@ -201,7 +202,7 @@ func (st *state) name() ipc.State {
 	switch {
 	case st.op != nil && (st.op.kind == opDisconnect || st.op.kind == opShutdown):
 		return ipc.StateDisconnected
-	case st.op != nil && st.active != nil && st.op.kind != opRecover:
+	case st.op != nil && st.active != nil && st.op.kind != opRecover && st.op.kind != opLeave:
 		return ipc.StateRotating
 	case st.op != nil && st.active == nil:
 		return ipc.StateConnecting

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/xrat-tray/xrat/daemon/rotation"
@@ -25,14 +26,16 @@ type Supervisor struct {
 	journal *session.Journal
 	checker checker
 	workers *workers
+	left    *atomic.Bool // workers may ask: what runs is left to the next daemon
 }
 
 // New returns a supervisor that has done nothing yet.
 func New(deps Deps) *Supervisor {
-	s := &Supervisor{Deps: deps, journal: session.NewJournal(deps.Store, deps.Log), workers: newWorkers()}
+	left := new(atomic.Bool)
+	s := &Supervisor{left: left, Deps: deps, journal: session.NewJournal(deps.Store, deps.Log), workers: newWorkers()}
 	s.life = &session.Lifecycle{Deps: session.Deps{
 		Settings: deps.Settings, Store: deps.Store, Front: deps.Front, Cores: deps.Cores, Journal: s.journal,
-		Probe: deps.Probe, Locate: deps.Locate, CheckFree: deps.CheckFree, Go: s.workers.background,
+		Probe: deps.Probe, Locate: deps.Locate, CheckFree: deps.CheckFree, Left: left.Load, Go: s.workers.background,
 		CoreDir: deps.CoreDir, CoreLog: deps.CoreLog, Log: deps.Log,
 	}}
 	s.checker = checker{
@@ -155,8 +158,11 @@ func (s *Supervisor) tick(now time.Time) {
 // reconcile starts what must happen for the desired state to become true. It runs after every
 // event, so that no path has to remember to.
 func (s *Supervisor) reconcile() {
+	if s.stopping {
+		return
+	}
 	s.lookForStandby(time.Now())
-	if s.stopping || s.op != nil || !s.desired.Connected || !s.retry.at.IsZero() {
+	if s.op != nil || !s.desired.Connected || !s.retry.at.IsZero() {
 		return
 	}
 	if s.active != nil && s.frontOpen {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/xrat-tray/xrat/daemon/session"
 )
@@ -54,6 +55,55 @@ func (s *Supervisor) tearDown(kind opKind, reply chan<- answer) {
 		defer close(op.done)
 		return d.carryOut(ctx)
 	}, func(s *Supervisor, err error) { s.tornDown(op, d.active != nil, err) })
+}
+
+// departure is the end of the daemon alone, as seen by the worker that carries it out.
+type departure struct {
+	life       *session.Lifecycle
+	journal    *session.Journal
+	leave      func() bool // gives the front up
+	left       *atomic.Bool
+	operations []*operation // that have not ended; they are cancelled
+}
+
+// leave ends the loop and leaves the sessions as they are, those that drain as well.
+func (s *Supervisor) leave(reply chan<- answer) {
+	op := &operation{kind: opLeave, cancel: func() {}, disposal: newDisposal(), replies: []chan<- answer{reply}}
+	d := departure{life: s.life, journal: s.journal, leave: s.Front.Leave, left: s.left}
+	d.operations = slices.Concat([]*operation{s.supersede(op)}, s.leaving, []*operation{s.standby.op})
+	s.stopping = true
+	s.callOffCheck()
+	if s.standby.op != nil {
+		s.standby.op.cancel()
+		s.standby.op = nil
+	}
+	work(s, func(ctx context.Context) bool {
+		defer close(op.done)
+		return d.carryOut(ctx)
+	}, func(s *Supervisor, left bool) {
+		if !left {
+			s.tearDown(opShutdown, nil)
+			s.op.replies = append(s.op.replies, op.replies...)
+			return
+		}
+		s.ended = true
+		s.publish()
+		op.answer(answer{done: Done{Message: "the daemon ends; connections go on"}})
+	})
+}
+
+// carryOut reports whether the sessions go on.
+func (d departure) carryOut(ctx context.Context) bool {
+	dispose(d.life, d.operations...)
+	flush, cancel := context.WithTimeoutCause(ctx, recordTime, session.ErrDiskSilent)
+	defer cancel()
+	if err := d.journal.Flush(flush); err != nil {
+		d.life.Log.Warn().Err(err).Msg("the last records are not written yet")
+	}
+	d.left.Store(true) // before a drain ends because the front is given up
+	left := d.leave()
+	d.left.Store(left)
+	return left
 }
 
 // saveDesired records what is desired; the channel has what came of it.
