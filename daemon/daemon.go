@@ -34,6 +34,8 @@ type Deps struct {
 	// Fetch gets what a subscription's address serves.
 	Fetch   func(ctx context.Context, r subscription.Request) (subscription.Response, error)
 	Version string
+	// Hung is called when the loop does not answer any more; it is to end the process.
+	Hung func()
 }
 
 // Daemon is the parts of the daemon. Make one with New, call Restore and then Run; the other
@@ -44,6 +46,7 @@ type Daemon struct {
 	catalog    *catalog.Catalog
 	tester     *bulktest.Tester
 	store      Store
+	watchdog   watchdog
 	log        zerolog.Logger
 }
 
@@ -57,6 +60,7 @@ func New(deps Deps) *Daemon {
 	return &Daemon{
 		supervisor: supervisor.New(deps.Deps),
 		remote:     remote, catalog: configs, store: deps.Store, log: deps.Log,
+		watchdog: watchdog{remote.Pulse, deps.Hung, deps.Log},
 		tester: bulktest.New(bulktest.Deps{
 			Settings: deps.Settings, Catalog: configs, Supervisor: remote, Tools: deps.Tools, Handshake: deps.Handshake,
 			Locate: deps.Locate, EndCore: deps.Cores.End, CoreDir: deps.CoreDir, CoreLog: deps.CoreLog, Log: deps.Log,
@@ -85,6 +89,7 @@ func (d *Daemon) Run(ctx context.Context) {
 	defer cancel()
 	var parts sync.WaitGroup
 	parts.Go(func() { d.catalog.Run(base) })
+	parts.Go(func() { d.watchdog.run(base) })
 	parts.Go(func() {
 		<-d.remote.Ended()
 		cancel()

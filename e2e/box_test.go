@@ -52,7 +52,7 @@ func testMain(m *testing.M) int {
 	programs.xrat = filepath.Join(dir, "xrat")
 	programs.failing = filepath.Join(dir, "xrat-failing")
 	for path, tags := range map[string]string{programs.xrat: "", programs.failing: "failpoints"} {
-		args := []string{"build", "-o", path, "-tags", tags}
+		args := []string{"build", "-o", path, "-tags", tags, "-ldflags", "-X main.version=" + filepath.Base(path)}
 		if raceDetector {
 			args = append(args, "-race")
 		}

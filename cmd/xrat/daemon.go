@@ -21,7 +21,7 @@ type daemonResult struct {
 }
 
 func daemonCommand(a *app) *cobra.Command {
-	return group("daemon", "The background daemon: start, stop, restart, status",
+	daemon := group("daemon", "The background daemon: start, stop, restart, status",
 		&cobra.Command{
 			Use: "start", Short: "Start the daemon in the background", Args: cobra.NoArgs,
 			RunE: func(c *cobra.Command, _ []string) error { return startCommand(c.Context(), &a.launcher, &a.printer) },
@@ -37,13 +37,13 @@ func daemonCommand(a *app) *cobra.Command {
 			},
 		},
 		&cobra.Command{
-			Use: "restart", Short: "Stop the daemon if it runs, and start it", Args: cobra.NoArgs,
+			Use: "restart", Short: "Replace the daemon by a new one, without a break for applications", Args: cobra.NoArgs,
 			RunE: func(c *cobra.Command, _ []string) error {
 				// Before anything is stopped.
 				if _, err := a.loadSettings(); err != nil {
 					return err
 				}
-				if _, err := a.stopDaemon(c.Context()); err != nil && !errors.Is(err, ipc.ErrNotRunning) {
+				if _, err := a.endDaemon(c.Context(), a.leave); err != nil && !errors.Is(err, ipc.ErrNotRunning) {
 					return err
 				}
 				return startCommand(c.Context(), &a.launcher, &a.printer)
@@ -60,6 +60,10 @@ is what "xrat daemon start" runs in the background; a service manager runs it it
 			RunE: func(c *cobra.Command, _ []string) error { return a.runServer(c.Context()) },
 		},
 	)
+	if c := runFrontCommand(a); c != nil {
+		daemon.AddCommand(c)
+	}
+	return daemon
 }
 
 func startCommand(ctx context.Context, l *launcher, p *printer) error {

@@ -72,11 +72,11 @@ func (l *launcher) validate() error {
 	if err != nil {
 		return err
 	}
-	if l.daemonLocked() {
-		return nil // another start is under way: its daemon may have the ports already
+	if l.daemonLocked() || l.frontRuns() {
+		return nil // the ports are another start's, or those of the front that the daemon will find
 	}
 	taken := errors.Join(ports.CheckFree(config.Front.SOCKS), ports.CheckFree(config.Front.HTTP))
-	if taken != nil && !l.daemonLocked() {
+	if taken != nil && !l.daemonLocked() && !l.frontRuns() {
 		return &exitError{exitInvalidState, fmt.Errorf("the front's ports are not free (settings, section [front]):\n%w", taken)}
 	}
 	return nil
@@ -138,6 +138,14 @@ func (l *launcher) awaitDaemon(ctx context.Context, c *child) (ping ipc.PingPayl
 	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
 		ping, err = l.client.Ping(ctx)
 		if err == nil && ping.DaemonReady {
+			if ping.PID != c.pid && exited != nil {
+				// Ours is about to find out that it was too late. It must not outlive this command,
+				// or it would take the place of the other if that is stopped now.
+				select {
+				case <-exited:
+				case <-ctx.Done():
+				}
+			}
 			return ping, ping.PID == c.pid, nil
 		}
 		if !absent(ping, err) && ctx.Err() == nil {

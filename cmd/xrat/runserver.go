@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -39,10 +38,14 @@ const (
 	// lockPatience is how long a daemon waits for the lock while the one that has it does not
 	// answer: it may be about to end.
 	lockPatience = 15 * time.Second
+	// lockSpacing is how often it looks.
+	lockSpacing = 20 * time.Millisecond
 	// closeTime bounds what comes after the supervisor's end.
 	closeTime = 10 * time.Second
 	// maxCrashLog is the size at which the crash log begins anew, in bytes.
 	maxCrashLog = 1 << 20
+	// crashLogName is the file in the state directory that has what the runtime says of a crash.
+	crashLogName = "crash.log"
 	// coreLogSize bounds the file that the cores write to, in bytes.
 	coreLogSize = 4 << 20
 	// storeIdle is how long the database stays open without use.
@@ -63,6 +66,9 @@ func (a *app) runServer(ctx context.Context) (err error) {
 		return err
 	}
 	defer lock.Close()
+	if a.unwanted() {
+		return nil
+	}
 	config, err := a.loadSettings()
 	if err != nil {
 		return err
@@ -91,7 +97,11 @@ func (a *app) runServer(ctx context.Context) (err error) {
 			err = fmt.Errorf("closing the store: %w", cerr)
 		}
 	}()
-	d := daemon.New(a.dependencies(config, records, log))
+	deps := a.dependencies(config, records, log)
+	if err := a.addFront(ctx, &deps.Deps, config, log.With().Str("part", "front").Logger()); err != nil {
+		return fmt.Errorf("looking for the data plane: %w", err)
+	}
+	d := daemon.New(deps)
 	if err := d.Restore(ctx); err != nil {
 		return fmt.Errorf("restoring the last state: %w", err)
 	}
@@ -128,14 +138,7 @@ func (a *app) dependencies(config settings.Settings, records *store.Store, log z
 	part := func(name string) zerolog.Logger { return log.With().Str("part", name).Logger() }
 	loop := supervisor.Deps{
 		Settings: config,
-		Front: front.New(front.Options{
-			SOCKS: config.Front.SOCKS, HTTP: config.Front.HTTP,
-			Username: config.Front.Username, Password: config.Front.Password,
-			Wait:   config.Front.Wait.Std(),
-			Rescue: front.Rescue{Off: !config.Rescue.Enabled, Floor: config.Rescue.Floor.Std(), Ceiling: config.Rescue.Ceiling.Std()},
-			Log:    part("front"),
-		}),
-		Cores: session.XrayCores{Log: part("core")},
+		Cores:    session.XrayCores{Log: part("core")},
 		Probe: func(ctx context.Context, core probe.Proxy, first int) probe.Result {
 			return probe.Get(ctx, core, turned(config.Health.URLs, first), config.Health.Timeout.Std(), probeStagger)
 		},
@@ -147,11 +150,14 @@ func (a *app) dependencies(config settings.Settings, records *store.Store, log z
 		},
 		Locate:    func() (string, error) { return xray.Locate(config.Core.Path) },
 		CheckFree: ports.CheckFree,
-		CapLog:    func() { capLog(a.paths.CoreLog, log) },
-		CoreDir:   filepath.Join(a.paths.RuntimeDir, "core"),
-		CoreLog:   a.paths.CoreLog,
-		Warnings:  warnings(records),
-		Log:       part("supervisor"),
+		CapLog: func() {
+			capLog(a.paths.CoreLog, log)
+			capLog(a.paths.FrontLog, log)
+		},
+		CoreDir:  filepath.Join(a.paths.RuntimeDir, "core"),
+		CoreLog:  a.paths.CoreLog,
+		Warnings: warnings(records),
+		Log:      part("supervisor"),
 	}
 	return daemon.Deps{
 		Deps:    loop,
@@ -159,6 +165,22 @@ func (a *app) dependencies(config settings.Settings, records *store.Store, log z
 		Tools:   bulktest.RealTools(part("core"), probeStagger),
 		Fetch:   subscription.Fetcher{UserAgent: "xrat/" + version}.Fetch,
 		Version: version,
+		Hung: func() {
+			// A panic writes the stacks of all goroutines to the crash log, and whoever brings the
+			// daemon back sees that it did not end of its own will.
+			debug.SetTraceback("all")
+			panic("the supervisor's loop hangs")
+		},
+	}
+}
+
+func frontOptions(config settings.Settings, log zerolog.Logger) front.Options {
+	return front.Options{
+		SOCKS: config.Front.SOCKS, HTTP: config.Front.HTTP,
+		Username: config.Front.Username, Password: config.Front.Password,
+		Wait:   config.Front.Wait.Std(),
+		Rescue: front.Rescue{Off: !config.Rescue.Enabled, Floor: config.Rescue.Floor.Std(), Ceiling: config.Rescue.Ceiling.Std()},
+		Log:    log,
 	}
 }
 
@@ -191,19 +213,17 @@ func capLog(path string, log zerolog.Logger) {
 }
 
 // takeLock makes this the one daemon of the user, or says which one is. It waits while the one that
-// has the lock does not answer, and for a moment in any case: a program that looks whether the lock
-// is taken holds it itself meanwhile.
+// has the lock does not answer; a program that looks whether the lock is taken holds it itself for
+// a moment, too.
 func (a *app) takeLock(ctx context.Context) (*flock.Flock, error) {
 	path := a.paths.Lock
 	lock := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o600))
 	for end := time.Now().Add(lockPatience); ; {
-		moment, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
-		locked, err := lock.TryLockContext(moment, 20*time.Millisecond)
-		cancel()
+		locked, err := lock.TryLock()
 		if locked {
 			break
 		}
-		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		if err != nil {
 			return nil, fmt.Errorf("locking %s: %w", path, err)
 		}
 		ping, err := a.client.Ping(ctx)
@@ -212,6 +232,11 @@ func (a *app) takeLock(ctx context.Context) (*flock.Flock, error) {
 			return nil, &exitError{exitBusy, fmt.Errorf("another daemon is running (pid: %d)", ping.PID)}
 		case time.Now().After(end):
 			return nil, &exitError{exitBusy, fmt.Errorf("another daemon holds %s and does not answer: `xrat daemon stop` ends it", path)}
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(lockSpacing):
 		}
 	}
 	// For people, and for "xrat daemon stop" when the socket is silent; the lock is what counts.
@@ -225,7 +250,7 @@ func (a *app) takeLock(ctx context.Context) (*flock.Flock, error) {
 // openCrashLog has the runtime write there what it says when the daemon panics: its standard error
 // is gone by then.
 func openCrashLog(dir string) (*os.File, error) {
-	path := filepath.Join(dir, "crash.log")
+	path := filepath.Join(dir, crashLogName)
 	if info, err := os.Stat(path); err == nil && info.Size() > maxCrashLog {
 		if err := os.Truncate(path, 0); err != nil {
 			return nil, fmt.Errorf("emptying the crash log: %w", err)

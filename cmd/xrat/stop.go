@@ -15,15 +15,37 @@ import (
 // stopTime bounds how long a stop waits until the daemon has stopped.
 const stopTime = 20 * time.Second
 
-// stopDaemon asks the daemon to stop and waits until it has. One that does not answer is stopped by
-// signals; its core then goes on for the next daemon.
+// stopDaemon asks the daemon to stop and waits until it has. If it has died and the front goes on,
+// it is started for that.
 func (l *launcher) stopDaemon(ctx context.Context) (payload ipc.ShutdownPayload, err error) {
+	payload, err = l.endDaemon(ctx, l.client.Shutdown)
+	if !errors.Is(err, ipc.ErrNotRunning) || !l.frontRuns() {
+		return payload, err
+	}
+	if _, _, err := l.startDaemon(ctx); err != nil {
+		return payload, fmt.Errorf("starting the daemon, to stop what it has left: %w", err)
+	}
+	return l.endDaemon(ctx, l.client.Shutdown)
+}
+
+// leave asks the daemon to end and nothing else. An older one cannot do that, and stops.
+func (l *launcher) leave(ctx context.Context) (ipc.ShutdownPayload, error) {
+	payload, err := l.client.Leave(ctx)
+	if ipc.CodeOf(err) == ipc.CodeInvalidState {
+		return l.client.Shutdown(ctx)
+	}
+	return payload, err
+}
+
+// endDaemon asks the daemon to end and waits until it has. One that does not answer is stopped by
+// signals; what it has started then goes on for the next daemon.
+func (l *launcher) endDaemon(ctx context.Context, ask func(context.Context) (ipc.ShutdownPayload, error)) (payload ipc.ShutdownPayload, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, stopTime, fmt.Errorf("the daemon did not end within %s: see %s", stopTime, l.paths.DaemonLog))
 	defer cancel()
 	_, err = l.client.Ping(ctx)
 	switch {
 	case err == nil:
-		if payload, err = l.client.Shutdown(ctx); err != nil && !errors.Is(err, ipc.ErrNoReply) {
+		if payload, err = ask(ctx); err != nil && !errors.Is(err, ipc.ErrNoReply) {
 			return payload, fmt.Errorf("stopping the daemon: %w", err)
 		}
 	case errors.Is(err, ipc.ErrNotRunning) && !l.daemonLocked():

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"context"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/xrat-tray/xrat/daemon/settings"
+	"github.com/xrat-tray/xrat/daemon/supervisor"
+	"github.com/xrat-tray/xrat/runtime/front"
+)
+
+// addFront gives the supervisor a front in this process: Windows cannot hand listening sockets over
+// a Unix socket.
+func (a *app) addFront(_ context.Context, deps *supervisor.Deps, config settings.Settings, log zerolog.Logger) error {
+	deps.Front = front.New(frontOptions(config, log))
+	return nil
+}
+
+// runFrontCommand is not there.
+func runFrontCommand(*app) *cobra.Command { return nil }
+
+func (l *launcher) frontRuns() bool { return false }
+
+func (a *app) unwanted() bool { return false }
