@@ -355,3 +355,30 @@ func TestNoSecrets(t *testing.T) {
 		return err
 	}))
 }
+
+// A config that leads back to the front is never used: each connection through it would come back
+// as a new one.
+func TestLoopIsRefused(t *testing.T) {
+	b := newBox(t, "")
+	b.serve(lab.VLESS)
+	_, port, err := net.SplitHostPort(b.socks)
+	must(t, err)
+	_, httpPort, err := net.SplitHostPort(b.http)
+	must(t, err)
+	b.okInput(fmt.Sprintf("socks://127.0.0.1:%s#by-address\nsocks://localhost:%s#by-name\nsocks://[::ffff:127.0.0.1]:%s#mapped\nhttp://0.0.0.0:%s#http\n",
+		port, port, port, httpPort), "import")
+	b.ok("connect", "s1")
+	b.exit()
+	for _, name := range []string{"by-address", "by-name", "mapped", "http"} {
+		b.fails(1, "xrat's own address", "rotate", name)
+		b.fails(1, "xrat's own address", "connect", name)
+		if r := b.run("test", name); r.code != 0 && !strings.Contains(r.out+r.err, "own address") || strings.Contains(r.out, " ok ") {
+			t.Errorf("test %s: %+v", name, r)
+		}
+	}
+	b.fails(1, "xrat's own address", "rotate") // nobody else is there
+	if p := b.status(); p.Session == nil || p.Session.ConfigName != "s1" || p.Standby != nil {
+		t.Errorf("session %+v, standby %+v", p.Session, p.Standby)
+	}
+	b.exit()
+}

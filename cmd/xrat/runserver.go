@@ -143,6 +143,7 @@ func (a *app) dependencies(config settings.Settings, records *store.Store, log z
 			return probe.Get(ctx, core, turned(config.Health.URLs, first), config.Health.Timeout.Std(), probeStagger)
 		},
 		Online:    route.Exists,
+		Own:       route.Own,
 		Slept:     rotation.Slept,
 		Handshake: probe.Handshake,
 		HTTPInbound: func(ctx context.Context, p probe.Proxy) error {
@@ -162,7 +163,7 @@ func (a *app) dependencies(config settings.Settings, records *store.Store, log z
 	return daemon.Deps{
 		Deps:    loop,
 		Store:   records,
-		Tools:   bulktest.RealTools(part("core"), probeStagger),
+		Tools:   bulktest.RealTools(part("core"), probeStagger, route.Own),
 		Fetch:   subscription.Fetcher{UserAgent: "xrat/" + version}.Fetch,
 		Version: version,
 		Hung: func() {

@@ -153,6 +153,9 @@ func (t *run) connect(ctx context.Context, s *subject) bool {
 	}
 	s.link = l
 	switch {
+	case t.Settings.Front.HasPort(l.Port) && t.Tools.Own(ctx, l.Host):
+		t.finish(ctx, s, ipc.TestResultPayload{Code: ipc.TestCodeLoop, Message: "it is xrat's own address: what is sent there would come back for ever"})
+		return false
 	case datagrams(l) && t.arguments.TCPOnly:
 		t.finish(ctx, s, ipc.TestResultPayload{Code: ipc.TestCodeNoTCP, Message: "it is not reached by TCP"})
 		return false

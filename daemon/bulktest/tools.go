@@ -25,6 +25,8 @@ type Tools struct {
 	StartBatch func(ctx context.Context, spec xray.BatchSpec) (Batch, error)
 	// FindNonces lists the processes whose nonce is wanted.
 	FindNonces func(wanted func(nonce string) bool) ([]xray.Identity, error)
+	// Own reports whether a host is this machine.
+	Own func(ctx context.Context, host string) bool
 	// Connect makes a TCP connection and closes it.
 	Connect func(ctx context.Context, address string) error
 	Get     func(ctx context.Context, p probe.Proxy, urls []string, timeout time.Duration) probe.Result
@@ -32,7 +34,7 @@ type Tools struct {
 }
 
 // RealTools measures for real; a probe tries the next URL after stagger.
-func RealTools(log zerolog.Logger, stagger time.Duration) Tools {
+func RealTools(log zerolog.Logger, stagger time.Duration, own func(ctx context.Context, host string) bool) Tools {
 	return Tools{
 		StartBatch: func(ctx context.Context, spec xray.BatchSpec) (Batch, error) {
 			b, err := xray.StartBatch(ctx, log, spec)
@@ -42,6 +44,7 @@ func RealTools(log zerolog.Logger, stagger time.Duration) Tools {
 			return b, nil
 		},
 		FindNonces: xray.FindNonces,
+		Own:        own,
 		Connect: func(ctx context.Context, address string) error {
 			var dialer net.Dialer
 			conn, err := dialer.DialContext(ctx, "tcp", address)

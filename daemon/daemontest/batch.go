@@ -57,7 +57,7 @@ type batches struct {
 func (w *World) Tools() bulktest.Tools {
 	b := &batches{w: w, at: map[string]*Batch{}}
 	return bulktest.Tools{
-		StartBatch: b.start, Connect: b.connect, Get: b.get, Fetch: b.fetch,
+		StartBatch: b.start, Own: func(context.Context, string) bool { return false }, Connect: b.connect, Get: b.get, Fetch: b.fetch,
 		FindNonces: func(func(string) bool) ([]xray.Identity, error) { return nil, nil },
 	}
 }

@@ -44,6 +44,7 @@ func (h *Harness) Deps(config settings.Settings) daemon.Deps {
 	return daemon.Deps{
 		Deps: supervisor.Deps{
 			Settings: config, Front: h.World, FrontOpen: h.World.Greet(), Cores: h.World, Probe: h.World.Probe, Online: h.World.Online, Slept: h.World.Slept,
+			Own:       func(context.Context, string) bool { return false },
 			Handshake: h.World.Handshake, HTTPInbound: h.World.Handshake, Locate: h.World.Locate,
 			CheckFree: func(string) error { return nil }, CapLog: func() {}, Log: zerolog.Nop(),
 		},

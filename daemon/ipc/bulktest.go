@@ -34,6 +34,7 @@ type TestEventPayload struct {
 // on).
 const (
 	TestCodeBadLink     = "bad_link"     // the stored link is not understood
+	TestCodeLoop        = "loop"         // the server is this front
 	TestCodeCoreRefuses = "core_refuses" // the core refuses the config
 	TestCodeCoreFailed  = "core_failed"  // the core ended during the test
 	TestCodeUnreachable = "unreachable"  // no TCP connection to the server

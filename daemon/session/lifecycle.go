@@ -42,6 +42,8 @@ type Deps struct {
 	// Probe makes one measurement of the way out through a core. The URL number first, counted
 	// around, is asked first.
 	Probe func(ctx context.Context, core probe.Proxy, first int) probe.Result
+	// Own reports whether a host is this machine.
+	Own func(ctx context.Context, host string) bool
 	// Locate returns the path of the core's executable.
 	Locate func() (string, error)
 	// CheckFree returns who has an address that could not be listened on.

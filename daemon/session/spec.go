@@ -67,6 +67,7 @@ const (
 	CodeCanceled    = "canceled"
 	codeNoCore      = "no_core"
 	codeBadLink     = "bad_link"
+	codeLoop        = "loop"
 	codeStartFailed = "start_failed"
 )
 

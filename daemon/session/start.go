@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,6 +17,10 @@ import (
 // readyTime bounds how long a new core may take until its inbound answers.
 const readyTime = 5 * time.Second
 
+// errLoop refuses a server that is the front itself: each connection through it would come back as
+// a new one, until there are no descriptors left.
+var errLoop = errors.New("it is xrat's own address: what is sent there would come back for ever; remove it with `xrat remove`")
+
 // start starts one candidate and makes sure that it is healthy. The record is written before the
 // spawn and completed after it, so that a daemon that dies in between leaves a trace that the next
 // one can follow.
@@ -27,6 +32,9 @@ func (l *Lifecycle) start(ctx context.Context, config store.Config, spec Spec) (
 	server, err := link.Parse(config.Link)
 	if err != nil {
 		return nil, Proof{}, failure(ctx, config, codeBadLink, fmt.Errorf("reading its link: %w", err))
+	}
+	if l.Settings.Front.HasPort(server.Port) && l.Own(ctx, server.Host) {
+		return nil, Proof{}, failure(ctx, config, codeLoop, errLoop)
 	}
 	record, err := l.intend(ctx, config, spec)
 	if err != nil {

@@ -9,6 +9,8 @@ package settings
 import (
 	"encoding/json"
 	"fmt"
+	"net"
+	"strconv"
 	"time"
 )
 
@@ -36,6 +38,16 @@ type Front struct {
 	Username string   // empty, with Password: no authentication
 	Password string   // secret: formatting and marshalling a Front hide it
 	Wait     Duration // how long a new connection waits for a usable core
+}
+
+// HasPort reports whether one of the listeners has the port.
+func (f Front) HasPort(port uint16) bool {
+	for _, address := range []string{f.SOCKS, f.HTTP} {
+		if _, own, err := net.SplitHostPort(address); err == nil && own == strconv.Itoa(int(port)) {
+			return true
+		}
+	}
+	return false
 }
 
 // Health says how the active session is checked.

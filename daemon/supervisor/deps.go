@@ -64,6 +64,8 @@ type Deps struct {
 	// Online reports whether the machine has a route to the host, or to anywhere if that is a name.
 	// It sends nothing.
 	Online func(host string) bool
+	// Own reports whether a host is this machine, by whatever address or name.
+	Own func(ctx context.Context, host string) bool
 	// Slept reports whether the machine slept between two readings of the clock; see
 	// rotation.Slept.
 	Slept func(before, now time.Time, tolerance time.Duration) bool

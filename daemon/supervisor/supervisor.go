@@ -35,7 +35,7 @@ func New(deps Deps) *Supervisor {
 	s := &Supervisor{left: left, Deps: deps, journal: session.NewJournal(deps.Store, deps.Log), workers: newWorkers()}
 	s.life = &session.Lifecycle{Deps: session.Deps{
 		Settings: deps.Settings, Store: deps.Store, Front: deps.Front, Cores: deps.Cores, Journal: s.journal,
-		Probe: deps.Probe, Locate: deps.Locate, CheckFree: deps.CheckFree, Left: left.Load, Go: s.workers.background,
+		Probe: deps.Probe, Own: deps.Own, Locate: deps.Locate, CheckFree: deps.CheckFree, Left: left.Load, Go: s.workers.background,
 		CoreDir: deps.CoreDir, CoreLog: deps.CoreLog, Log: deps.Log,
 	}}
 	s.checker = checker{
