@@ -65,7 +65,32 @@ func (d *desk) locks() []string {
 	return locks
 }
 
-// The daemon is killed: the menu does not pretend, and starts it again.
+// killDaemon kills the daemon, and with planes the data planes at the same moment, so that neither
+// starts the other again.
+func (d *desk) killDaemon(planes bool) {
+	d.t.Helper()
+	status, err := d.status()
+	must(d.t, err)
+	pids := []int{status.Daemon.PID}
+	all, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	must(d.t, err)
+	for _, path := range all {
+		text, _ := os.ReadFile(path) // empty for one that has just ended
+		if planes && strings.Contains(string(text), "run-front") && strings.Contains(string(text), d.path("run")+"/") {
+			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			must(d.t, err)
+			pids = append(pids, pid)
+		}
+	}
+	for _, signal := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGKILL} {
+		for _, pid := range pids {
+			must(d.t, syscall.Kill(pid, signal))
+		}
+	}
+}
+
+// The daemon is killed: it comes back by itself. With the data plane killed as well, the menu does
+// not pretend, and starts it again.
 func TestDaemonKilled(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, true)
@@ -78,7 +103,10 @@ func TestDaemonKilled(t *testing.T) {
 	d.awaitHeader("Connected · tokyo-1")
 	before, err := d.status()
 	must(t, err)
-	must(t, syscall.Kill(before.Daemon.PID, syscall.SIGKILL))
+	d.killDaemon(false)
+	d.await("the next daemon", func(p ipc.StatusPayload) bool { return p.Daemon.PID != before.Daemon.PID && connectedTo("tokyo-1")(p) })
+	d.awaitHeader("Connected · tokyo-1")
+	d.killDaemon(true)
 	d.awaitHeader("Daemon not running · Start")
 	d.awaitIcon(assets.Disconnected)
 	if stop, _ := find(d.menu(), "Stop"); stop.Enabled {
