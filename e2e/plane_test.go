@@ -4,6 +4,8 @@ package e2e
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -217,5 +219,61 @@ func TestStopAfterACrash(t *testing.T) {
 		}
 		time.Sleep(300 * time.Millisecond)
 		b.fails(3, "not running", "status")
+	}
+}
+
+// Changed settings become effective without a break, the addresses included; a mistake changes
+// nothing.
+func TestReload(t *testing.T) {
+	b := newBox(t, "")
+	b.serve(lab.VLESS)
+	b.ok("connect")
+	b.exit()
+	before := b.status()
+	health := fmt.Sprintf("urls = [%q]\n", b.lab.Origin().URL("/generate_204"))
+	load := b.startLoad(50, 5)
+	b.settings(health+"threshold = \"many\"\n", "")
+	b.fails(6, "threshold", "daemon", "reload")
+	must(t, syscall.Kill(before.Daemon.PID, syscall.SIGHUP))
+	time.Sleep(300 * time.Millisecond)
+	if now := b.status(); now.Daemon.PID != before.Daemon.PID {
+		t.Error("a mistake in the settings replaced the daemon")
+	}
+	b.settings(health, "[rotation]\nenabled = false\n")
+	b.ok("daemon", "reload")
+	if now := b.follows(before); now.Rotation.RotationEnabled {
+		t.Error("the new settings are not in force")
+	}
+	// By the signal.
+	before = b.status()
+	b.settings(health, "")
+	must(t, syscall.Kill(before.Daemon.PID, syscall.SIGHUP))
+	if now := b.follows(before); !now.Rotation.RotationEnabled {
+		t.Error("the signal does not bring the new settings")
+	}
+	load.stop()
+	load.check(t)
+	// The listeners move, and what came through the old ones stays.
+	conn, err := b.dial(b.lab.Origin().HTTPAddress())
+	must(t, err)
+	defer conn.Close()
+	old := b.socks
+	b.socks = freeAddress(t)
+	b.settings(health, "")
+	b.ok("daemon", "reload")
+	b.exit()
+	if _, err := fmt.Fprintf(conn, "GET /exit HTTP/1.0\r\n\r\n"); err != nil {
+		t.Error(err)
+	}
+	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if text, err := io.ReadAll(conn); err != nil || !strings.Contains(string(text), "s1") {
+		t.Errorf("the connection through the old address: %q, %v", text, err)
+	}
+	if c, err := net.Dial("tcp", old); err == nil {
+		c.Close()
+		t.Error("the old address is still open")
+	}
+	if now := b.status(); now.Session.ID != before.Session.ID || now.Inbounds[0].Address != b.socks {
+		t.Errorf("session %+v, inbounds %+v", now.Session, now.Inbounds)
 	}
 }

@@ -21,7 +21,7 @@ type daemonResult struct {
 }
 
 func daemonCommand(a *app) *cobra.Command {
-	daemon := group("daemon", "The background daemon: start, stop, restart, status",
+	daemon := group("daemon", "The background daemon: start, stop, restart, reload, status",
 		&cobra.Command{
 			Use: "start", Short: "Start the daemon in the background", Args: cobra.NoArgs,
 			RunE: func(c *cobra.Command, _ []string) error { return startCommand(c.Context(), &a.launcher, &a.printer) },
@@ -39,14 +39,28 @@ func daemonCommand(a *app) *cobra.Command {
 		&cobra.Command{
 			Use: "restart", Short: "Replace the daemon by a new one, without a break for applications", Args: cobra.NoArgs,
 			RunE: func(c *cobra.Command, _ []string) error {
-				// Before anything is stopped.
-				if _, err := a.loadSettings(); err != nil {
-					return err
-				}
-				if _, err := a.endDaemon(c.Context(), a.leave); err != nil && !errors.Is(err, ipc.ErrNotRunning) {
+				if err := a.replaceDaemon(c.Context()); err != nil && !errors.Is(err, ipc.ErrNotRunning) {
 					return err
 				}
 				return startCommand(c.Context(), &a.launcher, &a.printer)
+			},
+		},
+		&cobra.Command{
+			Use: "reload", Short: "Make changed settings effective, without a break for applications", Args: cobra.NoArgs,
+			Long: `Make changed settings effective, without a break for applications. With a mistake in
+the file nothing changes. Listeners move to other addresses by opening the new one before
+the old one closes. SIGHUP to the daemon does the same.`,
+			RunE: func(c *cobra.Command, _ []string) error {
+				if err := a.replaceDaemon(c.Context()); err != nil {
+					return err
+				}
+				ping, _, err := a.startDaemon(c.Context())
+				if err != nil {
+					return err
+				}
+				return a.print(daemonResult{Running: true, PID: ping.PID, Version: ping.Version, Started: true}, func(w io.Writer) {
+					fmt.Fprintln(w, "Settings loaded")
+				})
 			},
 		},
 		&cobra.Command{
@@ -64,6 +78,16 @@ is what "xrat daemon start" runs in the background; a service manager runs it it
 		daemon.AddCommand(c)
 	}
 	return daemon
+}
+
+// replaceDaemon ends the daemon, and nothing else, so that the next one has the settings as they
+// are now. With a mistake in them it does nothing.
+func (a *app) replaceDaemon(ctx context.Context) error {
+	if _, err := a.loadSettings(); err != nil {
+		return err
+	}
+	_, err := a.endDaemon(ctx, a.leave)
+	return err
 }
 
 func startCommand(ctx context.Context, l *launcher, p *printer) error {

@@ -105,6 +105,8 @@ func (a *app) runServer(ctx context.Context) (err error) {
 	if err := d.Restore(ctx); err != nil {
 		return fmt.Errorf("restoring the last state: %w", err)
 	}
+	hangups := a.followHangups(ctx, log)
+	defer hangups()
 	listener, err := ipc.Listen(a.paths.Socket)
 	if err != nil {
 		return err
