@@ -163,8 +163,8 @@ func TestFailpoints(t *testing.T) {
 				if connectedBefore {
 					core = b.status().Session.PID
 				}
-				b.kill9(b.status().Daemon.PID)
 				b.env = append(b.env, "XRAT_FAIL_AT="+point)
+				b.ok("daemon", "restart")
 				r := b.run(strings.Fields(command)...)
 				if r.code == 0 {
 					t.Fatalf("the daemon did not die: %s%s", r.out, r.err)
@@ -213,15 +213,10 @@ func TestFailpointOfTheStandby(t *testing.T) {
 			b.serve(lab.VLESS, lab.VLESS)
 			b.ok("connect", "s1")
 			core := b.await("the session", 10*time.Second, connected).Session.PID
-			b.kill9(b.status().Daemon.PID)
 			b.settings(fmt.Sprintf("urls = [%q]\n", b.lab.Origin().URL("/generate_204")), "")
 			b.env = append(b.env, "XRAT_FAIL_AT="+point)
-			b.run("daemon", "start")
-			for deadline := time.Now().Add(10 * time.Second); b.lockPID() != 0 && b.isOurs(b.lockPID()); time.Sleep(10 * time.Millisecond) {
-				if time.Now().After(deadline) {
-					t.Fatal("the daemon has not come by the point")
-				}
-			}
+			b.ok("daemon", "restart")
+			b.gone(b.lockPID()) // it has come by the point
 			b.env = b.env[:len(b.env)-1]
 			b.ok("daemon", "start")
 			after := b.await("a standby", 10*time.Second, func(p ipc.StatusPayload) bool { return connected(p) && p.Standby != nil })

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/xrat-tray/xrat/daemon/session"
 )
@@ -76,6 +77,11 @@ func (s *Supervisor) leave(reply chan<- answer) {
 	if s.standby.op != nil {
 		s.standby.op.cancel()
 		s.standby.op = nil
+	}
+	if s.active != nil {
+		// What a data plane has counted that ends in between is known from the record alone.
+		s.active.savedAt = time.Time{}
+		s.saveCounters(s.active, time.Now())
 	}
 	work(s, func(ctx context.Context) bool {
 		defer close(op.done)
