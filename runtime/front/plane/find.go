@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -25,11 +26,27 @@ import (
 // milliseconds, also on a busy machine, unless it is stopped.
 const greetTime = 3 * time.Second
 
-const socketPrefix, socketSuffix = "front-", ".sock"
+// The name of a data plane's socket is not longer than that of the daemon, "xrat.sock": a directory
+// that is short enough for one is so for the other (unix(7) has 108 bytes for a path).
+const (
+	socketPrefix = "f-"
+	socketMarks  = 7 // of the nonce
+)
 
 // socketPath is where the data plane with this nonce listens.
 func socketPath(dir, nonce string) string {
-	return filepath.Join(dir, socketPrefix+nonce+socketSuffix)
+	return filepath.Join(dir, socketPrefix+nonce[:socketMarks])
+}
+
+// sockets are the paths of the sockets that there are, also of dead data planes.
+func sockets(dir string) (paths []string) {
+	entries, _ := os.ReadDir(dir) // without the directory there are none
+	for _, entry := range entries {
+		if strings.HasPrefix(entry.Name(), socketPrefix) {
+			paths = append(paths, filepath.Join(dir, entry.Name()))
+		}
+	}
+	return paths
 }
 
 func newNonce() string {
@@ -63,8 +80,7 @@ func socketPair() (ours *net.UnixConn, theirs *os.File, err error) {
 
 // Running reports whether a data plane runs that has its socket in dir. Anybody may call it.
 func Running(dir string) bool {
-	paths, _ := filepath.Glob(filepath.Join(dir, socketPrefix+"*"+socketSuffix))
-	for _, path := range paths {
+	for _, path := range sockets(dir) {
 		if conn, err := dial(path); err == nil {
 			conn.Close()
 			return true
@@ -97,11 +113,7 @@ func dial(path string) (*net.UnixConn, error) {
 // The one that takes new connections serves on; it is closed if there is more than one. One that
 // does not answer is killed. It returns what it has found of the current one; nil: there is none.
 func (c *Client) Find(ctx context.Context) (*State, error) {
-	paths, err := filepath.Glob(filepath.Join(c.Dir, socketPrefix+"*"+socketSuffix))
-	if err != nil {
-		return nil, fmt.Errorf("looking for data planes: %w", err)
-	}
-	for _, path := range paths {
+	for _, path := range sockets(c.Dir) {
 		p, l, err := c.takeOver(ctx, path)
 		if err != nil {
 			c.Log.Error().Err(err).Msg("a data plane is not taken over")

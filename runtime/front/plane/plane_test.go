@@ -166,7 +166,9 @@ func TestOnlyALostDaemonIsRevived(t *testing.T) {
 // A data plane ends when there is neither a daemon nor a core, and not before.
 func TestUnneededPlaneEnds(t *testing.T) {
 	b, k := newBox(t), newCore(t)
-	b.open(k).die()
+	c := b.open(k)
+	speak(t, connect(t, c), "hello")
+	c.die()
 	time.Sleep(time.Second) // three times as long as it lives without a core
 	if !running(b.pid()) {
 		t.Fatal("it ended beside a living core")
