@@ -91,6 +91,12 @@ func TestApplicationsDoNotNoticeTheDaemon(t *testing.T) {
 			b.program = map[string]string{programs.xrat: programs.failing, programs.failing: programs.xrat}[b.program]
 			b.restarts()
 		},
+		"replaced while it hangs": func(b *box) {
+			before := b.await("the session", 20*time.Second, connected)
+			must(b.t, syscall.Kill(before.Daemon.PID, syscall.SIGSTOP))
+			b.ok("daemon", "restart")
+			b.follows(before)
+		},
 		"stopped for a while": func(b *box) {
 			before := b.status()
 			must(b.t, syscall.Kill(before.Daemon.PID, syscall.SIGSTOP))
@@ -219,6 +225,17 @@ func TestStopAfterACrash(t *testing.T) {
 		}
 		time.Sleep(300 * time.Millisecond)
 		b.fails(3, "not running", "status")
+	}
+	// One that hangs so that it has to be killed.
+	b.ok("daemon", "start")
+	b.await("the session", 20*time.Second, connected)
+	hangs := b.status()
+	must(t, syscall.Kill(hangs.Daemon.PID, syscall.SIGSTOP))
+	time.AfterFunc(100*time.Millisecond, func() { syscall.Kill(hangs.Daemon.PID, syscall.SIGKILL) })
+	b.ok("daemon", "stop")
+	time.Sleep(300 * time.Millisecond)
+	if b.fails(3, "not running", "status"); len(b.planes()) > 0 {
+		t.Errorf("data planes %v are left", b.planes())
 	}
 }
 

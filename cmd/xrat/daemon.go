@@ -86,8 +86,7 @@ func (a *app) replaceDaemon(ctx context.Context) error {
 	if _, err := a.loadSettings(); err != nil {
 		return err
 	}
-	_, err := a.endDaemon(ctx, a.leave)
-	return err
+	return a.leaveDaemon(ctx)
 }
 
 func startCommand(ctx context.Context, l *launcher, p *printer) error {

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -23,7 +22,7 @@ import (
 
 // The environment of a data plane.
 const (
-	frontNonceVariable = "XRAT_FRONT_NONCE" // marks it as one of ours
+	frontNonceVariable = "XRAT_FRONT_NONCE" // tells it its name
 	// revivedVariable marks a daemon that a data plane has started.
 	revivedVariable = "XRAT_REVIVED"
 	// firstDescriptor is the connection to the daemon that has started it.
@@ -34,7 +33,10 @@ const (
 // that starts when it is opened.
 func (a *app) addFront(ctx context.Context, deps *supervisor.Deps, config settings.Settings, log zerolog.Logger) error {
 	client := plane.NewClient(plane.ClientDeps{
-		Front: frontOptions(config, log), Revive: !managed(), Dir: a.paths.RuntimeDir, Version: version, Start: a.startFront, Log: log,
+		Front: frontOptions(config, log), Revive: !managed(), Dir: a.paths.RuntimeDir, Version: version, Log: log,
+		Start: func(first *os.File, socket, nonce string) (int, error) {
+			return a.startFront(config.Log.Level, first, socket, nonce)
+		},
 	})
 	deps.Front = client
 	found, err := client.Find(ctx)
@@ -53,6 +55,7 @@ func (a *app) addFront(ctx context.Context, deps *supervisor.Deps, config settin
 	}
 	if err := client.Configure(ctx, frontOptions(config, log)); err != nil {
 		log.Error().Err(err).Msg("the front stays at its old addresses")
+		deps.Warnings = append(deps.Warnings, "the front stays at its old addresses: "+err.Error())
 	}
 	return nil
 }
@@ -64,7 +67,7 @@ func managed() bool { return os.Getenv("SYSTEMD_EXEC_PID") == strconv.Itoa(os.Ge
 
 // startFront starts the process of a data plane. What it says goes to a file, as with the core: a
 // pipe would end it once the daemon is gone.
-func (a *app) startFront(first *os.File, socket, nonce string) (pid int, err error) {
+func (a *app) startFront(level string, first *os.File, socket, nonce string) (pid int, err error) {
 	executable, err := os.Executable()
 	if err != nil {
 		return 0, fmt.Errorf("finding this program's file: %w", err)
@@ -74,7 +77,7 @@ func (a *app) startFront(first *os.File, socket, nonce string) (pid int, err err
 		return 0, fmt.Errorf("opening the data plane's log: %w", err)
 	}
 	defer log.Close()
-	cmd := exec.Command(strings.TrimSuffix(executable, " (deleted)"), "daemon", "run-front", "--socket", socket)
+	cmd := exec.Command(executable, "daemon", "run-front", "--socket", socket, "--log-level", level)
 	cmd.Env = append(os.Environ(), frontNonceVariable+"="+nonce)
 	cmd.Dir = a.paths.RuntimeDir
 	cmd.Stdout, cmd.Stderr = log, log
@@ -89,16 +92,17 @@ func (a *app) startFront(first *os.File, socket, nonce string) (pid int, err err
 
 // runFrontCommand is the data plane. Only the daemon starts it.
 func runFrontCommand(a *app) *cobra.Command {
-	var socket string
+	var socket, level string
 	c := &cobra.Command{
 		Use: "run-front", Short: "Be the data plane of a daemon", Args: cobra.NoArgs, Hidden: true,
-		RunE: func(c *cobra.Command, _ []string) error { return a.runFront(c.Context(), socket) },
+		RunE: func(c *cobra.Command, _ []string) error { return a.runFront(c.Context(), socket, level) },
 	}
 	c.Flags().StringVar(&socket, "socket", "", "where the next daemon finds it")
+	c.Flags().StringVar(&level, "log-level", "info", "what it logs")
 	return c
 }
 
-func (a *app) runFront(ctx context.Context, socket string) error {
+func (a *app) runFront(ctx context.Context, socket, level string) error {
 	privateFiles()
 	file := os.NewFile(firstDescriptor, "daemon")
 	conn, err := net.FileConn(file)
@@ -111,14 +115,20 @@ func (a *app) runFront(ctx context.Context, socket string) error {
 	if err != nil {
 		return fmt.Errorf("finding this program's file: %w", err)
 	}
-	log := zerolog.New(os.Stderr).Level(zerolog.InfoLevel).With().Timestamp().Int("pid", os.Getpid()).Logger()
-	log.Info().Str("version", version).Msg("data plane starts")
-	k, err := startKeeper(executable, a.paths.StateDir)
+	log, err := newLogger(os.Stderr, level)
 	if err != nil {
-		return fmt.Errorf("starting a shell: %w", err)
+		return err
+	}
+	log = log.With().Int("pid", os.Getpid()).Logger() // an old one and a new one may share the file
+	log.Info().Str("version", version).Msg("data plane starts")
+	revive := func(context.Context) error { return errors.New("there is no shell that could") }
+	if k, err := startKeeper(executable, a.paths.StateDir); err == nil {
+		revive = k.revive
+	} else {
+		log.Error().Err(err).Msg("starting a shell, which would start the daemon if that dies")
 	}
 	err = plane.Run(ctx, plane.Process{
-		Socket: socket, First: first, Version: version, Nonce: os.Getenv(frontNonceVariable), Log: log, Revive: k.revive,
+		Socket: socket, First: first, Version: version, Nonce: os.Getenv(frontNonceVariable), Log: log, Revive: revive,
 		Confine: func() { plane.Confine(log) },
 	})
 	log.Info().AnErr("error", err).Msg("data plane ends")
@@ -127,7 +137,11 @@ func (a *app) runFront(ctx context.Context, socket string) error {
 
 // unwanted reports whether this daemon was started for a data plane that has ended meanwhile, as
 // when the user has stopped everything.
-func (a *app) unwanted() bool { return os.Getenv(revivedVariable) != "" && !a.frontRuns() }
+func (a *app) unwanted() bool {
+	revived := os.Getenv(revivedVariable) != ""
+	os.Unsetenv(revivedVariable) // what this daemon starts was not
+	return revived && !a.frontRuns()
+}
 
 // frontRuns reports whether a data plane serves, with a daemon or without.
 func (l *launcher) frontRuns() bool { return plane.Running(l.paths.RuntimeDir) }

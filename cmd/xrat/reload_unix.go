@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"strings"
 	"sync"
 	"syscall"
 
@@ -49,7 +48,7 @@ func (a *app) reloadFromOutside() error {
 	if err != nil {
 		return fmt.Errorf("finding this program's file: %w", err)
 	}
-	cmd := exec.Command(strings.TrimSuffix(executable, " (deleted)"), "daemon", "reload")
+	cmd := exec.Command(executable, "daemon", "reload")
 	cmd.Dir = a.paths.StateDir
 	cmd.SysProcAttr = detached()
 	if err := cmd.Start(); err != nil {

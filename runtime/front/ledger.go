@@ -148,6 +148,13 @@ func (f *Front) Counters(id int64) Counters {
 	return l.counters()
 }
 
+// Clients returns how many connections of applications there are, whatever their state.
+func (f *Front) Clients() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.clients)
+}
+
 // Sessions returns the ids of the sessions that are counted for.
 func (f *Front) Sessions() []int64 {
 	f.mu.Lock()

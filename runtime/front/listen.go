@@ -104,19 +104,12 @@ func Listen(ctx context.Context, o Options) (l Listeners, err error) {
 // Relisten returns listeners for o: of those that there are the ones at the right address, and new
 // ones. The others are left open. On an error nothing has changed.
 func Relisten(ctx context.Context, have Listeners, o Options) (Listeners, error) {
-	authenticated := o.Username != "" && o.Password != ""
-	var missing Options
-	missing.Username, missing.Password = o.Username, o.Password
-	next := Listeners{}
-	if listensAt(have.SOCKS, o.SOCKS, authenticated) {
-		next.SOCKS = have.SOCKS
-	} else {
-		missing.SOCKS = o.SOCKS
+	next, missing := have.Of(o), o
+	if next.SOCKS != nil {
+		missing.SOCKS = ""
 	}
-	if listensAt(have.HTTP, o.HTTP, authenticated) {
-		next.HTTP = have.HTTP
-	} else {
-		missing.HTTP = o.HTTP
+	if next.HTTP != nil {
+		missing.HTTP = ""
 	}
 	opened, err := Listen(ctx, missing)
 	if err != nil {
@@ -129,6 +122,28 @@ func Relisten(ctx context.Context, have Listeners, o Options) (Listeners, error)
 		next.HTTP = opened.HTTP
 	}
 	return next, nil
+}
+
+// Of returns those of the listeners that are at the right address for o.
+func (l Listeners) Of(o Options) (right Listeners) {
+	authenticated := o.Username != "" && o.Password != ""
+	if listensAt(l.SOCKS, o.SOCKS, authenticated) {
+		right.SOCKS = l.SOCKS
+	}
+	if listensAt(l.HTTP, o.HTTP, authenticated) {
+		right.HTTP = l.HTTP
+	}
+	return right
+}
+
+// CloseBut closes those of the listeners that are not among kept.
+func (l Listeners) CloseBut(kept Listeners) {
+	if l.SOCKS != nil && l.SOCKS != kept.SOCKS {
+		l.SOCKS.Close()
+	}
+	if l.HTTP != nil && l.HTTP != kept.HTTP {
+		l.HTTP.Close()
+	}
 }
 
 // listensAt reports whether l listens where the user wants it, at whatever port if that is 0.
@@ -184,10 +199,15 @@ const (
 // accept hands each connection to serve until l is closed.
 func (f *Front) accept(ctx context.Context, l *net.TCPListener, serve func(context.Context, *net.TCPConn)) {
 	pause := minAcceptPause
+	beyond := !l.Addr().(*net.TCPAddr).IP.IsLoopback()
 	for {
 		c, err := l.AcceptTCP()
 		if err == nil {
 			pause = minAcceptPause
+			if beyond && !f.authenticates() && !c.LocalAddr().(*net.TCPAddr).IP.IsLoopback() {
+				c.Close() // the password was taken away, and the listener is about to move
+				continue
+			}
 			f.start(ctx, c, serve)
 			continue
 		}

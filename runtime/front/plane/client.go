@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -20,6 +21,8 @@ const (
 	// startTime bounds the start of a data plane, callTime a call that needs no work.
 	startTime = 5 * time.Second
 	callTime  = time.Second
+	// freePause is how often a port is tried that the data plane is about to give up.
+	freePause = 5 * time.Millisecond
 	// countTime bounds the look at counters, which a status waits for.
 	countTime = 100 * time.Millisecond
 	// closeTime bounds the end of all connections.
@@ -162,6 +165,9 @@ func (c *Client) watch(p *peer) {
 		<-p.gone
 		c.mu.Lock()
 		defer c.mu.Unlock()
+		if !c.left && !p.isReplaced() {
+			os.Remove(socketPath(c.Dir, p.state.Nonce)) // it may not, see Confine
+		}
 		c.retired = slices.DeleteFunc(c.retired, func(other *peer) bool { return other == p })
 		for id, n := range p.counted() { // what was counted since is lost
 			past := c.past[id]
@@ -299,33 +305,57 @@ func (c *Client) Leave() bool {
 	return open
 }
 
-// Configure changes how to serve. Other addresses are opened before the old ones close; the error
-// says why that cannot be, and the old ones stay.
+// Configure changes how to serve. Other addresses are opened before the old ones close or, where
+// that cannot be since it is the same port, right after. The error says why they do not open; the
+// old ones stay then.
 func (c *Client) Configure(ctx context.Context, o front.Options) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	was := c.Front
 	c.Front = o
 	options := c.options()
 	c.tell(command{Do: doOptions, Options: &options})
 	if !c.open {
 		return nil
 	}
+	next, err := front.Relisten(ctx, c.listeners, o)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		kept := c.listeners.Of(o)
+		c.move(kept)
+		for end := time.Now().Add(callTime); err != nil && time.Now().Before(end); time.Sleep(freePause) {
+			next, err = front.Relisten(ctx, kept, o)
+		}
+		if err != nil {
+			var back error
+			if next, back = front.Relisten(ctx, kept, was); back != nil {
+				return errors.Join(err, back)
+			}
+		}
+	}
+	if next != (front.Listeners{}) {
+		c.move(next)
+	}
+	return err
+}
+
+// move needs mu. It has the current data plane serve these listeners, and closes the others.
+func (c *Client) move(next front.Listeners) {
 	before := c.listeners
-	next, err := front.Relisten(ctx, before, o)
-	if err != nil || next == before {
-		return err
+	if next == before {
+		return
 	}
 	c.listeners = next
 	if c.current != nil {
-		c.current.post(outgoing{command: command{Do: doOpen, Listeners: names(next)}, listeners: next})
+		// What was posted before may need those that are closed now.
+		sent := make(chan struct{})
+		c.current.post(outgoing{command: command{Do: doOpen, Listeners: names(next)}, listeners: next, sent: sent})
+		select {
+		case <-sent:
+		case <-c.current.gone:
+		case <-time.After(callTime):
+		}
 	}
-	if before.SOCKS != next.SOCKS && before.SOCKS != nil {
-		before.SOCKS.Close()
-	}
-	if before.HTTP != next.HTTP && before.HTTP != nil {
-		before.HTTP.Close()
-	}
-	return nil
+	before.CloseBut(next)
 }
 
 // SetTarget is as front.Front.SetTarget. It returns at once.
@@ -393,6 +423,9 @@ func (c *Client) Forget(id int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.past, id)
+	for _, p := range c.all() {
+		p.forget(id)
+	}
 	c.tell(command{Do: doForget, Session: id})
 }
 

@@ -1,6 +1,8 @@
 package plane
 
 import (
+	gosyscall "syscall"
+
 	"github.com/landlock-lsm/go-landlock/landlock"
 	"github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"github.com/rs/zerolog"
@@ -17,14 +19,17 @@ func Confine(log zerolog.Logger) {
 			log.Warn().Err(err).Msg("the data plane keeps a right that it does not need: " + what)
 		}
 	}
-	warn("new privileges", unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+	// It is a property of each thread.
+	if _, _, errno := gosyscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); errno != 0 {
+		warn("new privileges", errno)
+	}
 	warn("being looked into", unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0))
 	version, err := syscall.LandlockGetABIVersion()
 	if err != nil || version < 1 {
 		log.Warn().Msg("this kernel has no Landlock: the data plane could open files")
 		return
 	}
-	newest := landlock.V8.BestEffort()
+	newest := landlock.V9.BestEffort()
 	warn("files", newest.RestrictPaths())
 	warn("signals", newest.RestrictScoped())
 	warn("listening", landlock.Config{HandledAccessNet: syscall.AccessNetBindTCP}.BestEffort().RestrictNet())

@@ -15,6 +15,6 @@
 //
 //   - message.go has the lines, channel.go sends and receives them.
 //   - run.go and serve.go are the data plane's end, orphan.go is its life without a daemon.
-//   - client.go is the daemon's end, peer.go its connection to one data plane, spawn.go starts one,
-//     and find.go finds those that an earlier daemon has left.
+//   - client.go is the daemon's end, peer.go its connection to one data plane, and find.go finds
+//     those that an earlier daemon has left.
 package plane

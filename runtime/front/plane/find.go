@@ -129,6 +129,9 @@ func (c *Client) Find(ctx context.Context) (*State, error) {
 		case p.state.Open && c.current == nil:
 			c.current, c.listeners, c.open = p, l, true
 			l = front.Listeners{}
+		case p.state.Open: // the daemon before died while a new one took over
+			c.retired = append(c.retired, p)
+			p.post(outgoing{command: command{Do: doRetire}})
 		default:
 			p.post(outgoing{command: command{Do: doClose}})
 		}

@@ -53,7 +53,7 @@ func child(socket string) error {
 			return os.WriteFile(socket+".revived", []byte(strconv.Itoa(revived)), 0o600)
 		},
 		orphanTimes: orphanTimes{
-			revive: 10 * time.Millisecond, most: time.Second, soon: time.Minute, idle: 300 * time.Millisecond, look: 50 * time.Millisecond,
+			revive: 10 * time.Millisecond, most: time.Second, leave: time.Minute, soon: time.Minute, idle: 300 * time.Millisecond, look: 50 * time.Millisecond,
 			serve: time.Minute,
 		},
 	})

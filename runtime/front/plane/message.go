@@ -76,6 +76,12 @@ type Options struct {
 	Revive bool `json:"revive,omitempty"`
 }
 
+// String leaves the password out.
+func (o Options) String() string { return "options of a data plane" }
+
+// GoString leaves the password out.
+func (o Options) GoString() string { return o.String() }
+
 // State is what a data plane tells the daemon that greets it.
 type State struct {
 	PID     int    `json:"pid"`
@@ -83,11 +89,8 @@ type State struct {
 	Nonce   string `json:"nonce"`
 	Open    bool   `json:"open"`
 	Retired bool   `json:"retired,omitempty"`
-	// Target and Standby are the sessions in use; 0: none.
-	Target  int64 `json:"target,omitempty"`
-	Standby int64 `json:"standby,omitempty"`
-	// Sessions are those that it counts for.
-	Sessions []int64 `json:"sessions,omitempty"`
+	// Target is the session in use; 0: none.
+	Target int64 `json:"target,omitempty"`
 	// Lost is how many daemons have ended without their leave in a row, the last ones soon after
 	// their start.
 	Lost int `json:"lost,omitempty"`

@@ -4,10 +4,16 @@ package plane
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"math"
 	"net"
+	"os"
 	"sync"
+	"syscall"
 	"time"
+
+	"github.com/xrat-tray/xrat/runtime/front"
 )
 
 // orphanTimes say how a data plane lives without a daemon.
@@ -15,6 +21,8 @@ type orphanTimes struct {
 	// revive is the pause before the daemon is started again, the first time; it doubles with each
 	// daemon lost soon after it came, up to most.
 	revive, most time.Duration
+	// leave is the same for a daemon that took its leave: the next one should be there long before.
+	leave time.Duration
 	// soon is how long a daemon must be served for its end not to count as one more in a row.
 	soon time.Duration
 	// idle is for how long there must be neither a daemon nor a core until the process ends; look
@@ -25,7 +33,7 @@ type orphanTimes struct {
 }
 
 var defaultOrphanTimes = orphanTimes{
-	revive: 100 * time.Millisecond, most: 10 * time.Minute, soon: time.Minute, idle: time.Minute, look: 10 * time.Second,
+	revive: 100 * time.Millisecond, most: 10 * time.Minute, leave: 30 * time.Second, soon: time.Minute, idle: time.Minute, look: 10 * time.Second,
 	serve: time.Hour,
 }
 
@@ -42,7 +50,7 @@ type orphan struct {
 	mu     sync.Mutex
 	served bool // there is a daemon
 	since  time.Time
-	left   bool // the last one took its leave
+	left   bool // the last one took its leave, or there was none
 	losses int  // daemons in a row that did not, soon after they came
 	revive bool
 }
@@ -118,7 +126,7 @@ func (o *orphan) run(ctx context.Context) {
 	needed = time.Now()
 	for {
 		o.mu.Lock()
-		served, since, revive, losses := o.served, o.since, o.revive && !o.left, o.losses
+		served, since, revive, left, losses := o.served, o.since, o.revive, o.left, o.losses
 		o.mu.Unlock()
 		retired := o.p.isRetired()
 		var look, start <-chan time.Time
@@ -130,7 +138,11 @@ func (o *orphan) run(ctx context.Context) {
 		default:
 			look = time.After(o.times.look)
 			if revive && reviving == nil {
-				start = time.After(max(0, o.times.pause(losses+tried)-time.Since(since)))
+				pause := o.times.pause(losses + tried)
+				if left {
+					pause = max(pause, o.times.leave)
+				}
+				start = time.After(max(0, pause-time.Since(since)))
 			}
 		}
 		select {
@@ -153,7 +165,11 @@ func (o *orphan) run(ctx context.Context) {
 			}
 		case <-look:
 			switch {
-			case retired && o.p.front.Total().Open > 0 && time.Since(needed) < o.times.serve:
+			case !served && o.p.unfindable():
+				o.p.Log.Error().Msg("its socket is gone, so that no daemon can find it; the data plane ends")
+				o.p.end()
+				return
+			case retired && o.p.front.Clients() > 0 && time.Since(needed) < o.times.serve:
 			case retired:
 				o.p.Log.Info().Msg("the last connection has ended, or its time is over; the data plane ends")
 				o.p.end()
@@ -175,18 +191,29 @@ func (p *plane) isRetired() bool {
 	return p.retired
 }
 
-// coreLives reports whether the core takes connections.
+// unfindable reports whether the socket has been removed: the next daemon would start another data
+// plane, whose ports this one has.
+func (p *plane) unfindable() bool {
+	_, err := os.Lstat(p.Socket)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// coreLives reports whether a core takes connections.
 func (p *plane) coreLives() bool {
 	p.mu.Lock()
-	target := p.target
+	targets := []*front.Target{p.target, p.standby}
 	p.mu.Unlock()
-	if target == nil {
-		return false
+	for _, t := range targets {
+		if t == nil {
+			continue
+		}
+		conn, err := net.DialTimeout("tcp", t.Address, time.Second)
+		if err == nil {
+			conn.Close()
+		}
+		if err == nil || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+			return true
+		}
 	}
-	conn, err := net.DialTimeout("tcp", target.Address, time.Second)
-	if err != nil {
-		return false
-	}
-	conn.Close()
-	return true
+	return false
 }

@@ -86,6 +86,7 @@ func greet(ctx context.Context, conn *net.UnixConn, o Options, signals chan<- fr
 		out: make(chan outgoing, backlog), gone: make(chan struct{}), last: call, calls: make(map[uint64]chan reply),
 		seen: make(map[int64]front.Counters),
 	}
+	maps.Copy(p.seen, answer.Counters)
 	go p.send()
 	go p.receive()
 	return p, l, nil
@@ -104,7 +105,7 @@ func (p *peer) send() {
 			}
 			if err != nil {
 				// A line that was sent in part spoils what follows.
-				p.channel.close()
+				p.giveUp(err)
 				return
 			}
 		}
@@ -149,9 +150,20 @@ func (p *peer) post(o outgoing) {
 	select {
 	case p.out <- o:
 	default:
-		p.log.Error().Int("pid", p.state.PID).Msg("the data plane takes no commands; its connection is closed")
-		p.channel.close()
+		p.giveUp(errors.New("it takes no commands"))
 	}
+}
+
+// giveUp ends a data plane that cannot be told anything. It must not go on: another one takes its
+// place, with the same sockets.
+func (p *peer) giveUp(why error) {
+	if !closed(p.channel.conn) {
+		p.log.Error().Err(why).Int("pid", p.state.PID).Msg("the data plane is killed")
+		if err := kill(p.channel.conn, p.state.PID); err != nil {
+			p.log.Error().Err(err).Msg("killing the data plane")
+		}
+	}
+	p.channel.close()
 }
 
 // begin posts a command and returns where its reply will be.
@@ -193,6 +205,13 @@ func (p *peer) isMute() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.mute
+}
+
+// forget drops the counters of a session.
+func (p *peer) forget(id int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.seen, id)
 }
 
 // counted are the counters as they were last seen.

@@ -304,3 +304,49 @@ func TestGarbage(t *testing.T) {
 	}
 	speak(t, connect(t, c), "hello")
 }
+
+// A listener moves to another host at the same port, which cannot be opened before the old one has
+// closed; and it stays where it is if the new one does not open.
+func TestSamePortMoves(t *testing.T) {
+	b, k := newBox(t), newCore(t)
+	c := b.open(k)
+	conn := connect(t, c)
+	speak(t, conn, "hello")
+	socks, _ := c.Addresses()
+	_, port, err := net.SplitHostPort(socks)
+	must(t, err)
+	o := c.Front
+	o.SOCKS = "127.0.0.2:" + port
+	must(t, c.Configure(t.Context(), o))
+	o.SOCKS, o.Username, o.Password = "0.0.0.0:"+port, "user", "secret"
+	must(t, c.Configure(t.Context(), o))
+	if at, _ := c.Addresses(); at != "0.0.0.0:"+port && at != "[::]:"+port {
+		t.Errorf("listens on %s", at)
+	}
+	if c, err := dialThrough("127.0.0.1:" + port); err == nil {
+		c.Close()
+		t.Error("a client without a password is let in")
+	}
+	// Without the password it has to leave the address at once, and finds the other taken.
+	taken, err := net.Listen("tcp", "127.0.0.3:"+port)
+	if err == nil {
+		t.Error("the wildcard address does not hold the port")
+		taken.Close()
+	}
+	o.SOCKS, o.Username, o.Password = "127.0.0.1:"+port, "", ""
+	must(t, c.Configure(t.Context(), o))
+	speak(t, connect(t, c), "again")
+	speak(t, conn, "still")
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer other.Close()
+	before, _ := c.Addresses()
+	o.SOCKS = other.Addr().String()
+	if err := c.Configure(t.Context(), o); err == nil {
+		t.Error("a port that another program has was opened")
+	}
+	if at, _ := c.Addresses(); at != before {
+		t.Errorf("listens on %s, not on %s", at, before)
+	}
+	speak(t, connect(t, c), "where it was")
+}

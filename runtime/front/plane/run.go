@@ -205,13 +205,10 @@ func (p *plane) forwardSignals(ctx context.Context) {
 func (p *plane) state() *State {
 	s := &State{
 		PID: os.Getpid(), Version: p.Version, Nonce: p.Nonce, Open: p.open, Retired: p.retired,
-		Sessions: p.front.Sessions(), Lost: p.orphan.lost(),
+		Lost: p.orphan.lost(),
 	}
 	if p.target != nil {
 		s.Target = p.target.ID
-	}
-	if p.standby != nil {
-		s.Standby = p.standby.ID
 	}
 	return s
 }

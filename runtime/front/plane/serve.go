@@ -56,7 +56,9 @@ func (p *plane) greet(c *channel, hello command) error {
 	}
 	p.daemon = c
 	p.configure(*hello.Options)
-	if err := c.send(reply{Call: hello.Call, State: p.state(), Listeners: names(p.listeners)}, p.listeners); err != nil {
+	if err := c.send(reply{
+		Call: hello.Call, State: p.state(), Counters: p.count(p.front.Sessions()...), Listeners: names(p.listeners),
+	}, p.listeners); err != nil {
 		return err
 	}
 	p.orphan.daemonCame()
@@ -101,12 +103,13 @@ func (p *plane) follow(ctx context.Context, c *channel, d *drains) (left bool) {
 		}
 		if cmd.Call != 0 {
 			answer.Call = cmd.Call
-			if c.send(answer, front.Listeners{}) != nil {
-				return left
-			}
+			err = c.send(answer, front.Listeners{})
 		}
 		if cmd.Do == doClose {
 			p.end()
+		}
+		if cmd.Call != 0 && err != nil {
+			return left
 		}
 	}
 }
