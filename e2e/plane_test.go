@@ -294,3 +294,20 @@ func TestReload(t *testing.T) {
 		t.Errorf("session %+v, inbounds %+v", now.Session, now.Inbounds)
 	}
 }
+
+// With its runtime directory removed, as at the end of a login session, a data plane that has lost
+// its daemon cannot be found: it gives the ports back for the next one.
+func TestRuntimeDirectoryRemoved(t *testing.T) {
+	b := newBox(t, "")
+	b.serve(lab.VLESS)
+	b.ok("connect")
+	before := b.status()
+	must(t, os.RemoveAll(b.path("run/xrat")))
+	b.kill9(before.Daemon.PID)
+	b.eventually("no data plane holds the ports", func() bool { return len(b.planes()) == 0 })
+	b.ok("daemon", "start")
+	if after := b.await("the session", 20*time.Second, connected); after.Session.PID != before.Session.PID {
+		t.Error("the core was not taken over")
+	}
+	b.exit()
+}

@@ -163,11 +163,14 @@ func (o *orphan) run(ctx context.Context) {
 			if err != nil && ctx.Err() == nil {
 				o.p.Log.Error().Err(err).Msg("starting the daemon")
 			}
+			if err != nil && o.p.unfindable() {
+				o.endUnfindable()
+				return
+			}
 		case <-look:
 			switch {
 			case !served && o.p.unfindable():
-				o.p.Log.Error().Msg("its socket is gone, so that no daemon can find it; the data plane ends")
-				o.p.end()
+				o.endUnfindable()
 				return
 			case retired && o.p.front.Clients() > 0 && time.Since(needed) < o.times.serve:
 			case retired:
@@ -183,6 +186,11 @@ func (o *orphan) run(ctx context.Context) {
 			}
 		}
 	}
+}
+
+func (o *orphan) endUnfindable() {
+	o.p.Log.Error().Msg("the socket is gone, so that no daemon can find it; the data plane ends")
+	o.p.end()
 }
 
 func (p *plane) isRetired() bool {
