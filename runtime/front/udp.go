@@ -15,10 +15,12 @@ import (
 )
 
 const (
-	// admissionTime is how long the core may take, after it has answered for an association, until
-	// it lets datagrams in (it adds the address to its filter after the answer). Earlier ones are
-	// lost.
-	admissionTime = 5 * time.Millisecond
+	// minAdmission and maxAdmission bound how long the core is given, after it has answered for an
+	// association, to let datagrams in (it adds the address to its filter after the answer). Earlier
+	// ones are lost. On a busy machine it takes longer, as its answer does: admissionRatio times.
+	minAdmission   = 5 * time.Millisecond
+	maxAdmission   = 100 * time.Millisecond
+	admissionRatio = 10
 	// associateTimeout bounds the core's part of the set-up, which takes it well under a
 	// millisecond.
 	associateTimeout = 3 * time.Second
@@ -194,7 +196,9 @@ func (a *association) open() (*path, error) {
 	a.mu.Lock()
 	p.control, p.target = control, t
 	a.mu.Unlock()
+	begin := time.Now()
 	addr, err := associate(control, t)
+	took := time.Since(begin)
 	var udp *net.UDPConn
 	if err == nil {
 		udp, err = net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(addr))
@@ -207,7 +211,7 @@ func (a *association) open() (*path, error) {
 		}
 		return nil, err
 	}
-	time.Sleep(admissionTime)
+	time.Sleep(min(max(admissionRatio*took, minAdmission), maxAdmission))
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	p.udp = udp
