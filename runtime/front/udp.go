@@ -16,8 +16,9 @@ import (
 
 const (
 	// minAdmission and maxAdmission bound how long the core is given, after it has answered for an
-	// association, to let datagrams in (it adds the address to its filter after the answer). Earlier
-	// ones are lost. On a busy machine it takes longer, as its answer does: admissionRatio times.
+	// association, to let datagrams in (it adds the address to its filter after the answer).
+	// Earlier ones are lost. On a busy machine it takes longer, as its answer does: admissionRatio
+	// times.
 	minAdmission   = 5 * time.Millisecond
 	maxAdmission   = 100 * time.Millisecond
 	admissionRatio = 10

@@ -249,12 +249,16 @@ func (c *Client) Renew(ctx context.Context) error {
 		return err
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	old := c.current
 	c.install(p)
 	if old != nil {
 		c.retired = append(c.retired, old)
-		old.post(outgoing{command: command{Do: doRetire}})
+	}
+	c.mu.Unlock()
+	// Until the one has opened the listeners and the other given them up, both take connections.
+	_, _ = p.call(ctx, command{Do: doCounters})
+	if old != nil {
+		_, _ = old.call(ctx, command{Do: doRetire})
 	}
 	return nil
 }
