@@ -215,9 +215,12 @@ func TestFailpointOfTheStandby(t *testing.T) {
 			core := b.await("the session", 10*time.Second, connected).Session.PID
 			b.settings(fmt.Sprintf("urls = [%q]\n", b.lab.Origin().URL("/generate_204")), "")
 			b.env = append(b.env, "XRAT_FAIL_AT="+point)
-			b.ok("daemon", "restart")
-			b.gone(b.lockPID()) // it has come by the point
+			b.run("daemon", "restart") // it may come by the point before it answers
 			b.env = b.env[:len(b.env)-1]
+			b.eventually("it has come by the point", func() bool {
+				log, _ := os.ReadFile(b.path("state/xrat/front.log"))
+				return strings.Contains(string(log), "without a word")
+			})
 			b.ok("daemon", "start")
 			after := b.await("a standby", 10*time.Second, func(p ipc.StatusPayload) bool { return connected(p) && p.Standby != nil })
 			if after.Session.PID != core {
