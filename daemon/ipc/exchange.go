@@ -11,7 +11,6 @@ import (
 	"io"
 	"io/fs"
 	"net"
-	"os"
 	"syscall"
 	"time"
 
@@ -86,27 +85,15 @@ func encodeRequest(request Request) ([]byte, error) {
 
 // dial connects to a daemon of this user, and to nobody else.
 func (c *Client) dial(ctx context.Context) (net.Conn, error) {
-	info, err := os.Lstat(c.Socket)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, ErrNotRunning
-	case err != nil:
-		return nil, fmt.Errorf("looking at the socket: %w", err)
-	}
-	if err := usersock.CheckFile(c.Socket, info); err != nil {
-		return nil, err
-	}
-	dialer := net.Dialer{Timeout: answerTime}
-	conn, err := dialer.DialContext(ctx, "unix", c.Socket)
+	conn, err := usersock.Dial(ctx, c.Socket, answerTime)
+	var refused *net.OpError
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, fs.ErrNotExist):
 		return nil, ErrNotRunning
-	case err != nil:
+	case errors.As(err, &refused):
 		return nil, fmt.Errorf("connecting to the daemon: %w", err)
-	}
-	if err := usersock.CheckPeer(conn); err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("refusing to talk to %s: %w", c.Socket, err)
+	case err != nil:
+		return nil, err
 	}
 	return conn, nil
 }

@@ -81,32 +81,12 @@ func socketPair() (ours *net.UnixConn, theirs *os.File, err error) {
 // Running reports whether a data plane runs that has its socket in dir. Anybody may call it.
 func Running(dir string) bool {
 	for _, path := range sockets(dir) {
-		if conn, err := dial(path); err == nil {
+		if conn, err := usersock.Dial(context.Background(), path, greetTime); err == nil {
 			conn.Close()
 			return true
 		}
 	}
 	return false
-}
-
-// dial connects to a socket of this user's.
-func dial(path string) (*net.UnixConn, error) {
-	info, err := os.Lstat(path)
-	if err != nil {
-		return nil, err
-	}
-	if err := usersock.CheckFile(path, info); err != nil {
-		return nil, err
-	}
-	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
-	if err != nil {
-		return nil, err
-	}
-	if err := usersock.CheckPeer(conn); err != nil {
-		conn.Close()
-		return nil, err
-	}
-	return conn, nil
 }
 
 // Find takes over the data planes that an earlier daemon has left, before anything else is called.
@@ -150,7 +130,7 @@ func (c *Client) Find(ctx context.Context) (*State, error) {
 
 // takeOver greets the data plane at a socket; nil: nobody listens there.
 func (c *Client) takeOver(ctx context.Context, path string) (*peer, front.Listeners, error) {
-	conn, err := dial(path)
+	conn, err := usersock.Dial(ctx, path, greetTime)
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return nil, front.Listeners{}, os.Remove(path)
