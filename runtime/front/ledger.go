@@ -136,12 +136,17 @@ func (f *Front) ledger(id int64) *ledger {
 	return l
 }
 
+// known returns that of id, nil if there is none.
+func (f *Front) known(id int64) *ledger {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.ledgers[id]
+}
+
 // Counters returns the traffic of the session id; zero if it is unknown or forgotten. Counts are
 // live.
 func (f *Front) Counters(id int64) Counters {
-	f.mu.Lock()
-	l := f.ledgers[id]
-	f.mu.Unlock()
+	l := f.known(id)
 	if l == nil {
 		return Counters{}
 	}
@@ -221,9 +226,7 @@ func (f *Front) Drain(ctx context.Context, id int64) int {
 // AwaitIdle waits until nothing uses the session id, or until ctx ends, and reports whether nothing
 // does. Any goroutine may call it.
 func (f *Front) AwaitIdle(ctx context.Context, id int64) bool {
-	f.mu.Lock()
-	l := f.ledgers[id]
-	f.mu.Unlock()
+	l := f.known(id)
 	if l == nil {
 		return true
 	}
@@ -242,9 +245,7 @@ func (f *Front) AwaitIdle(ctx context.Context, id int64) bool {
 
 // Abort resets what uses the session id and returns how many that were. Any goroutine may call it.
 func (f *Front) Abort(id int64) int {
-	f.mu.Lock()
-	l := f.ledgers[id]
-	f.mu.Unlock()
+	l := f.known(id)
 	if l == nil {
 		return 0
 	}
@@ -257,9 +258,7 @@ func (f *Front) Abort(id int64) int {
 // core instead. Call it after SetTarget has named another target. Any goroutine may call it; it
 // does not block.
 func (f *Front) Cut(id int64, since time.Time) int {
-	f.mu.Lock()
-	l := f.ledgers[id]
-	f.mu.Unlock()
+	l := f.known(id)
 	if l == nil {
 		return 0
 	}

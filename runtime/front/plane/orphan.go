@@ -63,6 +63,7 @@ func newOrphan(p *plane) *orphan {
 	return &orphan{p: p, times: times, events: make(chan struct{}, 1), since: time.Now(), left: true}
 }
 
+// changed has the goroutine look again at what is to be done.
 func (o *orphan) changed() {
 	select {
 	case o.events <- struct{}{}:
@@ -101,9 +102,6 @@ func (o *orphan) lost() int {
 	return o.losses
 }
 
-// check has the goroutine look again whether the process is still needed.
-func (o *orphan) check() { o.changed() }
-
 // pause is how long to wait before the daemon is started again, after so many losses in a row.
 func (t orphanTimes) pause(losses int) time.Duration {
 	if losses <= freeRevivals {
@@ -115,7 +113,7 @@ func (t orphanTimes) pause(losses int) time.Duration {
 
 // run waits for the end of the daemon, starts it again, and ends the process when nobody needs it.
 func (o *orphan) run(ctx context.Context) {
-	var needed time.Time // when there was last a daemon, or a core
+	needed := time.Now() // when there was last a daemon, or a core
 	tried := 0           // starts of the daemon since there was one
 	var reviving chan error
 	defer func() {
@@ -123,7 +121,6 @@ func (o *orphan) run(ctx context.Context) {
 			<-reviving
 		}
 	}()
-	needed = time.Now()
 	for {
 		o.mu.Lock()
 		served, since, revive, left, losses := o.served, o.since, o.revive, o.left, o.losses

@@ -175,7 +175,7 @@ func (p *plane) retire() {
 	p.listeners = front.Listeners{}
 	p.front.Serve(front.Listeners{})
 	p.Log.Info().Msg("another data plane takes new connections; this one ends with its last")
-	p.orphan.check()
+	p.orphan.changed()
 }
 
 // drains are the drains that one daemon waits for. Its end leaves their connections alone: the next
