@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 
@@ -68,21 +67,18 @@ func managed() bool { return os.Getenv("SYSTEMD_EXEC_PID") == strconv.Itoa(os.Ge
 // startFront starts the process of a data plane. What it says goes to a file, as with the core: a
 // pipe would end it once the daemon is gone.
 func (a *app) startFront(level string, first *os.File, socket, nonce string) (pid int, err error) {
-	executable, err := os.Executable()
+	cmd, err := ourselves(a.paths.RuntimeDir, "daemon", "run-front", "--socket", socket, "--log-level", level)
 	if err != nil {
-		return 0, fmt.Errorf("finding this program's file: %w", err)
+		return 0, err
 	}
 	log, err := os.OpenFile(a.paths.FrontLog, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return 0, fmt.Errorf("opening the data plane's log: %w", err)
 	}
 	defer log.Close()
-	cmd := exec.Command(executable, "daemon", "run-front", "--socket", socket, "--log-level", level)
 	cmd.Env = append(os.Environ(), frontNonceVariable+"="+nonce)
-	cmd.Dir = a.paths.RuntimeDir
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{first}
-	cmd.SysProcAttr = detached()
 	if err := cmd.Start(); err != nil {
 		return 0, err
 	}

@@ -102,9 +102,9 @@ type child struct {
 
 // spawnDaemon starts "daemon run-server" detached from this terminal and session.
 func (l *launcher) spawnDaemon() (*child, error) {
-	executable, err := os.Executable()
+	cmd, err := ourselves(l.paths.StateDir, "daemon", "run-server")
 	if err != nil {
-		return nil, fmt.Errorf("finding this program's file: %w", err)
+		return nil, err
 	}
 	// A file, since a pipe would kill the daemon after the end of this process; one for each start,
 	// since two at once must not mix.
@@ -113,11 +113,8 @@ func (l *launcher) spawnDaemon() (*child, error) {
 		return nil, err
 	}
 	defer said.Close()
-	cmd := exec.Command(executable, "daemon", "run-server")
 	cmd.Env = append(os.Environ(), parentPIDVariable+"="+strconv.Itoa(os.Getpid()))
-	cmd.Dir = l.paths.StateDir
 	cmd.Stderr = said
-	cmd.SysProcAttr = detached()
 	closeForChildren()
 	if err := cmd.Start(); err != nil {
 		os.Remove(said.Name())
@@ -126,6 +123,19 @@ func (l *launcher) spawnDaemon() (*child, error) {
 	c := &child{pid: cmd.Process.Pid, exited: make(chan error, 1), errors: said.Name()}
 	go func() { c.exited <- cmd.Wait() }()
 	return c, nil
+}
+
+// ourselves is this program with other arguments, in a directory and detached from this terminal
+// and session.
+func ourselves(dir string, args ...string) (*exec.Cmd, error) {
+	executable, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("finding this program's file: %w", err)
+	}
+	cmd := exec.Command(executable, args...)
+	cmd.Dir = dir
+	cmd.SysProcAttr = detached()
+	return cmd, nil
 }
 
 // awaitDaemon polls until a daemon answers.

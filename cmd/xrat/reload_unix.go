@@ -4,9 +4,7 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"sync"
 	"syscall"
@@ -44,13 +42,10 @@ func (a *app) reloadFromOutside() error {
 	if _, err := a.loadSettings(); err != nil {
 		return err
 	}
-	executable, err := os.Executable()
+	cmd, err := ourselves(a.paths.StateDir, "daemon", "reload")
 	if err != nil {
-		return fmt.Errorf("finding this program's file: %w", err)
+		return err
 	}
-	cmd := exec.Command(executable, "daemon", "reload")
-	cmd.Dir = a.paths.StateDir
-	cmd.SysProcAttr = detached()
 	if err := cmd.Start(); err != nil {
 		return err
 	}
