@@ -61,10 +61,9 @@ func TestFailover(t *testing.T) {
 // slowReplays is how many requests to a slow site the front may send again, where others take up to
 // slowest seconds: until the first of them has been silent for too long, which is up to 5 times
 // what others take (a mean and four deviations, from rescue.floor to rescue.ceiling), and those
-// that the machine has held up until then; and one that comes just before it is known that the
-// first was in vain.
+// that the machine has held up until then.
 func slowReplays(slowest float64) int {
 	others := time.Duration(slowest * float64(time.Second))
 	limit := min(max(60*time.Millisecond, 5*others), 3*time.Second)
-	return 2 + int((limit+others)/slowInterval)
+	return 1 + int((limit+others)/slowInterval)
 }

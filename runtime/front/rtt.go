@@ -21,10 +21,12 @@ func packRTT(mean, deviation uint64) uint64 {
 	return min(max(mean, 1), most)<<32 | min(deviation, most)
 }
 
-// seed takes a first estimate, unless there are observations.
+// seed takes the latency of a probe for the estimate until traffic has been answered. The latest
+// probe counts: the first one through a core often pays for what the later ones find done.
 func (r *rtt) seed(latency time.Duration) {
-	if us := uint64(max(latency, 0).Microseconds()); us > 0 {
-		r.estimate.CompareAndSwap(0, packRTT(us, us/2))
+	e, us := r.estimate.Load(), uint64(max(latency, 0).Microseconds())
+	if us > 0 && r.answered.Load() == 0 {
+		r.estimate.CompareAndSwap(e, packRTT(us, us/2))
 	}
 }
 
