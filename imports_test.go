@@ -66,9 +66,10 @@ var ours = map[string][]string{
 	// The fake store and the contract speak of the store's types.
 	"daemon/store/storetest": {"daemon/store"},
 
-	// The bytes of SOCKS5: both are its clients, and the front is a server of it, too. The front
-	// asks sockdiag what the core has read.
-	"runtime/front": {"runtime/socks5", "runtime/sockdiag"},
+	// The bytes of SOCKS5: both are its clients, and the front is a server of it, too. Datagrams go
+	// to the core as Trojan has them. The front asks sockdiag what the core has read, and whose a
+	// datagram is.
+	"runtime/front": {"runtime/socks5", "runtime/sockdiag", "runtime/trojan"},
 	// The same as a process: its socket is for one user.
 	"runtime/front/plane": {"runtime/front", "runtime/usersock"},
 	"runtime/probe":       {"runtime/socks5"},
@@ -79,6 +80,8 @@ var ours = map[string][]string{
 	"runtime/route":    {},
 	"runtime/sockdiag": {},
 	"runtime/socks5":   {},
+	// Trojan has the addresses of SOCKS5.
+	"runtime/trojan":   {"runtime/socks5"},
 	"runtime/usersock": {},
 	// An entry of any format becomes a link: one parser decides what a server may be.
 	"runtime/subscription": {"runtime/link"},

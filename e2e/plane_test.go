@@ -110,10 +110,15 @@ func TestApplicationsDoNotNoticeTheDaemon(t *testing.T) {
 			b.serve(lab.VLESS, lab.VLESS)
 			b.ok("connect")
 			b.exit()
+			datagrams := b.associate()
+			exit := datagrams.exit()
 			load := b.startLoad(50, 5)
 			for range 2 { // the third death in a row would have to wait
 				time.Sleep(300 * time.Millisecond)
 				happens(b)
+				if got := datagrams.exit(); got != exit {
+					t.Errorf("datagrams left through %q, and now through %q", exit, got)
+				}
 			}
 			time.Sleep(300 * time.Millisecond)
 			load.stop()
@@ -144,7 +149,8 @@ func TestRescueNeedsNoDaemon(t *testing.T) {
 	b.await("the rotation", 30*time.Second, func(p ipc.StatusPayload) bool { return connected(p) && p.Session.ConfigName == "s2" })
 }
 
-// A data plane that is killed is there again at once, and nobody is refused meanwhile.
+// A data plane that is killed is there again at once; nobody is refused meanwhile, and nobody else
+// gets its port.
 func TestDataPlaneKilled(t *testing.T) {
 	b := newBox(t, "")
 	b.serve(lab.VLESS)
@@ -152,7 +158,7 @@ func TestDataPlaneKilled(t *testing.T) {
 	b.exit()
 	before := b.status()
 	var knocking sync.WaitGroup
-	var refused, tries atomic.Int64
+	var refused, taken, tries atomic.Int64
 	stop := make(chan struct{})
 	knocking.Go(func() {
 		for {
@@ -169,6 +175,10 @@ func TestDataPlaneKilled(t *testing.T) {
 			if err == nil {
 				conn.Close()
 			}
+			if l, err := net.Listen("tcp", b.socks); err == nil {
+				taken.Add(1)
+				l.Close()
+			}
 		}
 	})
 	for range 3 {
@@ -183,6 +193,9 @@ func TestDataPlaneKilled(t *testing.T) {
 	knocking.Wait()
 	if refused.Load() > 0 || tries.Load() == 0 {
 		t.Errorf("%d of %d connections were refused", refused.Load(), tries.Load())
+	}
+	if n := taken.Load(); n > 0 {
+		t.Errorf("somebody else could take the port %d times", n)
 	}
 	if now := b.status(); now.Session.ID != before.Session.ID || now.Session.PID != before.Session.PID || now.Traffic.Connections < 1 {
 		t.Errorf("before %+v, after %+v %+v", before.Session, now.Session, now.Traffic)

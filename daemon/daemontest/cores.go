@@ -98,7 +98,7 @@ func (w *World) spawn(host string) *Core {
 	c := &Core{
 		world: w, Host: host, done: make(chan struct{}),
 		ID: xray.Identity{PID: w.lastPID, StartTime: uint64(w.lastPID), BootID: "boot"},
-		In: xray.Inbound{Address: fmt.Sprintf("core-%d", w.lastPID), User: "u", Password: "p"},
+		In: xray.Inbound{Address: fmt.Sprintf("core-%d", w.lastPID), User: "u", Password: "p", Relay: fmt.Sprintf("relay-%d", w.lastPID)},
 	}
 	w.Cores[c.ID.PID] = c
 	w.MaxCores = max(w.MaxCores, len(w.Cores))

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/xrat-tray/xrat/daemon/store"
 	"github.com/xrat-tray/xrat/runtime/xray"
 )
 
@@ -61,3 +62,25 @@ func (c XrayCores) End(ctx context.Context, id xray.Identity, grace time.Duratio
 
 // FindByNonce implements Cores.
 func (c XrayCores) FindByNonce(nonce string) (xray.Identity, error) { return xray.FindByNonce(nonce) }
+
+// recordOf returns what the record of a session has of where its core serves.
+func recordOf(in xray.Inbound) []store.Inbound {
+	return []store.Inbound{
+		{Protocol: "socks", Address: in.Address, User: in.User, Password: in.Password},
+		{Protocol: "trojan", Address: in.Relay, Password: in.Password},
+	}
+}
+
+// inboundOf is the reverse of recordOf.
+func inboundOf(r store.Session) xray.Inbound {
+	var in xray.Inbound
+	for _, i := range r.Inbounds {
+		switch i.Protocol {
+		case "socks":
+			in.Address, in.User, in.Password = i.Address, i.User, i.Password
+		case "trojan":
+			in.Relay = i.Address
+		}
+	}
+	return in
+}

@@ -47,8 +47,8 @@ func (l *Lifecycle) Reattach(ctx context.Context, record store.Session, config s
 		// has is lost with it.
 		return nil, codePIDMissing
 	}
-	in := record.Inbounds[0]
-	core, err := l.Cores.Adopt(ctx, identityOf(record), xray.Inbound{Address: in.Address, User: in.User, Password: in.Password})
+	in := inboundOf(record)
+	core, err := l.Cores.Adopt(ctx, identityOf(record), in)
 	if err != nil {
 		l.Log.Warn().Err(err).Int64("session", record.ID).Int("pid", record.PID).Msg("the core of the last session cannot be taken over")
 		switch {

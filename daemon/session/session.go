@@ -33,7 +33,7 @@ func (s *Session) Proxy() probe.Proxy {
 // is not known.
 func (s *Session) Target(latency time.Duration) *front.Target {
 	in := s.Core.Inbound()
-	return &front.Target{ID: s.ID, Address: in.Address, User: in.User, Password: in.Password, Latency: latency}
+	return &front.Target{ID: s.ID, Address: in.Address, Relay: in.Relay, User: in.User, Password: in.Password, Latency: latency}
 }
 
 // Ended reports whether the core has exited.

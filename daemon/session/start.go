@@ -47,7 +47,7 @@ func (l *Lifecycle) start(ctx context.Context, config store.Config, spec Spec) (
 		failpoint.Hit("after-spawn")
 		l.update(ctx, record.ID, func(r *store.Session) {
 			r.PID, r.PIDStart, r.BootID, r.Executable = id.PID, id.StartTime, id.BootID, id.Executable
-			r.Inbounds = []store.Inbound{{Protocol: "socks", Address: in.Address, User: in.User, Password: in.Password}}
+			r.Inbounds = recordOf(in)
 		})
 		return nil
 	})

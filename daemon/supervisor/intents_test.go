@@ -82,7 +82,7 @@ func TestConnectAndDisconnect(t *testing.T) {
 		if s := status.Session; s == nil || s.ConfigID != 2 || s.PID != p.PID || s.Trigger != ipc.TriggerManual || s.LatencyMillis != 50 {
 			t.Errorf("session %+v", s)
 		}
-		if got := h.Session(p.SessionID); got.Status != store.StatusRunning || got.PID != p.PID || got.Nonce == "" || len(got.Inbounds) != 1 {
+		if got := h.Session(p.SessionID); got.Status != store.StatusRunning || got.PID != p.PID || got.Nonce == "" || len(got.Inbounds) != 2 {
 			t.Errorf("record %v", got)
 		}
 		if h.Look().Desired != (store.Desired{Connected: true, ConfigID: 2}) {

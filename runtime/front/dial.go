@@ -155,7 +155,7 @@ func (f *Front) dialState(ctx context.Context, st *state, u user, prompt bool) (
 	if prompt {
 		dialer.Timeout = promptDial
 	}
-	conn, err := dialer.DialContext(ctx, "tcp", t.address)
+	conn, err := dialer.DialContext(ctx, "tcp", u.door(t))
 	if err == nil {
 		t.ledger.connections.Add(1)
 		if t.gone.Load() != 0 {

@@ -30,6 +30,8 @@ type user interface {
 	cut()
 	// heard is when the core last sent something, or else when the user came, on the front's clock.
 	heard() int64
+	// door is where t is dialled on behalf of the user.
+	door(t *target) string
 }
 
 // ledger is what is counted for one target id, and who uses its core now.

@@ -168,6 +168,8 @@ func isReplyError(err error) bool {
 
 func (l *leg) heard() int64 { return l.last.Load() }
 
+func (l *leg) door(t *target) string { return t.address }
+
 // abort resets the connection; whoever uses it sees an error and ends.
 func (l *leg) abort() {
 	l.aborted.Store(true)

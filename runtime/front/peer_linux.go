@@ -3,6 +3,7 @@ package front
 import (
 	"errors"
 	"net"
+	"net/netip"
 
 	"github.com/xrat-tray/xrat/runtime/sockdiag"
 )
@@ -23,4 +24,11 @@ func peerHasRead(c *net.TCPConn, n int) (read, known bool) {
 		return false, false
 	}
 	return received >= uint64(n) && received-uint64(unread) >= uint64(n), true
+}
+
+// ownerOf returns the user of this machine whose socket own is, as seen from peer; ok is false for
+// one of another machine, or of nobody.
+func ownerOf(network string, own, peer netip.AddrPort) (uid uint32, ok bool) {
+	uid, err := sockdiag.Owner(network, own, peer)
+	return uid, err == nil
 }

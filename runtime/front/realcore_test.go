@@ -13,10 +13,11 @@ import (
 
 // realCore is an Xray process with one authenticated SOCKS inbound and a direct way out.
 type realCore struct {
-	cmd  *exec.Cmd
-	addr string
-	open string // the same without authentication, for comparison
-	log  string
+	cmd   *exec.Cmd
+	addr  string
+	open  string // the same without authentication, for comparison
+	relay string // Trojan, for datagrams
+	log   string
 }
 
 const testUser, testPassword = "front", "s3cret"
@@ -36,24 +37,14 @@ func coreExecutable(t testing.TB) string {
 	return p
 }
 
-// freePort returns a port that is free for TCP and UDP.
 func freePort(t testing.TB) int {
 	t.Helper()
-	for range 20 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		u, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
-		l.Close()
-		if err == nil {
-			u.Close()
-			return port
-		}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no free port")
-	return 0
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
 }
 
 func startRealCore(t testing.TB) *realCore {
@@ -65,13 +56,15 @@ func startRealCore(t testing.TB) *realCore {
 // startRealCoreTo starts a core with that way out.
 func startRealCoreTo(t testing.TB, outbound map[string]any) *realCore {
 	t.Helper()
-	port, open := freePort(t), freePort(t)
+	port, open, relay := freePort(t), freePort(t), freePort(t)
 	config := map[string]any{
 		"log": map[string]any{"loglevel": "warning", "access": "none"},
 		"inbounds": []any{
 			map[string]any{"protocol": "socks", "listen": "127.0.0.1", "port": port, "settings": map[string]any{
-				"auth": "password", "udp": true, "accounts": []any{map[string]any{"user": testUser, "pass": testPassword}}}},
-			map[string]any{"protocol": "socks", "listen": "127.0.0.1", "port": open, "settings": map[string]any{"udp": true}},
+				"auth": "password", "accounts": []any{map[string]any{"user": testUser, "pass": testPassword}}}},
+			map[string]any{"protocol": "socks", "listen": "127.0.0.1", "port": open, "settings": map[string]any{}},
+			map[string]any{"protocol": "trojan", "listen": "127.0.0.1", "port": relay, "settings": map[string]any{
+				"clients": []any{map[string]any{"password": testPassword}}}},
 		},
 		"outbounds": []any{outbound},
 	}
@@ -90,10 +83,11 @@ func startRealCoreTo(t testing.TB, outbound map[string]any) *realCore {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	k := &realCore{cmd, fmt.Sprintf("127.0.0.1:%d", port), fmt.Sprintf("127.0.0.1:%d", open), out.Name()}
+	at := func(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
+	k := &realCore{cmd: cmd, addr: at(port), open: at(open), relay: at(relay), log: out.Name()}
 	t.Cleanup(k.kill)
 	eventually(t, "the core answers", func() bool {
-		for _, addr := range []string{k.addr, k.open} {
+		for _, addr := range []string{k.addr, k.open, k.relay} {
 			c, err := net.Dial("tcp", addr)
 			if err != nil {
 				return false
@@ -147,5 +141,5 @@ func (k *realCore) kill() {
 }
 
 func (k *realCore) target(id int64) *Target {
-	return &Target{ID: id, Address: k.addr, User: testUser, Password: testPassword}
+	return &Target{ID: id, Address: k.addr, Relay: k.relay, User: testUser, Password: testPassword}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/xrat-tray/xrat/runtime/socks5"
+	"github.com/xrat-tray/xrat/runtime/trojan"
 )
 
 // A Target is one core, as the front sees it.
@@ -16,6 +17,10 @@ type Target struct {
 	ID             int64  // the session that the core serves
 	Address        string // the core's SOCKS inbound, an IP address with a port
 	User, Password string // its credentials; an empty User means that it asks for none. Their length matters, see window.go
+
+	// Relay is where the core takes datagrams, over Trojan with the same password, an IP address
+	// with a port. "": it takes none.
+	Relay string
 
 	// Latency is what a probe through the core took last: the first estimate of how long it takes
 	// to its first byte. Zero means that it is not known.
@@ -33,6 +38,8 @@ type target struct {
 	id      int64
 	addr    netip.AddrPort
 	address string // addr, for dialling
+	relay   string // where it takes datagrams; "": it takes none
+	joining []byte // what opens an association there
 	auth    bool
 	opening []byte // greeting and credentials, sent together with the request
 	ledger  *ledger
@@ -44,7 +51,7 @@ type target struct {
 }
 
 func (t *target) is(other *target) bool {
-	return t != nil && other != nil && t.id == other.id && t.addr == other.addr && bytes.Equal(t.opening, other.opening)
+	return t != nil && other != nil && t.id == other.id && t.addr == other.addr && t.relay == other.relay && bytes.Equal(t.opening, other.opening)
 }
 
 // state is what a connection reads to learn where to go. It is replaced as a whole and never
@@ -149,7 +156,7 @@ func (f *Front) newTarget(t *Target) *target {
 	}
 	next := &target{
 		id: t.ID, addr: addr, address: addr.String(), auth: t.User != "", opening: socks5.AppendOpening(nil, t.User, t.Password),
-		ledger: f.ledger(t.ID),
+		relay: t.Relay, joining: trojan.AppendAssociate(nil, t.Password), ledger: f.ledger(t.ID),
 	}
 	next.ledger.rtt.seed(t.Latency)
 	next.web = f.newTransport(next)

@@ -1,44 +1,36 @@
 package front
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/xrat-tray/xrat/runtime/socks5"
+	"github.com/xrat-tray/xrat/runtime/trojan"
 )
 
 const (
-	// minAdmission and maxAdmission bound how long the core is given, after it has answered for an
-	// association, to let datagrams in (it adds the address to its filter after the answer).
-	// Earlier ones are lost. On a busy machine it takes longer, as its answer does: admissionRatio
-	// times.
-	minAdmission   = 5 * time.Millisecond
-	maxAdmission   = 100 * time.Millisecond
-	admissionRatio = 10
-	// associateTimeout bounds the core's part of the set-up, which takes it well under a
-	// millisecond.
-	associateTimeout = 3 * time.Second
 	// lateReplies is how long the path over an earlier core stays open after its last datagram.
 	lateReplies = 5 * time.Second
+	// sendTimeout is how long a datagram waits for a core that does not read. Then it is dropped.
+	sendTimeout = 100 * time.Millisecond
+	// sendBuffer is how much may lie before a core that does not keep up, in bytes. More would
+	// arrive too late to be of use.
+	sendBuffer = 128 << 10
 )
 
 // association serves one UDP ASSOCIATE. The client keeps its relay address for as long as its TCP
 // connection lives; the way to the core changes with the target.
 type association struct {
-	f     *Front
-	ctx   context.Context
-	relay *net.UDPConn
-	// client is the only sender that is listened to: the address of the TCP connection, and the
-	// port of the first datagram.
-	client netip.Addr
-	port   atomic.Uint32
+	f      *Front
+	ctx    context.Context
+	relay  *net.UDPConn
+	client *client
 
 	mu      sync.Mutex
 	current *path
@@ -50,12 +42,12 @@ type association struct {
 	starved bool
 }
 
-// path is the way of an association through one core.
+// path is the way of an association through one core: a stream of packets, which the core takes for
+// as long as the stream lives.
 type path struct {
 	a       *association
 	target  *target
-	control *net.TCPConn // the association lives as long as this connection
-	udp     *net.UDPConn
+	stream  *net.TCPConn
 	dead    atomic.Bool
 	retired atomic.Bool
 	once    sync.Once
@@ -72,7 +64,7 @@ func (f *Front) serveUDP(ctx context.Context, control *net.TCPConn) {
 		return
 	}
 	ctx, stop := context.WithCancel(ctx)
-	a := &association{f: f, ctx: ctx, relay: relay, client: remote.Addr().Unmap(), paths: make(map[*path]struct{})}
+	a := &association{f: f, ctx: ctx, relay: relay, client: newClient(relay, remote, local), paths: make(map[*path]struct{})}
 	f.mu.Lock()
 	f.associations[a] = struct{}{}
 	f.mu.Unlock()
@@ -128,14 +120,8 @@ func (a *association) send() {
 }
 
 func (a *association) forward(datagram []byte, from netip.AddrPort) {
-	if from.Addr() != a.client {
-		return
-	}
 	header, err := socks5.CutDatagram(datagram)
-	if err != nil {
-		return
-	}
-	if !a.port.CompareAndSwap(0, uint32(from.Port())) && a.port.Load() != uint32(from.Port()) {
+	if err != nil || len(datagram)-header > trojan.MaxPayload || !a.client.sent(from) {
 		return
 	}
 	// A path can turn out to be dead with the first datagram; the second one is new.
@@ -144,8 +130,7 @@ func (a *association) forward(datagram []byte, from netip.AddrPort) {
 		if err != nil {
 			return
 		}
-		if _, err := p.udp.Write(datagram); err == nil {
-			p.target.ledger.up.Add(uint64(len(datagram) - header))
+		if err := p.send(datagram[3:header], datagram[header:]); err == nil {
 			return
 		}
 		p.fail()
@@ -161,7 +146,7 @@ func (a *association) pathNow() (*path, error) {
 	if p != nil && p.target == st.target && !p.dead.Load() {
 		return p, nil
 	}
-	if st.target == nil && a.starved {
+	if st.target == nil && a.starved || st.target != nil && st.target.relay == "" {
 		return nil, errNoCore
 	}
 	deadline := time.Now().Add(a.f.wait())
@@ -186,106 +171,114 @@ func (a *association) pathNow() (*path, error) {
 	}
 }
 
-// open makes a path through the current core.
+// open makes a path through the current core. The core answers nothing to it.
 func (a *association) open() (*path, error) {
 	p := &path{a: a}
 	p.last.Store(a.f.now())
-	control, t, err := a.f.dial(a.ctx, p, targetOnly)
+	stream, t, err := a.f.dial(a.ctx, p, targetOnly)
 	if err != nil {
 		return nil, err
 	}
 	a.mu.Lock()
-	p.control, p.target = control, t
+	p.stream, p.target = stream, t
 	a.mu.Unlock()
-	begin := time.Now()
-	addr, err := associate(control, t)
-	took := time.Since(begin)
-	var udp *net.UDPConn
+	stream.SetWriteBuffer(sendBuffer)
+	reader, err := newLazyReader(a.f.pools, stream)
 	if err == nil {
-		udp, err = net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(addr))
+		_, err = stream.Write(t.joining)
 	}
 	if err != nil {
-		control.Close()
+		stream.Close()
 		t.ledger.leave(p)
-		if !p.dead.Load() {
-			a.f.signal(t.id, CoreGone)
-		}
 		return nil, err
 	}
-	time.Sleep(min(max(admissionRatio*took, minAdmission), maxAdmission))
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	p.udp = udp
 	a.paths[p] = struct{}{}
 	a.current = p
 	if a.f.state.Load().target != t {
 		p.retire() // replaced meanwhile, when retireOld could not find it; p still takes the datagram that waits for it
 	}
-	if p.dead.Load() { // aborted meanwhile, perhaps before it had sockets to close
-		control.Close()
-		udp.Close()
+	if p.dead.Load() { // aborted meanwhile, perhaps before it had a stream to close
+		stream.Close()
 	}
-	a.wg.Go(p.receive)
-	a.wg.Go(func() {
-		a.f.awaitEnd(control)
-		p.fail()
-	})
+	a.wg.Go(func() { p.receive(reader) })
 	return p, nil
 }
 
-// associate asks the core for its relay address. The inbound trusts the datagrams of whoever has
-// authenticated.
-func associate(control *net.TCPConn, t *target) (netip.AddrPort, error) {
-	control.SetDeadline(time.Now().Add(associateTimeout))
-	defer control.SetDeadline(time.Time{})
-	unspecified := socks5.AppendAddrPort(nil, netip.AddrPortFrom(netip.IPv4Unspecified(), 0))
-	msg := socks5.AppendRequest(bytes.Clone(t.opening), socks5.CommandAssociate, unspecified)
-	if _, err := control.Write(msg); err != nil {
-		return netip.AddrPort{}, err
+// send is for the goroutine of the association that sends. A datagram that the core does not take
+// in time is dropped. An error means that the path is of no use any more.
+func (p *path) send(dest socks5.Address, payload []byte) error {
+	b := p.a.f.pools.get(len(dest) + trojan.Overhead + len(payload))
+	defer b.release()
+	p.stream.SetWriteDeadline(time.Now().Add(sendTimeout))
+	n, err := p.stream.Write(trojan.AppendPacket(b.b[:0], dest, payload))
+	if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil
 	}
-	bound, _, err := socks5.ReadReplies(control, t.auth)
 	if err != nil {
-		return netip.AddrPort{}, err
+		return err // with a part of the packet gone, the next one would not be understood
 	}
-	addr, ok := bound.AddrPort()
-	if !ok || addr.Addr().IsUnspecified() {
-		addr = netip.AddrPortFrom(t.addr.Addr(), addr.Port())
-	}
-	return addr, nil
+	p.target.ledger.up.Add(uint64(len(payload)))
+	return nil
 }
 
 // receive carries datagrams from the core to the client until the path ends.
-func (p *path) receive() {
+func (p *path) receive(r *lazyReader) {
 	defer p.fail()
-	a := p.a
-	r, err := newLazyReader(a.f.pools, p.udp)
-	if err != nil {
-		return
-	}
+	var partial []byte // the beginning of a packet
 	for {
 		b, n, err := r.read(largeBuffer)
-		if errors.Is(err, io.EOF) { // an empty datagram
-			continue
-		}
 		if err != nil {
 			return
 		}
 		if p.retired.Load() {
-			p.udp.SetReadDeadline(time.Now().Add(lateReplies))
+			p.stream.SetReadDeadline(time.Now().Add(lateReplies))
 		}
-		if header, err := socks5.CutDatagram(b.b[:n]); err == nil {
-			a.relay.WriteToUDPAddrPort(b.b[:n], netip.AddrPortFrom(a.client, uint16(a.port.Load())))
-			p.target.ledger.down.Add(uint64(n - header))
-			p.last.Store(a.f.now())
+		got := b.b[:n]
+		if len(partial) > 0 {
+			partial = append(partial, got...)
+			got = partial
 		}
+		rest, err := p.deliver(got)
+		partial = append(partial[:0], rest...)
 		b.release()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// deliver passes on the datagrams at the start of b, which it overwrites, and returns what is left:
+// the beginning of another one.
+func (p *path) deliver(b []byte) (rest []byte, err error) {
+	for {
+		from, payload, n, err := trojan.CutPacket(b)
+		if errors.Is(err, socks5.ErrShort) {
+			return b, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		// A datagram of SOCKS5 has three zeros, the address and the payload. A packet has the
+		// address, four bytes and the payload: room enough to make one of the other in place.
+		header := 3 + len(from)
+		datagram := b[trojan.Overhead-3 : n]
+		copy(datagram[3:header], from)
+		clear(datagram[:3])
+		if to, ok := p.a.client.address(); ok {
+			p.a.relay.WriteToUDPAddrPort(datagram, to)
+			p.target.ledger.down.Add(uint64(len(payload)))
+		}
+		p.last.Store(p.a.f.now())
+		b = b[n:]
 	}
 }
 
 // retire lets the path end when it has been silent for a while.
 func (p *path) retire() {
 	if p.retired.CompareAndSwap(false, true) {
-		p.udp.SetReadDeadline(time.Now().Add(lateReplies))
+		p.stream.SetReadDeadline(time.Now().Add(lateReplies))
 	}
 }
 
@@ -293,8 +286,7 @@ func (p *path) retire() {
 func (p *path) fail() {
 	p.once.Do(func() {
 		p.dead.Store(true)
-		p.control.Close()
-		p.udp.Close()
+		p.stream.Close()
 		p.target.ledger.leave(p)
 		p.a.mu.Lock()
 		delete(p.a.paths, p)
@@ -304,6 +296,8 @@ func (p *path) fail() {
 
 func (p *path) heard() int64 { return p.last.Load() }
 
+func (p *path) door(t *target) string { return t.relay }
+
 // cut is abort: the next datagram opens a path over the current target.
 func (p *path) cut() { p.abort() }
 
@@ -311,11 +305,8 @@ func (p *path) abort() {
 	p.dead.Store(true)
 	p.a.mu.Lock()
 	defer p.a.mu.Unlock()
-	if p.control != nil {
-		p.control.Close()
-	}
-	if p.udp != nil {
-		p.udp.Close()
+	if p.stream != nil {
+		p.stream.Close()
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"os"
 	"os/exec"
@@ -26,6 +25,8 @@ import (
 
 	"github.com/xrat-tray/xrat/runtime/link"
 	"github.com/xrat-tray/xrat/runtime/probe"
+	"github.com/xrat-tray/xrat/runtime/socks5"
+	"github.com/xrat-tray/xrat/runtime/trojan"
 	"github.com/xrat-tray/xrat/runtime/xray"
 )
 
@@ -148,59 +149,59 @@ func get(ctx context.Context, in xray.Inbound, page string) (string, error) {
 // connect opens a connection to target through in.
 func connect(t testing.TB, in xray.Inbound, target string) net.Conn {
 	t.Helper()
-	conn, _ := socks(t, in, 1, target)
-	return conn
-}
-
-// socks makes a SOCKS5 request and returns the address in the answer.
-func socks(t testing.TB, in xray.Inbound, command byte, target string) (net.Conn, netip.AddrPort) {
-	t.Helper()
 	conn, err := net.Dial("tcp", in.Address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	to := netip.MustParseAddrPort(target)
-	request := fmt.Appendf(nil, "\x05\x01\x02\x01%c%s%c%s\x05%c\x00\x01", len(in.User), in.User, len(in.Password), in.Password, command)
-	request = append(request, to.Addr().AsSlice()...)
-	request = append(request, byte(to.Port()>>8), byte(to.Port()))
-	answer := make([]byte, 2+2+10)
-	if _, err = conn.Write(request); err == nil {
-		_, err = io.ReadFull(conn, answer)
+	request := socks5.AppendOpening(nil, in.User, in.Password)
+	_, err = conn.Write(socks5.AppendRequest(request, socks5.CommandConnect, destination(t, target)))
+	if err == nil {
+		_, _, err = socks5.ReadReplies(conn, true)
 	}
-	if err != nil || answer[3] != 0 || answer[5] != 0 {
-		t.Fatalf("SOCKS answer %v, %v", answer, err)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return conn, netip.AddrPortFrom(netip.AddrFrom4([4]byte(answer[8:])), uint16(answer[12])<<8|uint16(answer[13]))
+	return conn
+}
+
+func destination(t testing.TB, target string) socks5.Address {
+	t.Helper()
+	dest, err := socks5.ParseAddress(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dest
 }
 
 // askUDP sends text to the origin's echo through in and returns the answer.
 func askUDP(t testing.TB, in xray.Inbound, target, text string) string {
 	t.Helper()
-	_, relay := socks(t, in, 3, "0.0.0.0:0")
-	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(relay))
+	conn, err := net.Dial("tcp", in.Relay)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	to := netip.MustParseAddrPort(target)
-	head := append([]byte{0, 0, 0, 1}, to.Addr().AsSlice()...)
-	head = append(head, byte(to.Port()>>8), byte(to.Port()))
-	answer := make([]byte, 2048)
-	n := 0
-	// Sent again when lost, as every user of UDP has to: the core opens its filter for the client
-	// only after it has answered the SOCKS request.
-	for deadline := time.Now().Add(long); n < len(head); {
-		if time.Now().After(deadline) {
-			t.Fatalf("no answer by UDP to %q", text)
-		}
-		if _, err := conn.Write(append(head, text...)); err != nil {
+	if _, err := conn.Write(trojan.AppendAssociate(nil, in.Password)); err != nil {
+		t.Fatal(err)
+	}
+	packet := trojan.AppendPacket(nil, destination(t, target), []byte(text))
+	var got []byte
+	b := make([]byte, 4096)
+	// Sent again when lost, as every user of UDP has to.
+	for deadline := time.Now().Add(long); time.Now().Before(deadline); {
+		if _, err := conn.Write(packet); err != nil {
 			t.Fatal(err)
 		}
 		_ = conn.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
-		n, _ = conn.Read(answer)
+		n, _ := conn.Read(b)
+		got = append(got, b[:n]...)
+		if _, answer, _, err := trojan.CutPacket(got); err == nil {
+			return string(answer)
+		}
 	}
-	return string(answer[len(head):n])
+	t.Fatalf("no answer by UDP to %q", text)
+	return ""
 }
 
 // TestKinds uses every kind of server for everything that the origin has.
@@ -697,5 +698,39 @@ func TestWireGuard(t *testing.T) {
 	_, port, _ := net.SplitHostPort(l.Origin().UDPAddress())
 	if got := askUDP(t, in, net.JoinHostPort(RemoteHost, port), "exit"); got != "tunnel" {
 		t.Errorf("exit by UDP %q", got)
+	}
+}
+
+// A core carries datagrams for xrat and for nobody else: they need the password, and SOCKS5, for
+// which the core would ask for none, has none of them.
+func TestDatagramsAreForTheOwnerOfTheCore(t *testing.T) {
+	l := newLab(t)
+	in := client(t, addServer(t, l, "server", VLESS))
+	conn, err := net.Dial("tcp", in.Relay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	request := trojan.AppendAssociate(nil, "not "+in.Password)
+	_, _ = conn.Write(trojan.AppendPacket(request, destination(t, l.Origin().UDPAddress()), []byte("ping")))
+	_ = conn.SetReadDeadline(time.Now().Add(long))
+	if n, err := conn.Read(make([]byte, 1)); n != 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("with a wrong password: %d bytes, %v", n, err)
+	}
+
+	socks, err := net.Dial("tcp", in.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socks.Close()
+	request = socks5.AppendOpening(nil, in.User, in.Password)
+	_, _ = socks.Write(socks5.AppendRequest(request, socks5.CommandAssociate, destination(t, "0.0.0.0:0")))
+	_ = socks.SetReadDeadline(time.Now().Add(long))
+	if bound, _, err := socks5.ReadReplies(socks, true); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("SOCKS5 gave an association at %v, %v", bound, err)
+	}
+
+	if got := askUDP(t, in, l.Origin().UDPAddress(), "ping"); got != "ping" {
+		t.Errorf("echo by UDP %q", got)
 	}
 }

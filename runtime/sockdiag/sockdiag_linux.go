@@ -21,6 +21,7 @@ const (
 	replyID     = 4
 	replyState  = 1
 	replyQueue  = 56 // bytes that nobody has read yet
+	replyUID    = 64
 	replyInode  = 68
 
 	idPeerPort = 2 // in the identity, as the following
@@ -89,6 +90,29 @@ func Received(own, peer netip.AddrPort) (received uint64, unread uint32, err err
 	return received, unread, nil
 }
 
+// Owner returns the user who has the socket of this machine that is bound to own and gets what peer
+// sends there: by "tcp" the end of a connection with peer, by "udp" also a socket that is not
+// connected. The error is ErrNotFound when there is none, and also where the kernel cannot tell.
+func Owner(network string, own, peer netip.AddrPort) (uid uint32, err error) {
+	r := request{family: unix.AF_INET6, states: ^uint32(0), own: unmap(own), peer: unmap(peer)}
+	if r.own.Addr().Is4() {
+		r.family = unix.AF_INET
+	}
+	if network == "udp" {
+		r.udp = true
+		r.own, r.peer = r.peer, r.own // for UDP the kernel reads them the other way round, see udp_diag.c
+	}
+	err = ask(r, func(reply []byte) error {
+		switch reply[replyState] {
+		case stateTimeWait, stateListen:
+			return ErrNotFound // it is nobody's, or not that connection
+		}
+		uid = binary.NativeEndian.Uint32(reply[replyUID:])
+		return nil
+	})
+	return uid, err
+}
+
 func unmap(ap netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()) }
 
 // cutReceived finds the struct tcp_info among the attributes behind a reply.
@@ -112,7 +136,7 @@ func cutReceived(attributes []byte) (uint64, error) {
 type request struct {
 	family, extensions uint8
 	states             uint32
-	list               bool
+	list, udp          bool
 	own, peer          netip.AddrPort
 }
 
@@ -128,6 +152,9 @@ func (r request) encode() []byte {
 	order.PutUint16(b[6:], flags)
 	body := b[unix.SizeofNlMsghdr:]
 	body[0], body[1], body[2] = r.family, unix.IPPROTO_TCP, r.extensions
+	if r.udp {
+		body[1] = unix.IPPROTO_UDP
+	}
 	order.PutUint32(body[4:], r.states)
 	if r.list {
 		return b

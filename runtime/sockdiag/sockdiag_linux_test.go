@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"testing"
 
@@ -70,6 +71,47 @@ func TestReceivedIsOfTheOtherEnd(t *testing.T) {
 		server.Close()
 		if _, _, err := Received(address, own); !errors.Is(err, ErrNotFound) {
 			t.Errorf("after the reset: %v", err)
+		}
+	}
+}
+
+// The owner of a socket is found by whoever talks to it: over TCP, and for a socket of UDP that is
+// connected to nobody.
+func TestOwnerIsOfTheSocketThatGetsIt(t *testing.T) {
+	us := uint32(os.Getuid())
+	for at := range families {
+		l, address := listen(t, at)
+		client, err := net.Dial("tcp", address.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		server, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer server.Close()
+		own := client.LocalAddr().(*net.TCPAddr).AddrPort()
+		if uid, err := Owner("tcp", own, address); uid != us || err != nil {
+			t.Errorf("%v over TCP: %d, %v", own, uid, err)
+		}
+		nobody := netip.AddrPortFrom(own.Addr(), 1)
+		if uid, err := Owner("tcp", nobody, address); !errors.Is(err, ErrNotFound) {
+			t.Errorf("%v over TCP: %d, %v", nobody, uid, err)
+		}
+
+		datagrams, err := net.ListenPacket("udp", at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer datagrams.Close()
+		own = datagrams.LocalAddr().(*net.UDPAddr).AddrPort()
+		if uid, err := Owner("udp", own, address); uid != us || err != nil {
+			t.Errorf("%v over UDP: %d, %v", own, uid, err)
+		}
+		datagrams.Close()
+		if uid, err := Owner("udp", own, address); !errors.Is(err, ErrNotFound) {
+			t.Errorf("%v over UDP, closed: %d, %v", own, uid, err)
 		}
 	}
 }

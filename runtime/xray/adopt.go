@@ -23,7 +23,10 @@ func Adopt(ctx context.Context, log zerolog.Logger, id Identity, in Inbound) (*C
 		h.close()
 		return nil, fmt.Errorf("adopting the core: %w", err)
 	}
-	p, err := newPlan(in, relayUnknown)
+	p, err := newPlan(in)
+	if err == nil && in.Relay == "" {
+		err = errNoRelay
+	}
 	if err == nil {
 		err = checkSockets(id.PID, p, false)
 	}

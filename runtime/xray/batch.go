@@ -61,6 +61,7 @@ func StartBatch(ctx context.Context, log zerolog.Logger, spec BatchSpec) (*Batch
 		b.core, err = start(ctx, log, spec.of(members), nil, func() (Inbound, error) {
 			in, err := newInbound()
 			in.User = members[0].user // any that the core knows will do for the handshake
+			in.Relay = ""
 			return in, err
 		})
 		var exit *ExitError

@@ -69,7 +69,7 @@ func configureBatch(members []member, in Inbound) (config []byte, secrets []stri
 	}
 	full.Inbounds = []inboundConfig{{
 		Tag: inboundTag, Listen: host, Port: port, Protocol: "socks",
-		Settings: socksConfig{Auth: "password", Accounts: accounts, IP: host},
+		Settings: socksConfig{Auth: "password", Accounts: accounts},
 	}}
 	config, err = json.Marshal(full)
 	if err != nil {

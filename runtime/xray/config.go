@@ -6,17 +6,21 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
-	"runtime"
 	"strconv"
 
 	"github.com/xrat-tray/xrat/runtime/link"
 )
 
-// Inbound is the core's inbound for its owner: SOCKS5 on loopback, with a user and a password that
-// only whoever started the core knows.
+// Inbound is where a core serves its owner, on loopback, with a user and a password that only
+// whoever started the core knows.
 type Inbound struct {
-	Address        string // host:port
+	Address        string // SOCKS5, host:port
 	User, Password string
+
+	// Relay is where the core speaks Trojan, with the same password, host:port: for datagrams,
+	// which travel inside that stream. For SOCKS5 the core would relay them on a port where it asks
+	// nobody for a password. "": it has none, as that of a batch.
+	Relay string
 }
 
 // String returns the address only.
@@ -58,7 +62,6 @@ type (
 	ruleConfig struct {
 		InboundTag  []string `json:"inboundTag,omitempty"`
 		User        []string `json:"user,omitempty"`
-		Network     string   `json:"network,omitempty"`
 		OutboundTag string   `json:"outboundTag"`
 	}
 	logConfig struct {
@@ -85,8 +88,6 @@ type (
 	socksConfig struct {
 		Auth     string          `json:"auth"`
 		Accounts []accountConfig `json:"accounts"`
-		UDP      bool            `json:"udp"`
-		IP       string          `json:"ip"` // the address that UDP associations are told to send to
 	}
 	trojanInboundConfig struct {
 		Clients []trojanClientConfig `json:"clients"`
@@ -126,6 +127,10 @@ func configure(l link.Link, in Inbound) (config []byte, secrets []string, err er
 	if err != nil {
 		return nil, nil, err
 	}
+	relayHost, relayPort, err := splitAddress(in.Relay)
+	if err != nil {
+		return nil, nil, err
+	}
 	full := coreConfig{
 		Log: logConfig{Level: "warning", Access: "none"},
 		Policy: policyConfig{Levels: map[string]levelConfig{"0": {
@@ -139,18 +144,19 @@ func configure(l link.Link, in Inbound) (config []byte, secrets []string, err er
 			Listen:   host,
 			Port:     port,
 			Protocol: "socks",
-			Settings: socksConfig{
-				Auth:     "password",
-				Accounts: []accountConfig{{User: in.User, Password: in.Password}},
-				UDP:      true,
-				IP:       host,
-			},
+			Settings: socksConfig{Auth: "password", Accounts: []accountConfig{{User: in.User, Password: in.Password}}},
+		}, {
+			Tag:      relayTag,
+			Listen:   relayHost,
+			Port:     relayPort,
+			Protocol: "trojan",
+			Settings: trojanInboundConfig{Clients: []trojanClientConfig{{Password: in.Password}}},
 		}},
 		Outbounds: []json.RawMessage{outbound},
 		DNS:       resolver(l),
 	}
 	if needsRelay(l.Protocol) {
-		if err := full.addRelay(port, in.Password); err != nil {
+		if err := full.relayTCP(relayHost, relayPort, in.Password); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -172,39 +178,31 @@ func splitAddress(address string) (host string, port int, err error) {
 const (
 	inboundTag = "in"
 	relayTag   = "relay"
-	// relayHost is where a core listens for itself, on the port of its inbound: an address of the
-	// loopback network that nobody else uses.
-	relayHost = "127.0.0.2"
 )
 
 // needsRelay reports whether the outbound of a protocol must not read the application's bytes
 // straight from the SOCKS inbound. In core 26.3.27 that inbound's reader reports silence (100 ms
 // without a first byte) as an empty read (common/buf, TimeoutWrapperReader), and the outbounds of
 // these protocols send that to their server, which takes it for the end of the data: whoever waits
-// for the server's greeting, as SSH and SMTP do, or is slow, gets nothing. macOS has no loopback
-// address but one; there it stays as it is.
+// for the server's greeting, as SSH and SMTP do, or is slow, gets nothing.
 func needsRelay(p link.Protocol) bool {
-	return runtime.GOOS != "darwin" && (p == link.ProtocolVMess || p == link.ProtocolShadowsocks)
+	return p == link.ProtocolVMess || p == link.ProtocolShadowsocks
 }
 
-// addRelay has the core carry TCP through itself, out by Trojan and in again: the Trojan outbound
-// copes with an empty read, the Trojan inbound's reader does not make any, and both pass on the end
-// of a connection (the core's loopback outbound does not). UDP goes straight. The first outbound
-// stays the server's, which is also the default.
-func (c *coreConfig) addRelay(port int, password string) error {
+// relayTCP has the core carry TCP through itself, out by Trojan and in again at its relay: the
+// Trojan outbound copes with an empty read, the Trojan inbound's reader does not make any, and both
+// pass on the end of a connection (the core's loopback outbound does not). The first outbound stays
+// the server's, which is also the default.
+func (c *coreConfig) relayTCP(host string, port int, password string) error {
 	outbound, err := json.Marshal(trojanOutboundConfig{
 		Tag: relayTag, Protocol: "trojan",
-		Settings: trojanOutboundSettings{Servers: []trojanServerConfig{{Address: relayHost, Port: port, Password: password}}},
+		Settings: trojanOutboundSettings{Servers: []trojanServerConfig{{Address: host, Port: port, Password: password}}},
 	})
 	if err != nil {
 		return fmt.Errorf("writing the core's configuration: %w", err)
 	}
-	c.Inbounds = append(c.Inbounds, inboundConfig{
-		Tag: relayTag, Listen: relayHost, Port: port, Protocol: "trojan",
-		Settings: trojanInboundConfig{Clients: []trojanClientConfig{{Password: password}}},
-	})
 	c.Outbounds = append(c.Outbounds, outbound)
-	c.Routing = &routingConfig{Rules: []ruleConfig{{InboundTag: []string{inboundTag}, Network: "tcp", OutboundTag: relayTag}}}
+	c.Routing = &routingConfig{Rules: []ruleConfig{{InboundTag: []string{inboundTag}, OutboundTag: relayTag}}}
 	return nil
 }
 
@@ -221,48 +219,32 @@ func randomHex(bytes int) string {
 // this password it has 88 bytes and the address.
 const inboundSecret = 32
 
-// newInbound picks a loopback port on which nobody listens, for TCP and UDP, and a fresh user and
-// password.
+// newInbound picks loopback ports on which nobody listens, and a fresh user and password.
 func newInbound() (Inbound, error) {
-	port, err := freePort()
+	ports, err := freePorts(2)
 	if err != nil {
 		return Inbound{}, err
 	}
+	address := func(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 	return Inbound{
-		Address:  net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
+		Address:  address(ports[0]),
 		User:     randomHex(8),
 		Password: randomHex(inboundSecret),
+		Relay:    address(ports[1]),
 	}, nil
 }
 
-// freePort finds a number that is free for TCP and UDP by binding both. Go sets no SO_REUSEPORT, so
-// the bind fails also for a port that would let others share it: the core itself would not notice
-// that.
-func freePort() (int, error) {
-	const tries = 16
-	var last error
-	for range tries {
-		tcp, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+// freePorts finds n ports that are free by binding them all. Go sets no SO_REUSEPORT, so the bind
+// fails also for a port that would let others share it: the core itself would not notice that.
+func freePorts(n int) ([]int, error) {
+	var ports []int
+	for range n {
+		listener, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 		if err != nil {
-			return 0, fmt.Errorf("finding a free port for the core: %w", err)
+			return nil, fmt.Errorf("finding a free port for the core: %w", err)
 		}
-		port := tcp.Addr().(*net.TCPAddr).Port
-		if relay, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.ParseIP(relayHost), Port: port}); err == nil {
-			_ = relay.Close()
-		} else if runtime.GOOS != "darwin" {
-			_ = tcp.Close()
-			last = err
-			continue
-		}
-		udp, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
-		if err == nil {
-			_ = udp.Close()
-		}
-		_ = tcp.Close()
-		if err == nil {
-			return port, nil
-		}
-		last = err
+		defer listener.Close()
+		ports = append(ports, listener.Addr().(*net.TCPAddr).Port)
 	}
-	return 0, fmt.Errorf("finding a port for the core that is free for TCP and UDP: %w", last)
+	return ports, nil
 }

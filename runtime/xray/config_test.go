@@ -34,9 +34,10 @@ func TestConfigure(t *testing.T) {
 	if got := strings.Join(keys, " "); got != "inbounds log outbounds policy" {
 		t.Errorf("sections %s", got)
 	}
-	port := in.Address[strings.LastIndexByte(in.Address, ':')+1:]
 	want := fmt.Sprintf(`[{"tag":"in","listen":"127.0.0.1","port":%s,"protocol":"socks","settings":{"auth":"password",`+
-		`"accounts":[{"user":%q,"pass":%q}],"udp":true,"ip":"127.0.0.1"},"sniffing":{"enabled":false}}]`, port, in.User, in.Password)
+		`"accounts":[{"user":%q,"pass":%q}]},"sniffing":{"enabled":false}},`+
+		`{"tag":"relay","listen":"127.0.0.1","port":%s,"protocol":"trojan","settings":{"clients":[{"password":%q}]},"sniffing":{"enabled":false}}]`,
+		portOf(in.Address), in.User, in.Password, portOf(in.Relay), in.Password)
 	if got := string(config["inbounds"]); got != want {
 		t.Errorf("inbounds %s\nwant     %s", got, want)
 	}
@@ -55,8 +56,10 @@ func TestConfigure(t *testing.T) {
 	}
 }
 
-// TestRelay makes sure that what leads through the core a second time is on loopback, behind a
-// password, and for TCP alone.
+func portOf(address string) string { return address[strings.LastIndexByte(address, ':')+1:] }
+
+// TestRelay makes sure that TCP leads through the core a second time, to its own relay, and from
+// there to the server.
 func TestRelay(t *testing.T) {
 	in, err := newInbound()
 	if err != nil {
@@ -70,11 +73,9 @@ func TestRelay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := in.Address[strings.LastIndexByte(in.Address, ':')+1:]
 	for _, want := range []string{
-		`{"tag":"relay","listen":"127.0.0.2","port":` + port + `,"protocol":"trojan","settings":{"clients":[{"password":"` + in.Password + `"}]}`,
-		`{"tag":"relay","protocol":"trojan","settings":{"servers":[{"address":"127.0.0.2","port":` + port + `,"password":"` + in.Password + `"}]}}`,
-		`"routing":{"rules":[{"inboundTag":["in"],"network":"tcp","outboundTag":"relay"}]}`,
+		`{"tag":"relay","protocol":"trojan","settings":{"servers":[{"address":"127.0.0.1","port":` + portOf(in.Relay) + `,"password":"` + in.Password + `"}]}}`,
+		`"routing":{"rules":[{"inboundTag":["in"],"outboundTag":"relay"}]}`,
 		`"outbounds":[{"protocol":"shadowsocks"`, // the default stays the server's
 	} {
 		if !strings.Contains(string(text), want) {

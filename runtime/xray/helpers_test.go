@@ -55,11 +55,15 @@ func stub(behaviour string) int {
 		Inbounds []struct{ Port int }
 	}
 	_ = json.Unmarshal(config, &plan)
+	var ports []int
+	for _, in := range plan.Inbounds {
+		ports = append(ports, in.Port)
+	}
 	wait := func() { select {} }
 	serveUntilSignal := func() {
 		told := make(chan os.Signal, 1)
 		signal.Notify(told, misbehave)
-		go serveSOCKS(plan.Inbounds[0].Port)
+		go serveSOCKS(ports)
 		<-told
 	}
 	switch behaviour {
@@ -77,15 +81,15 @@ func stub(behaviour string) int {
 		if _, err := net.Listen("tcp", "127.0.0.1:0"); err != nil {
 			return 9
 		}
-		serveSOCKS(plan.Inbounds[0].Port)
+		serveSOCKS(ports)
 	case "extra udp":
 		if _, err := net.ListenPacket("udp", "0.0.0.0:0"); err != nil {
 			return 9
 		}
-		serveSOCKS(plan.Inbounds[0].Port)
+		serveSOCKS(ports)
 	case "ignore TERM":
 		signal.Ignore(syscall.SIGTERM)
-		serveSOCKS(plan.Inbounds[0].Port)
+		serveSOCKS(ports)
 	case "fork", "fork and exit":
 		child := exec.Command("/proc/self/exe")
 		child.Env = []string{envNonce + "=" + stubPrefix + "sleeper"}
@@ -97,7 +101,7 @@ func stub(behaviour string) int {
 			serveUntilSignal()
 			return 3
 		}
-		serveSOCKS(plan.Inbounds[0].Port)
+		serveSOCKS(ports)
 	case "sleeper":
 		signal.Ignore(syscall.SIGTERM, syscall.SIGHUP)
 		wait()
@@ -108,24 +112,25 @@ func stub(behaviour string) int {
 		fmt.Printf("%s %q %d %d %q\n", environment, dir, os.Getpid(), group, os.Args)
 		return 0
 	case "serve":
-		serveSOCKS(plan.Inbounds[0].Port)
+		serveSOCKS(ports)
 	}
 	return 9
 }
 
-// serveSOCKS answers every greeting and login, as a healthy core does.
-func serveSOCKS(port int) {
-	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	if _, err := net.ListenPacket("udp", address); err != nil {
-		os.Exit(9)
-	}
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		fmt.Println("listen: address already in use")
-		os.Exit(255)
+// serveSOCKS listens on the ports, and on the first answers every greeting and login, as a healthy
+// core does.
+func serveSOCKS(ports []int) {
+	var listeners []net.Listener
+	for _, port := range ports {
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err != nil {
+			fmt.Println("listen: address already in use")
+			os.Exit(255)
+		}
+		listeners = append(listeners, l)
 	}
 	for {
-		conn, err := listener.Accept()
+		conn, err := listeners[0].Accept()
 		if err != nil {
 			return
 		}

@@ -11,6 +11,7 @@ import (
 var (
 	errNotListening = errors.New("the core does not listen on its planned address")
 	errForeign      = errors.New("another program listens on the core's port")
+	errNoRelay      = errors.New("the core was started by an earlier xrat, and takes datagrams from anybody")
 	errUnplanned    = errors.New("the core listens on an address that was not planned")
 )
 
@@ -21,63 +22,46 @@ type socket struct {
 	own     bool // belongs to the process in question
 }
 
-// relayUse says whether a core listens for itself, on its port at relayHost.
-type relayUse int
+// plan is where a core is to listen, by TCP alone.
+type plan []netip.AddrPort
 
-const (
-	relayUnknown relayUse = iota // adopted: its server is not known
-	relayUnused
-	relayUsed
-)
-
-// plan is what a core is to listen on: TCP and UDP on inbound, and TCP on the relay, if it uses
-// one.
-type plan struct {
-	inbound netip.AddrPort
-	relay   relayUse
-	noUDP   bool
-}
-
-// newPlan makes the plan of a core whose inbound has this address.
-func newPlan(in Inbound, relay relayUse) (plan, error) {
-	address, err := netip.ParseAddrPort(in.Address)
-	if err != nil {
-		return plan{}, fmt.Errorf("reading the address of the core's inbound: %w", err)
+// newPlan makes the plan of a core with this inbound.
+func newPlan(in Inbound) (plan, error) {
+	var p plan
+	for _, text := range []string{in.Address, in.Relay} {
+		if text == "" {
+			continue
+		}
+		address, err := netip.ParseAddrPort(text)
+		if err != nil {
+			return nil, fmt.Errorf("reading the address of the core's inbound: %w", err)
+		}
+		p = append(p, address)
 	}
-	return plan{inbound: address, relay: relay}, nil
+	return p, nil
 }
 
-func (p plan) relayAddress() netip.AddrPort {
-	return netip.AddrPortFrom(netip.MustParseAddr(relayHost), p.inbound.Port())
-}
-
-// covers reports whether the core may have a socket there.
+// covers reports whether the core is to have a socket there.
 func (p plan) covers(network string, address netip.AddrPort) bool {
-	return address == p.inbound && (network == "tcp" || !p.noUDP) || p.relay != relayUnused && network == "tcp" && address == p.relayAddress()
+	return network == "tcp" && slices.Contains(p, address)
+}
+
+func (p plan) hasPort(port uint16) bool {
+	return slices.ContainsFunc(p, func(a netip.AddrPort) bool { return a.Port() == port })
 }
 
 // judge compares the sockets that were seen with the plan: the process has all that it needs, and
 // has them alone. strict forbids further UDP sockets; a core that has served may have some for its
 // way out.
 func judge(seen []socket, p plan, strict bool) error {
-	type place struct {
-		network string
-		address netip.AddrPort
-	}
-	missing := []place{{"tcp", p.inbound}}
-	if !p.noUDP {
-		missing = append(missing, place{"udp", p.inbound})
-	}
-	if p.relay == relayUsed {
-		missing = append(missing, place{"tcp", p.relayAddress()})
-	}
+	missing := slices.Clone(p)
 	for _, s := range seen {
 		address := netip.AddrPortFrom(s.address.Addr().Unmap(), s.address.Port())
 		covered := p.covers(s.network, address)
-		shadows := s.network == "tcp" && address.Port() == p.inbound.Port() && address.Addr().IsUnspecified()
+		shadows := s.network == "tcp" && p.hasPort(address.Port()) && address.Addr().IsUnspecified()
 		switch {
 		case s.own && covered:
-			missing = slices.DeleteFunc(missing, func(m place) bool { return m == place{s.network, address} })
+			missing = slices.DeleteFunc(missing, func(m netip.AddrPort) bool { return m == address })
 		case s.own && (s.network == "tcp" || strict):
 			return fmt.Errorf("%w: %s %s", errUnplanned, s.network, address)
 		case !s.own && (covered || shadows):
@@ -85,7 +69,7 @@ func judge(seen []socket, p plan, strict bool) error {
 		}
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("%w: %s %s", errNotListening, missing[0].network, missing[0].address)
+		return fmt.Errorf("%w: %s", errNotListening, missing[0])
 	}
 	return nil
 }

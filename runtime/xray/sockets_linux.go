@@ -20,7 +20,7 @@ import (
 )
 
 // sockets lists the TCP listeners and unconnected UDP sockets that process pid has, and those of
-// others on the planned port. gopsutil would tell the first only, and takes some 10 ms.
+// others on the planned ports. gopsutil would tell the first only, and takes some 10 ms.
 func sockets(pid int, p plan) ([]socket, error) {
 	inodes, err := socketInodes(pid)
 	// A core with file capabilities hides its descriptors from us; what can be said then is whether
@@ -36,7 +36,7 @@ func sockets(pid int, p plan) ([]socket, error) {
 	return attribute(listed, inodes, hidden, p), nil
 }
 
-// attribute picks the process's own sockets, and those of others on the planned port. With its
+// attribute picks the process's own sockets, and those of others on the planned ports. With its
 // files hidden, one socket in each planned place counts as its own.
 func attribute(listed []listedSocket, inodes map[string]bool, hidden bool, p plan) []socket {
 	var all []socket
@@ -47,7 +47,7 @@ func attribute(listed []listedSocket, inodes map[string]bool, hidden bool, p pla
 			claimed[s.socket] = true
 			s.own = true
 		}
-		if s.own || s.address.Port() == p.inbound.Port() {
+		if s.own || p.hasPort(s.address.Port()) {
 			all = append(all, s.socket)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"strconv"
 	"syscall"
 	"testing"
 
@@ -14,22 +13,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestLateSquatter has somebody share a port of a core that serves: the one that we use, and the
-// one that the core uses for itself.
+// TestLateSquatter has somebody share a port of a core that serves.
 func TestLateSquatter(t *testing.T) {
 	reuse := net.ListenConfig{Control: func(_, _ string, conn syscall.RawConn) error {
 		return conn.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
 	}}
-	for _, host := range []string{"127.0.0.1", relayHost} {
-		spec := testSpec(t, realCore(t), "n")
-		if host == relayHost {
-			spec.Link = mustParse("ss://aes-128-gcm:password@127.0.0.1:9")
-		}
-		c := startCore(t, spec)
+	c := startCore(t, testSpec(t, realCore(t), "n"))
+	for name, address := range map[string]string{"inbound": c.Inbound().Address, "relay": c.Inbound().Relay} {
 		if err := c.Health(t.Context()); err != nil {
-			t.Errorf("%s: before: %v", host, err)
+			t.Errorf("%s: before: %v", name, err)
 		}
-		squatter, err := reuse.Listen(t.Context(), "tcp4", net.JoinHostPort(host, strconv.Itoa(int(c.plan.inbound.Port()))))
+		squatter, err := reuse.Listen(t.Context(), "tcp4", address)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -37,69 +31,52 @@ func TestLateSquatter(t *testing.T) {
 		adopted, adoptErr := Adopt(t.Context(), zerolog.Nop(), c.Identity(), c.Inbound())
 		squatter.Close()
 		if !errors.Is(err, errForeign) {
-			t.Errorf("%s: error %v, want errForeign", host, err)
+			t.Errorf("%s: error %v, want errForeign", name, err)
 		}
 		if !errors.Is(adoptErr, ErrUnhealthy) {
-			t.Errorf("%s: adopted %v, error %v", host, adopted, adoptErr)
+			t.Errorf("%s: adopted %v, error %v", name, adopted, adoptErr)
 		}
 		if adopted, err = Adopt(t.Context(), zerolog.Nop(), c.Identity(), c.Inbound()); err != nil {
-			t.Errorf("%s: afterwards: %v", host, err)
+			t.Errorf("%s: afterwards: %v", name, err)
 		} else if err := adopted.Health(t.Context()); err != nil {
-			t.Errorf("%s: adopted: %v", host, err)
+			t.Errorf("%s: adopted: %v", name, err)
 		}
-	}
-}
-
-// TestMissingRelay has a core that does not listen for itself, as it should.
-func TestMissingRelay(t *testing.T) {
-	spec := testSpec(t, self(t), stubPrefix+"serve")
-	c := startCore(t, spec)
-	spec.Link = mustParse("ss://aes-128-gcm:password@127.0.0.1:9")
-	_, _, p, err := spec.configure(c.Inbound())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := checkSockets(c.Identity().PID, p, true); !errors.Is(err, errNotListening) {
-		t.Errorf("error %v, want errNotListening", err)
 	}
 }
 
 func TestJudge(t *testing.T) {
 	at := netip.MustParseAddrPort
-	inbound := at("127.0.0.1:1000")
-	tcp, udp := socket{"tcp", inbound, true}, socket{"udp", inbound, true}
-	relay, squatter := socket{"tcp", at("127.0.0.2:1000"), true}, socket{"tcp", at("127.0.0.2:1000"), false}
+	inbound, relayed := at("127.0.0.1:1000"), at("127.0.0.1:2000")
+	tcp, relay := socket{"tcp", inbound, true}, socket{"tcp", relayed, true}
+	squatter := socket{"tcp", relayed, false}
+	both, one := plan{inbound, relayed}, plan{inbound}
 	for _, test := range []struct {
 		name   string
-		relay  relayUse
+		plan   plan
 		seen   []socket
 		strict bool
 		want   error
 	}{
-		{"as planned", relayUnused, []socket{tcp, udp}, true, nil},
-		{"no UDP", relayUnused, []socket{tcp}, true, errNotListening},
-		{"no TCP", relayUnused, []socket{udp}, true, errNotListening},
-		{"open to all", relayUnused, []socket{{"tcp", at("0.0.0.0:1000"), true}, udp}, true, errUnplanned},
-		{"second listener", relayUnused, []socket{tcp, udp, {"tcp", at("[::1]:7"), true}}, false, errUnplanned},
-		{"way out by UDP", relayUnused, []socket{tcp, udp, {"udp", at("0.0.0.0:7"), true}}, false, nil},
-		{"UDP too early", relayUnused, []socket{tcp, udp, {"udp", at("0.0.0.0:7"), true}}, true, errUnplanned},
-		{"mapped", relayUnused, []socket{{"tcp", at("[::ffff:127.0.0.1]:1000"), true}, udp}, true, nil},
-		{"shared", relayUnused, []socket{tcp, udp, {"tcp", inbound, false}}, false, errForeign},
-		{"shared UDP", relayUnused, []socket{tcp, udp, {"udp", inbound, false}}, false, errForeign},
-		{"shadowed", relayUnused, []socket{tcp, udp, {"tcp", at("[::]:1000"), false}}, false, errForeign},
-		{"other address", relayUnused, []socket{tcp, udp, squatter}, false, nil},
+		{"as planned", both, []socket{tcp, relay}, true, nil},
+		{"no relay", both, []socket{tcp}, true, errNotListening},
+		{"no inbound", both, []socket{relay}, true, errNotListening},
+		{"open to all", both, []socket{{"tcp", at("0.0.0.0:1000"), true}, relay}, true, errUnplanned},
+		{"second listener", both, []socket{tcp, relay, {"tcp", at("[::1]:7"), true}}, false, errUnplanned},
+		{"way out by UDP", both, []socket{tcp, relay, {"udp", at("0.0.0.0:7"), true}}, false, nil},
+		{"UDP too early", both, []socket{tcp, relay, {"udp", inbound, true}}, true, errUnplanned},
+		{"mapped", both, []socket{{"tcp", at("[::ffff:127.0.0.1]:1000"), true}, relay}, true, nil},
+		{"shared", both, []socket{tcp, relay, {"tcp", inbound, false}}, false, errForeign},
+		{"somebody's UDP", both, []socket{tcp, relay, {"udp", inbound, false}}, false, nil},
+		{"shadowed", both, []socket{tcp, relay, {"tcp", at("[::]:1000"), false}}, false, errForeign},
+		{"other address", both, []socket{tcp, relay, {"tcp", at("127.0.0.2:1000"), false}}, false, nil},
+		{"foreign relay", both, []socket{tcp, squatter}, false, errForeign},
+		{"shared relay", both, []socket{tcp, relay, squatter}, false, errForeign},
+		{"shadowed relay", both, []socket{tcp, relay, {"tcp", at("0.0.0.0:2000"), false}}, false, errForeign},
 
-		{"needless relay", relayUnused, []socket{tcp, udp, relay}, false, errUnplanned},
-		{"relay", relayUsed, []socket{tcp, udp, relay}, true, nil},
-		{"no relay", relayUsed, []socket{tcp, udp}, false, errNotListening},
-		{"relay by UDP", relayUsed, []socket{tcp, udp, {"udp", at("127.0.0.2:1000"), true}}, true, errUnplanned},
-		{"foreign relay", relayUsed, []socket{tcp, udp, squatter}, false, errForeign},
-		{"shared relay", relayUsed, []socket{tcp, udp, relay, squatter}, false, errForeign},
-		{"adopted with a relay", relayUnknown, []socket{tcp, udp, relay}, false, nil},
-		{"adopted without", relayUnknown, []socket{tcp, udp}, false, nil},
-		{"adopted with a foreign relay", relayUnknown, []socket{tcp, udp, squatter}, false, errForeign},
+		{"batch", one, []socket{tcp}, true, nil},
+		{"needless relay", one, []socket{tcp, relay}, false, errUnplanned},
 	} {
-		if err := judge(test.seen, plan{inbound: inbound, relay: test.relay}, test.strict); !errors.Is(err, test.want) {
+		if err := judge(test.seen, test.plan, test.strict); !errors.Is(err, test.want) {
 			t.Errorf("%s: %v, want %v", test.name, err, test.want)
 		}
 	}
@@ -108,26 +85,23 @@ func TestJudge(t *testing.T) {
 // TestHiddenFiles is about a core whose descriptors cannot be read.
 func TestHiddenFiles(t *testing.T) {
 	at := netip.MustParseAddrPort
-	place := func(network, address, inode string) listedSocket {
-		return listedSocket{socket{network: network, address: at(address)}, inode}
+	place := func(address, inode string) listedSocket {
+		return listedSocket{socket{network: "tcp", address: at(address)}, inode}
 	}
-	tcp, udp := place("tcp", "127.0.0.1:1000", "1"), place("udp", "127.0.0.1:1000", "2")
-	relay := place("tcp", "127.0.0.2:1000", "3")
+	tcp, relay := place("127.0.0.1:1000", "1"), place("127.0.0.1:2000", "2")
 	for _, test := range []struct {
 		name   string
-		relay  relayUse
 		listed []listedSocket
 		want   error
 	}{
-		{"alone", relayUnused, []listedSocket{tcp, udp, place("tcp", "127.0.0.1:22", "9")}, nil},
-		{"shared", relayUnused, []listedSocket{tcp, udp, place("tcp", "127.0.0.1:1000", "9")}, errForeign},
-		{"shadowed", relayUnused, []listedSocket{place("tcp", "0.0.0.0:1000", "9"), tcp, udp}, errForeign},
-		{"somebody at the other address", relayUnused, []listedSocket{relay, tcp, udp}, nil},
-		{"relay", relayUsed, []listedSocket{relay, tcp, udp}, nil},
-		{"shared relay", relayUsed, []listedSocket{relay, tcp, udp, place("tcp", "127.0.0.2:1000", "9")}, errForeign},
-		{"no relay", relayUsed, []listedSocket{tcp, udp}, errNotListening},
+		{"alone", []listedSocket{tcp, relay, place("127.0.0.1:22", "9")}, nil},
+		{"shared", []listedSocket{tcp, relay, place("127.0.0.1:1000", "9")}, errForeign},
+		{"shadowed", []listedSocket{place("0.0.0.0:1000", "9"), tcp, relay}, errForeign},
+		{"somebody at the other address", []listedSocket{place("127.0.0.2:1000", "9"), tcp, relay}, nil},
+		{"shared relay", []listedSocket{relay, tcp, place("127.0.0.1:2000", "9")}, errForeign},
+		{"no relay", []listedSocket{tcp}, errNotListening},
 	} {
-		p := plan{inbound: at("127.0.0.1:1000"), relay: test.relay}
+		p := plan{at("127.0.0.1:1000"), at("127.0.0.1:2000")}
 		if err := judge(attribute(test.listed, nil, true, p), p, true); !errors.Is(err, test.want) {
 			t.Errorf("%s: %v, want %v", test.name, err, test.want)
 		}
@@ -179,7 +153,7 @@ func TestListings(t *testing.T) {
 		return // no IPv6 on this machine, and so nothing to list
 	}
 	defer v6.Close()
-	found, err := sockets(os.Getpid(), plan{})
+	found, err := sockets(os.Getpid(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

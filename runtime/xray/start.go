@@ -161,20 +161,15 @@ func spawn(log zerolog.Logger, spec Spec, in Inbound) (*Core, error) {
 
 // configure makes the configuration, the secrets in it, and the plan of what is to be listened on.
 func (s Spec) configure(in Inbound) (config []byte, secrets []string, p plan, err error) {
-	use := relayUnused
 	if s.batch != nil {
 		config, secrets, err = configureBatch(s.batch, in)
 	} else {
 		config, secrets, err = configure(s.Link, in)
-		if needsRelay(s.Link.Protocol) {
-			use = relayUsed
-		}
 	}
 	if err != nil {
-		return nil, nil, plan{}, err
+		return nil, nil, nil, err
 	}
-	p, err = newPlan(in, use)
-	p.noUDP = s.batch != nil
+	p, err = newPlan(in)
 	return config, secrets, p, err
 }
 
