@@ -56,7 +56,11 @@ func childFill(dir string) {
 		check(fmt.Errorf("no end: %w", err))
 	}
 	first := n
-	// Somebody else takes all the rest.
+	// Somebody else takes all the rest, but not in the very moment in which a table is being
+	// written: that would be the end of any process whose files are mapped. Whoever uses the
+	// database keeps it open.
+	_, err = s.acquire(ctx)
+	check(err)
 	junk := filepath.Join(dir, "junk")
 	f, err := os.Create(junk)
 	check(err)
@@ -64,6 +68,7 @@ func childFill(dir string) {
 		_, err = f.Write(make([]byte, 4096))
 	}
 	f.Close()
+	s.release()
 	for range 20 {
 		if err := s.SetDesired(ctx, Desired{}); !errors.Is(err, errNoSpace) {
 			check(fmt.Errorf("on a full disk: %w", err))
