@@ -34,12 +34,9 @@ func TestUDPBelongsToItsUser(t *testing.T) {
 		t.Log("nothing is shown without root: there is nobody to be another user")
 		return
 	}
-	f := openFront(t, nil)
 	echo := udpEcho(t)
-	k := startRealCore(t)
-	f.SetTarget(k.target(1))
+	f, u := udpThroughCore(t)
 	socks, _ := f.Addresses()
-	u := associateWith(t, socks)
 
 	listen := func(at *net.UDPAddr) (c *net.UDPConn) {
 		var err error
@@ -82,13 +79,8 @@ func TestUDPBelongsToItsUser(t *testing.T) {
 
 // Somebody on another machine has no user here; the address and the port are what there is.
 func TestClientOfAnotherMachine(t *testing.T) {
-	relay, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer relay.Close()
 	remote := netip.MustParseAddrPort("192.0.2.7:4000")
-	c := newClient(relay, remote, netip.MustParseAddrPort("192.0.2.1:1080"))
+	c := newClient(loopbackUDP(t), remote, netip.MustParseAddrPort("192.0.2.1:1080"))
 	for _, test := range []struct {
 		from string
 		want bool

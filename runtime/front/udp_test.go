@@ -31,12 +31,27 @@ func associateWith(t testing.TB, socks string) *udpClient {
 		t.Fatal(err)
 	}
 	relay, _ := bound.AddrPort()
-	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	return &udpClient{c, loopbackUDP(t), relay}
+}
+
+// loopbackUDP opens a socket on loopback that is connected to nobody.
+func loopbackUDP(t testing.TB) *net.UDPConn {
+	t.Helper()
+	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { conn.Close() })
-	return &udpClient{c, conn, relay}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// udpThroughCore opens a front with a real core, and an association there.
+func udpThroughCore(t testing.TB) (f *Front, u *udpClient) {
+	t.Helper()
+	f = openFront(t, nil)
+	f.SetTarget(startRealCore(t).target(1))
+	socks, _ := f.Addresses()
+	return f, associateWith(t, socks)
 }
 
 func (u *udpClient) send(t testing.TB, dest, what string) {
@@ -209,20 +224,12 @@ func TestUDPPathOvertakenBySwap(t *testing.T) {
 // Datagrams of anybody but the client, fragments, nonsense and what the core would choke on go
 // nowhere.
 func TestUDPStrangersAndFragments(t *testing.T) {
-	f := openFront(t, nil)
 	echo := udpEcho(t)
-	k := startRealCore(t)
-	f.SetTarget(k.target(1))
-	socks, _ := f.Addresses()
-	u := associateWith(t, socks)
+	f, u := udpThroughCore(t)
 	u.exchange(t, echo, "mine")
 	before := f.Counters(1).UpBytes
 
-	stranger, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stranger.Close()
+	stranger := loopbackUDP(t)
 	dest := netip.MustParseAddrPort(echo)
 	stranger.WriteToUDPAddrPort(append(socks5.AppendAddrPort([]byte{0, 0, 0}, dest), "theirs!"...), u.relay)
 	other, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 2)})

@@ -24,6 +24,22 @@ func listen(t *testing.T, at string) (net.Listener, netip.AddrPort) {
 	return l, l.Addr().(*net.TCPAddr).AddrPort()
 }
 
+// connect returns both ends of a connection to a listener at that address.
+func connect(t *testing.T, at string) (client, server net.Conn) {
+	t.Helper()
+	l, address := listen(t, at)
+	client, err := net.Dial("tcp", address.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	if server, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	return client, server
+}
+
 func TestListenersAreThoseThatListen(t *testing.T) {
 	for at, family := range families {
 		l, address := listen(t, at)
@@ -47,18 +63,8 @@ func TestListenersAreThoseThatListen(t *testing.T) {
 
 func TestReceivedIsOfTheOtherEnd(t *testing.T) {
 	for at := range families {
-		l, address := listen(t, at)
-		client, err := net.Dial("tcp", address.String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer client.Close()
-		server, err := l.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer server.Close()
-		own := client.LocalAddr().(*net.TCPAddr).AddrPort()
+		client, server := connect(t, at)
+		own, address := client.LocalAddr().(*net.TCPAddr).AddrPort(), client.RemoteAddr().(*net.TCPAddr).AddrPort()
 		client.Write(make([]byte, 100))
 		io.ReadFull(server, make([]byte, 40))
 		if received, unread, err := Received(address, own); received != 100 || unread != 60 || err != nil {
@@ -80,18 +86,8 @@ func TestReceivedIsOfTheOtherEnd(t *testing.T) {
 func TestOwnerIsOfTheSocketThatGetsIt(t *testing.T) {
 	us := uint32(os.Getuid())
 	for at := range families {
-		l, address := listen(t, at)
-		client, err := net.Dial("tcp", address.String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer client.Close()
-		server, err := l.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer server.Close()
-		own := client.LocalAddr().(*net.TCPAddr).AddrPort()
+		client, _ := connect(t, at)
+		own, address := client.LocalAddr().(*net.TCPAddr).AddrPort(), client.RemoteAddr().(*net.TCPAddr).AddrPort()
 		if uid, err := Owner("tcp", own, address); uid != us || err != nil {
 			t.Errorf("%v over TCP: %d, %v", own, uid, err)
 		}
