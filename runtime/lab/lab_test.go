@@ -4,6 +4,7 @@ package lab
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -156,14 +157,23 @@ func connect(t testing.TB, in xray.Inbound, target string) net.Conn {
 	t.Cleanup(func() { conn.Close() })
 	request := socks5.AppendOpening(nil, in.User, in.Password)
 	_, err = conn.Write(socks5.AppendRequest(request, socks5.CommandConnect, destination(t, target)))
-	if err == nil {
-		_, _, err = socks5.ReadReplies(conn, true)
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return conn
+	_, greeting, err := socks5.ReadReplies(conn, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &greetedConn{Conn: conn, reader: io.MultiReader(bytes.NewReader(greeting), conn)}
 }
+
+// greetedConn is a connection on which a greeting came together with the answer of the proxy.
+type greetedConn struct {
+	net.Conn
+	reader io.Reader
+}
+
+func (c *greetedConn) Read(p []byte) (int, error) { return c.reader.Read(p) }
 
 func destination(t testing.TB, target string) socks5.Address {
 	t.Helper()
