@@ -49,7 +49,7 @@ var ours = map[string][]string{
 	},
 	// It answers a request of the wire, and its lessons are rotation's.
 	"daemon/bulktest": {
-		"daemon/ipc", "daemon/rotation", "daemon/settings", "daemon/store", "runtime/link", "runtime/probe", "runtime/xray",
+		"daemon/ipc", "daemon/rotation", "daemon/settings", "daemon/store", "runtime/link", "runtime/mark", "runtime/probe", "runtime/xray",
 	},
 	"daemon/failpoint": {},
 	// The whole daemon among fakes, for tests alone.
@@ -68,14 +68,15 @@ var ours = map[string][]string{
 
 	// The bytes of SOCKS5: both are its clients, and the front is a server of it, too. Datagrams go
 	// to the core as Trojan has them. The front asks sockdiag what the core has read, and whose a
-	// datagram is.
-	"runtime/front": {"runtime/socks5", "runtime/sockdiag", "runtime/trojan"},
+	// datagram is. By its mark it knows what a probe has sent.
+	"runtime/front": {"runtime/mark", "runtime/socks5", "runtime/sockdiag", "runtime/trojan"},
 	// The same as a process: its socket is for one user.
-	"runtime/front/plane": {"runtime/front", "runtime/usersock"},
-	"runtime/probe":       {"runtime/socks5"},
+	"runtime/front/plane": {"runtime/front", "runtime/mark", "runtime/usersock"},
+	"runtime/probe":       {"runtime/mark", "runtime/socks5"},
 
 	"runtime/lab":      {"runtime/xray"},
 	"runtime/link":     {},
+	"runtime/mark":     {},
 	"runtime/ports":    {},
 	"runtime/route":    {},
 	"runtime/sockdiag": {},

@@ -17,6 +17,7 @@ import (
 	"github.com/xrat-tray/xrat/daemon/settings"
 	"github.com/xrat-tray/xrat/daemon/supervisor"
 	"github.com/xrat-tray/xrat/runtime/front/plane"
+	"github.com/xrat-tray/xrat/runtime/mark"
 )
 
 // The environment of a data plane.
@@ -29,8 +30,9 @@ const (
 )
 
 // addFront gives the supervisor its front: the data plane that an earlier daemon has left, or one
-// that starts when it is opened.
-func (a *app) addFront(ctx context.Context, deps *supervisor.Deps, config settings.Settings, log zerolog.Logger) error {
+// that starts when it is opened. returned reports whether a connection with this mark has come back
+// to it.
+func (a *app) addFront(ctx context.Context, deps *supervisor.Deps, config settings.Settings, log zerolog.Logger) (returned func(mark.Mark) bool, err error) {
 	client := plane.NewClient(plane.ClientDeps{
 		Front: frontOptions(config, log), Revive: !managed(), Dir: a.paths.RuntimeDir, Version: version, Log: log,
 		Start: func(first *os.File, socket, nonce string) (int, error) {
@@ -40,7 +42,7 @@ func (a *app) addFront(ctx context.Context, deps *supervisor.Deps, config settin
 	deps.Front = client
 	found, err := client.Find(ctx)
 	if err != nil || found == nil {
-		return err
+		return client.Returned, err
 	}
 	deps.FrontOpen = true
 	if found.Lost > 0 {
@@ -56,7 +58,7 @@ func (a *app) addFront(ctx context.Context, deps *supervisor.Deps, config settin
 		log.Error().Err(err).Msg("the front stays at its old addresses")
 		deps.Warnings = append(deps.Warnings, "the front stays at its old addresses: "+err.Error())
 	}
-	return nil
+	return client.Returned, nil
 }
 
 // managed reports whether a service manager has started this process and sees to it that there is a

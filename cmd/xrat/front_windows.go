@@ -9,13 +9,15 @@ import (
 	"github.com/xrat-tray/xrat/daemon/settings"
 	"github.com/xrat-tray/xrat/daemon/supervisor"
 	"github.com/xrat-tray/xrat/runtime/front"
+	"github.com/xrat-tray/xrat/runtime/mark"
 )
 
 // addFront gives the supervisor a front in this process: Windows cannot hand listening sockets over
-// a Unix socket.
-func (a *app) addFront(_ context.Context, deps *supervisor.Deps, config settings.Settings, log zerolog.Logger) error {
-	deps.Front = front.New(frontOptions(config, log))
-	return nil
+// a Unix socket. returned reports whether a connection with this mark has come back to it.
+func (a *app) addFront(_ context.Context, deps *supervisor.Deps, config settings.Settings, log zerolog.Logger) (returned func(mark.Mark) bool, err error) {
+	f := front.New(frontOptions(config, log))
+	deps.Front = f
+	return f.Returned, nil
 }
 
 // runFrontCommand is not there.

@@ -25,6 +25,7 @@ import (
 	"github.com/xrat-tray/xrat/daemon/store"
 	"github.com/xrat-tray/xrat/daemon/supervisor"
 	"github.com/xrat-tray/xrat/runtime/front"
+	"github.com/xrat-tray/xrat/runtime/mark"
 	"github.com/xrat-tray/xrat/runtime/ports"
 	"github.com/xrat-tray/xrat/runtime/probe"
 	"github.com/xrat-tray/xrat/runtime/route"
@@ -98,9 +99,11 @@ func (a *app) runServer(ctx context.Context) (err error) {
 		}
 	}()
 	deps := a.dependencies(config, records, log)
-	if err := a.addFront(ctx, &deps.Deps, config, log.With().Str("part", "front").Logger()); err != nil {
+	returned, err := a.addFront(ctx, &deps.Deps, config, log.With().Str("part", "front").Logger())
+	if err != nil {
 		return fmt.Errorf("looking for the data plane: %w", err)
 	}
+	addProbes(&deps, config, returned, log.With().Str("part", "core").Logger())
 	d := daemon.New(deps)
 	if err := d.Restore(ctx); err != nil {
 		return fmt.Errorf("restoring the last state: %w", err)
@@ -139,11 +142,8 @@ func (a *app) runServer(ctx context.Context) (err error) {
 func (a *app) dependencies(config settings.Settings, records *store.Store, log zerolog.Logger) daemon.Deps {
 	part := func(name string) zerolog.Logger { return log.With().Str("part", name).Logger() }
 	loop := supervisor.Deps{
-		Settings: config,
-		Cores:    session.XrayCores{Log: part("core")},
-		Probe: func(ctx context.Context, core probe.Proxy, first int) probe.Result {
-			return probe.Get(ctx, core, turned(config.Health.URLs, first), config.Health.Timeout.Std(), probeStagger)
-		},
+		Settings:  config,
+		Cores:     session.XrayCores{Log: part("core")},
 		Online:    route.Exists,
 		Own:       route.Own,
 		Slept:     rotation.Slept,
@@ -165,7 +165,6 @@ func (a *app) dependencies(config settings.Settings, records *store.Store, log z
 	return daemon.Deps{
 		Deps:    loop,
 		Store:   records,
-		Tools:   bulktest.RealTools(part("core"), probeStagger, route.Own),
 		Fetch:   subscription.Fetcher{UserAgent: "xrat/" + version}.Fetch,
 		Version: version,
 		Hung: func() {
@@ -175,6 +174,14 @@ func (a *app) dependencies(config settings.Settings, records *store.Store, log z
 			panic("the supervisor's loop hangs")
 		},
 	}
+}
+
+// addProbes adds what measures through cores; returned is that of addFront.
+func addProbes(deps *daemon.Deps, config settings.Settings, returned func(mark.Mark) bool, log zerolog.Logger) {
+	deps.Probe = func(ctx context.Context, core probe.Proxy, first int) probe.Result {
+		return probe.Get(ctx, core, turned(config.Health.URLs, first), config.Health.Timeout.Std(), probeStagger, returned)
+	}
+	deps.Tools = bulktest.RealTools(log, probeStagger, route.Own, returned)
 }
 
 func frontOptions(config settings.Settings, log zerolog.Logger) front.Options {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/xrat-tray/xrat/runtime/mark"
 	"github.com/xrat-tray/xrat/runtime/probe"
 	"github.com/xrat-tray/xrat/runtime/xray"
 )
@@ -33,8 +34,9 @@ type Tools struct {
 	Fetch   func(ctx context.Context, p probe.Proxy, url string, most int64, wait, limit time.Duration) probe.Download
 }
 
-// RealTools measures for real; a probe tries the next URL after stagger.
-func RealTools(log zerolog.Logger, stagger time.Duration, own func(ctx context.Context, host string) bool) Tools {
+// RealTools measures for real; a probe tries the next URL after stagger, and asks returned whether
+// it has come back (see probe.Get).
+func RealTools(log zerolog.Logger, stagger time.Duration, own func(ctx context.Context, host string) bool, returned func(mark.Mark) bool) Tools {
 	return Tools{
 		StartBatch: func(ctx context.Context, spec xray.BatchSpec) (Batch, error) {
 			b, err := xray.StartBatch(ctx, log, spec)
@@ -54,7 +56,7 @@ func RealTools(log zerolog.Logger, stagger time.Duration, own func(ctx context.C
 			return conn.Close()
 		},
 		Get: func(ctx context.Context, p probe.Proxy, urls []string, timeout time.Duration) probe.Result {
-			return probe.Get(ctx, p, urls, timeout, stagger)
+			return probe.Get(ctx, p, urls, timeout, stagger, returned)
 		},
 		Fetch: probe.Fetch,
 	}

@@ -81,6 +81,9 @@ func (l *Lifecycle) prove(ctx context.Context, s *Session) (Proof, *Failure) {
 		return Proof{OK: true}, nil
 	}
 	result := l.Probe(ctx, s.Proxy(), 0)
+	if result.Class == probe.ClassLoop {
+		return Proof{}, failure(ctx, s.Config, codeLoop, fmt.Errorf("%w; remove it with `xrat remove`", result.Err))
+	}
 	if !result.OK {
 		return Proof{}, failure(ctx, s.Config, "probe_"+result.Class, fmt.Errorf("no answer through it: %w", result.Err))
 	}

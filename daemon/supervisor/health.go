@@ -239,13 +239,14 @@ func failedChecks(n int) string {
 }
 
 // hint takes a hint from the front that something may be wrong. It only brings the next check
-// forward: what an application sees may be the fault of the place it connects to. Another server
-// that answered where this one was silent is a strong hint, on which the check begins in doubt.
+// forward: what an application sees may be the fault of the place it connects to. A strong hint, on
+// which the check begins in doubt, is another server that answered where this one was silent, or a
+// core that takes no connections or brings them back.
 func (s *Supervisor) hint(signal front.Signal) {
 	if s.active == nil || signal.TargetID != s.active.ID || s.op != nil && s.op.kind != opReplace {
 		return
 	}
-	strong := signal.Kind == front.Rescued || signal.Kind == front.DialRefused
+	strong := signal.Kind == front.Rescued || signal.Kind == front.DialRefused || signal.Kind == front.Returned
 	if s.health.hints++; s.health.hints >= hintsOfWeight && signal.Kind == front.Silent {
 		strong = true
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/xrat-tray/xrat/runtime/mark"
 )
 
 // handshakeTimeout bounds what comes before the destination is known.
@@ -48,6 +50,7 @@ type Front struct {
 	halfClosed   time.Duration // the constant; tests have less time
 	epoch        time.Time     // where the front's clock begins
 	guard        *guard
+	marks        mark.Memory // of tunnels and of requests
 
 	standby atomic.Pointer[state] // never nil; its target is
 	setting sync.Mutex            // held by whoever replaces state or standby

@@ -20,6 +20,7 @@ const (
 	established     = "HTTP/1.1 200 Connection established\r\n\r\n"
 	proxyChallenge  = `Basic realm="xrat", charset="UTF-8"`
 	textNotWorking  = "xrat: no working server. Nothing was sent. Try again shortly; \"xrat status\" says what is wrong, \"xrat rotate\" tries another server.\n"
+	textReturned    = "xrat: this request has come back again and again: the server leads back to xrat. \"xrat rotate\" tries another one.\n"
 	textNoAnswer    = "xrat: the connection ended before the destination answered. Try again; if it happens everywhere, \"xrat rotate\" tries another server.\n"
 	textCredentials = "xrat: this proxy asks for the username and password of its settings.\n"
 	textNotProxy    = "xrat: this is a proxy, not a web site. Ask it for http://host/path, or use CONNECT.\n"

@@ -8,6 +8,7 @@ const (
 	ClosedEmpty SignalKind = "closed_empty" // the core ended a connection that had sent something, with nothing received
 	CoreGone    SignalKind = "core_gone"    // an established connection to the core broke, or the core ended one before its reply
 	Silent      SignalKind = "silent"       // the core was silent for longer than its limit, on a connection that had sent something
+	Returned    SignalKind = "returned"     // a connection through the core has come back to the front again and again: a strong hint
 	Rescued     SignalKind = "rescued"      // an answer came through another core where this one had none: a strong hint
 )
 

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/xrat-tray/xrat/runtime/mark"
 	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
@@ -26,6 +27,8 @@ type upstream struct {
 	f    *Front
 	ctx  context.Context // bounds the waiting for a core
 	dest socks5.Address
+	// tunnel: the client's own first bytes come here, which may be known.
+	tunnel bool
 	// hedged: whoever uses the upstream deals with the silence of cores, and knows how soon they
 	// answer.
 	hedged bool
@@ -59,7 +62,7 @@ type legs struct {
 // been reached. Both may be nil. The error is errNoCore or that of ctx, which bounds the waiting of
 // connect and of later replays.
 func (f *Front) connect(ctx context.Context, dest socks5.Address, early []byte, client *lazyReader) (*upstream, error) {
-	u := &upstream{f: f, ctx: ctx, dest: dest}
+	u := &upstream{f: f, ctx: ctx, dest: dest, tunnel: true}
 	if err := u.connect(early, client, nil); err != nil {
 		return nil, err
 	}
@@ -82,18 +85,32 @@ func (u *upstream) connect(early []byte, client *lazyReader, via *state) error {
 	u.rescuer.tried = append(u.rescuer.tried, t)
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.kept.add(early, u.f.pools)
 	if len(early) == 0 && client != nil {
 		if b, n := client.poll(); n > 0 {
-			u.kept.add(b.b[:n], u.f.pools)
-			b.release()
+			defer b.release()
+			early = b.b[:n]
 		}
 	}
-	if len(u.kept.sent) > 0 {
+	if !u.keep(early) {
+		l.reset()
+		t.ledger.leave(l)
+		return errReturned
+	}
+	if len(early) > 0 {
 		u.lastSent.Store(u.f.now())
 	}
 	u.add(l)
 	return nil
+}
+
+// keep needs mu. It keeps p to be sent, and reports false if that must not be: with the same first
+// bytes the client has come again and again, so that it is the core that brings them back.
+func (u *upstream) keep(p []byte) bool {
+	if u.tunnel && u.kept.nothing() && u.f.returned(mark.Of(p)) {
+		return false
+	}
+	u.kept.add(p, u.f.pools)
+	return true
 }
 
 // dial reaches the core of the first leg.
@@ -188,7 +205,9 @@ func (u *upstream) writeUnanswered(p []byte) (n int, full *leg, err error) {
 		}
 	}
 	if len(p) > 0 {
-		u.kept.add(p, u.f.pools)
+		if !u.keep(p) {
+			return 0, nil, errReturned
+		}
 		u.lastSent.Store(u.f.now())
 		if len(u.legs.all) > 1 && !u.kept.mayRepeat() {
 			u.commit()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/xrat-tray/xrat/runtime/mark"
 	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
@@ -121,6 +122,8 @@ func (w *webServer) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		w.connect(rw, r, wc)
 	case r.URL.Scheme != "http" || r.URL.Host == "":
 		http.Error(rw, textNotProxy, http.StatusBadRequest)
+	case w.f.returned(mark.OfTag(r.Header.Get(mark.Field))):
+		http.Error(rw, textReturned, http.StatusLoopDetected)
 	default:
 		w.f.log.Debug().Str("destination", r.URL.Host).Msg("request")
 		// Present but empty, these keep the server from adding its own where the origin has none.

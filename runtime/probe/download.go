@@ -34,7 +34,7 @@ func Fetch(ctx context.Context, p Proxy, target string, most int64, wait, limit 
 	defer end(nil)
 	patience := time.AfterFunc(wait, func() { end(errLate) })
 	defer patience.Stop()
-	client, done := newClient(p)
+	client, done := newClient(p, func(*earlyConn) {})
 	defer done()
 
 	request, err := http.NewRequestWithContext(whole, http.MethodGet, target, nil)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"sync/atomic"
 
+	"github.com/xrat-tray/xrat/runtime/mark"
 	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
@@ -19,10 +21,14 @@ type earlyConn struct {
 	auth     bool
 	answered bool
 	unread   []byte // what came along with the answers to the opening
+	first    atomic.Uint64
 }
 
+// mark is that of what was written first; 0: nothing was.
+func (c *earlyConn) mark() mark.Mark { return mark.Mark(c.first.Load()) }
+
 // dialEarly connects to the proxy p, for address.
-func dialEarly(ctx context.Context, p Proxy, address string) (net.Conn, error) {
+func dialEarly(ctx context.Context, p Proxy, address string) (*earlyConn, error) {
 	opening, err := openingOf(p, address)
 	if err != nil {
 		return nil, err
@@ -48,6 +54,7 @@ func (c *earlyConn) Write(p []byte) (int, error) {
 	if c.opening == nil {
 		return c.Conn.Write(p)
 	}
+	c.first.Store(uint64(mark.Of(p)))
 	all := append(c.opening, p...)
 	n, err := c.Conn.Write(all)
 	n = max(0, n-len(c.opening))

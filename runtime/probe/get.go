@@ -13,9 +13,11 @@ import (
 	"os"
 	"path"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
+	"github.com/xrat-tray/xrat/runtime/mark"
 	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
@@ -27,6 +29,7 @@ const (
 	ClassClosed   = "closed"   // the connection ended before the answer was complete
 	ClassStatus   = "status"   // an HTTP status that does not prove a way out
 	ClassBody     = "body"     // the right shape of answer with the wrong content: a captive portal
+	ClassLoop     = "loop"     // it has come back to this machine's own front
 	ClassTLS      = "tls"      // the TLS handshake or the certificate is wrong
 	ClassCanceled = "canceled" // the caller's context ended: says nothing about the proxy
 	ClassInternal = "internal" // nothing was measured: an unusable URL, no URL at all
@@ -53,15 +56,15 @@ type Result struct {
 // The proof is status 204, or status 200 unless the URL's last path element says that it has to be
 // 204 (generate_204, gen_204). Redirects are not followed: a captive portal or an error page is no
 // way out.
-func Get(ctx context.Context, p Proxy, urls []string, timeout, stagger time.Duration) Result {
+//
+// returned reports whether a connection with this mark has come back to the front; nil: nobody
+// knows. Then p leads there, and whatever is answered comes from another server.
+func Get(ctx context.Context, p Proxy, urls []string, timeout, stagger time.Duration, returned func(mark.Mark) bool) Result {
 	if len(urls) == 0 {
 		return Result{Class: ClassInternal, Err: errors.New("no probe URL: set health.urls in the settings")}
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	client, done := newClient(p)
-	defer done()
-
 	type numbered struct {
 		index  int
 		result Result
@@ -71,7 +74,7 @@ func Get(ctx context.Context, p Proxy, urls []string, timeout, stagger time.Dura
 	start := func() {
 		index, target := started, urls[started]
 		started++
-		go func() { results <- numbered{index, attempt(ctx, client, target)} }()
+		go func() { results <- numbered{index, attempt(ctx, p, target, returned)} }()
 	}
 	next := time.NewTimer(stagger)
 	defer next.Stop()
@@ -100,13 +103,19 @@ func Get(ctx context.Context, p Proxy, urls []string, timeout, stagger time.Dura
 	return failures[0]
 }
 
-// newClient makes an HTTP client that goes through p and keeps no connection.
-func newClient(p Proxy) (*http.Client, func()) {
+// newClient makes an HTTP client that goes through p and keeps no connection. It tells connected of
+// each one.
+func newClient(p Proxy, connected func(*earlyConn)) (*http.Client, func()) {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
-			return dialEarly(ctx, p, address)
+			conn, err := dialEarly(ctx, p, address)
+			if err != nil {
+				return nil, err
+			}
+			connected(conn)
+			return conn, nil
 		},
 		DisableKeepAlives:      true,
 		DisableCompression:     true,
@@ -120,11 +129,20 @@ func newClient(p Proxy) (*http.Client, func()) {
 	return client, transport.CloseIdleConnections
 }
 
-func attempt(ctx context.Context, client *http.Client, target string) Result {
+func attempt(ctx context.Context, p Proxy, target string, returned func(mark.Mark) bool) Result {
 	begin := time.Now()
+	var conn atomic.Pointer[earlyConn]
+	client, done := newClient(p, conn.Store)
+	defer done()
 	class, err := ask(ctx, client, target)
-	return Result{OK: err == nil, URL: target, Latency: time.Since(begin), Class: class, Err: err}
+	r := Result{OK: err == nil, URL: target, Latency: time.Since(begin), Class: class, Err: err}
+	if c := conn.Load(); c != nil && returned != nil && class != ClassCanceled && returned(c.mark()) {
+		r.OK, r.Class, r.Err = false, ClassLoop, errLoop
+	}
+	return r
 }
+
+var errLoop = errors.New("it leads back to xrat: what is sent there comes back as a new connection")
 
 // ask makes one request and judges the answer.
 func ask(ctx context.Context, client *http.Client, target string) (class string, err error) {
@@ -135,6 +153,9 @@ func ask(ctx context.Context, client *http.Client, target string) (class string,
 	host := request.URL.Host
 	// Some servers answer differently to clients they do not know.
 	request.Header.Set("User-Agent", "Mozilla/5.0")
+	if request.URL.Scheme == "http" {
+		request.Header.Set(mark.Field, mark.New().Tag())
+	}
 	response, err := client.Do(request)
 	if err != nil {
 		return classify(ctx, host, err)

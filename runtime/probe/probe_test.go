@@ -9,9 +9,13 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/xrat-tray/xrat/runtime/mark"
+	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
 const long = 20 * time.Second // no test passes or fails by coming near it
@@ -269,7 +273,7 @@ func TestGetAcceptsOnlyAWayOut(t *testing.T) {
 		{"no host", proxy, "/generate_204", ClassInternal},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got := Get(t.Context(), test.proxy, []string{test.url}, long, long)
+			got := Get(t.Context(), test.proxy, []string{test.url}, long, long, nil)
 			if got.Class != test.class || got.OK != (test.class == ClassOK) || (got.Err == nil) != got.OK {
 				t.Fatalf("got %q, OK %v, error %v; want %q", got.Class, got.OK, got.Err, test.class)
 			}
@@ -281,7 +285,7 @@ func TestGetAcceptsOnlyAWayOut(t *testing.T) {
 			}
 		})
 	}
-	if got := Get(t.Context(), proxy, nil, long, long); got.Class != ClassInternal {
+	if got := Get(t.Context(), proxy, nil, long, long, nil); got.Class != ClassInternal {
 		t.Errorf("no URLs: %q", got.Class)
 	}
 }
@@ -302,25 +306,55 @@ func TestGetDoesNotWaitForSilence(t *testing.T) {
 	defer failing.Close()
 	proxy := Proxy{Address: socks(t, "", "")}
 
-	if got := Get(t.Context(), proxy, []string{ignored}, 50*time.Millisecond, long); got.Class != ClassTimeout {
+	if got := Get(t.Context(), proxy, []string{ignored}, 50*time.Millisecond, long, nil); got.Class != ClassTimeout {
 		t.Errorf("silence: %q (%v)", got.Class, got.Err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	if got := Get(ctx, proxy, []string{silent(cancel)}, long, long); got.Class != ClassCanceled {
+	if got := Get(ctx, proxy, []string{silent(cancel)}, long, long, nil); got.Class != ClassCanceled {
 		t.Errorf("canceled: %q (%v)", got.Class, got.Err)
 	}
-	if got := Get(t.Context(), proxy, []string{ignored, alive.URL}, long, time.Millisecond); !got.OK || got.URL != alive.URL {
+	if got := Get(t.Context(), proxy, []string{ignored, alive.URL}, long, time.Millisecond, nil); !got.OK || got.URL != alive.URL {
 		t.Errorf("second URL after the stagger: %q for %s (%v)", got.Class, got.URL, got.Err)
 	}
 	begin := time.Now()
-	if got := Get(t.Context(), proxy, []string{failing.URL, alive.URL}, long, long); !got.OK {
+	if got := Get(t.Context(), proxy, []string{failing.URL, alive.URL}, long, long, nil); !got.OK {
 		t.Errorf("second URL after a failure: %q (%v)", got.Class, got.Err)
 	}
 	if passed := time.Since(begin); passed >= long/2 {
 		t.Errorf("the second URL waited for the stagger: %v", passed)
 	}
 	ctx, cancel = context.WithCancel(t.Context())
-	if got := Get(ctx, proxy, []string{failing.URL, silent(cancel)}, long, long); got.Class != ClassStatus {
+	if got := Get(ctx, proxy, []string{failing.URL, silent(cancel)}, long, long, nil); got.Class != ClassStatus {
 		t.Errorf("none alive: %q, want the first URL's", got.Class)
+	}
+}
+
+// Whoever gets what a probe has sent knows it by its mark, and the probe is told: an answer proves
+// nothing then.
+func TestGetKnowsALoop(t *testing.T) {
+	for _, scheme := range []string{"http", "https"} {
+		var seen mark.Memory
+		proxy := Proxy{Address: serve(t, func(c net.Conn) {
+			opening := socks5.AppendGreeting(nil, "")
+			io.ReadFull(c, opening)
+			io.ReadFull(c, make([]byte, 4))
+			length := make([]byte, 1)
+			io.ReadFull(c, length)
+			io.ReadFull(c, make([]byte, length[0]+2))
+			b := make([]byte, 4096)
+			n, _ := c.Read(b)
+			seen.Note(mark.Of(b[:n]))
+			c.Write([]byte{5, 0})
+			c.Write(socks5.AppendReply(nil, socks5.ReplySucceeded, netip.AddrPort{}))
+			io.WriteString(c, "HTTP/1.1 204 No Content\r\n\r\n")
+		})}
+		target := []string{scheme + "://site.invalid/generate_204"}
+		if got := Get(t.Context(), proxy, target, long, long, seen.Seen); got.OK || got.Class != ClassLoop || got.Err == nil {
+			t.Errorf("%s: %+v", scheme, got)
+		}
+		nobody := func(mark.Mark) bool { return false }
+		if got := Get(t.Context(), proxy, target, long, long, nobody); got.Class == ClassLoop || got.OK != (scheme == "http") {
+			t.Errorf("%s that has not come back: %+v", scheme, got)
+		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/xrat-tray/xrat/runtime/front"
+	"github.com/xrat-tray/xrat/runtime/mark"
 )
 
 const (
@@ -23,8 +24,9 @@ const (
 	callTime  = time.Second
 	// freePause is how often a port is tried that the data plane is about to give up.
 	freePause = 5 * time.Millisecond
-	// countTime bounds the look at counters, which a status waits for.
-	countTime = 100 * time.Millisecond
+	// askTime bounds a question that somebody waits for: a status for counters, a probe for its
+	// mark.
+	askTime = 100 * time.Millisecond
 	// closeTime bounds the end of all connections.
 	closeTime = 5 * time.Second
 	// hurryTime bounds the end of a drain that is cut short.
@@ -409,7 +411,7 @@ func (c *Client) Counters(id int64) front.Counters {
 		if p.isMute() {
 			continue
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), countTime)
+		ctx, cancel := context.WithTimeout(context.Background(), askTime)
 		_, _ = p.call(ctx, command{Do: doCounters, Session: id})
 		cancel()
 	}
@@ -420,6 +422,22 @@ func (c *Client) Counters(id int64) front.Counters {
 		n.Add(p.counted()[id])
 	}
 	return n
+}
+
+// Returned is as front.Front.Returned. A data plane that does not answer has seen nothing.
+func (c *Client) Returned(m mark.Mark) bool {
+	for _, p := range c.peers() {
+		if p.isMute() {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), askTime)
+		r, err := p.call(ctx, command{Do: doReturned, Mark: m})
+		cancel()
+		if err == nil && r.Returned {
+			return true
+		}
+	}
+	return false
 }
 
 // Forget is as front.Front.Forget. It returns at once.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/xrat-tray/xrat/runtime/front"
+	"github.com/xrat-tray/xrat/runtime/mark"
 )
 
 // What a command asks for.
@@ -19,6 +20,7 @@ const (
 	doDrain    = "drain"    // front.Drain, until doHurry
 	doHurry    = "hurry"    // end that drain
 	doCounters = "counters" // front.Counters
+	doReturned = "returned" // front.Returned
 	doForget   = "forget"   // front.Forget
 	doRetire   = "retire"   // take no new connections, and end with the last one
 	doSeen     = "seen"     // the signals have arrived
@@ -35,6 +37,7 @@ type command struct {
 	Session int64         `json:"session,omitempty"`
 	Age     time.Duration `json:"age,omitempty"`   // how long ago the moment is that is meant
 	Other   uint64        `json:"other,omitempty"` // a call that this one is about
+	Mark    mark.Mark     `json:"mark,omitempty"`
 	// Listeners names the sockets that come along, in order.
 	Listeners []string `json:"listeners,omitempty"`
 }
@@ -46,6 +49,7 @@ type reply struct {
 	State       *State                   `json:"state,omitempty"`
 	Counters    map[int64]front.Counters `json:"counters,omitempty"`
 	Connections int                      `json:"connections,omitempty"`
+	Returned    bool                     `json:"returned,omitempty"`
 	Signals     []front.Signal           `json:"signals,omitempty"` // the next come after doSeen
 	Listeners   []string                 `json:"listeners,omitempty"`
 	// Replaced is the last word to a daemon after which another one has come.

@@ -147,6 +147,8 @@ func (p *plane) carryOut(c *channel, cmd command) (answer reply, err error) {
 		answer.Connections = p.front.Cut(cmd.Session, time.Now().Add(-cmd.Age))
 	case doCounters:
 		answer.Counters = p.count(cmd.Session)
+	case doReturned:
+		answer.Returned = p.front.Returned(cmd.Mark)
 	case doForget:
 		p.front.Forget(cmd.Session)
 	case doRetire:
