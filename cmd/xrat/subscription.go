@@ -34,16 +34,24 @@ nothing.`
 
 func subscriptionAdd(a *app) *cobra.Command {
 	var options ipc.SubscriptionOptions
+	var private bool
 	c := &cobra.Command{
 		Use: "add URL", Short: "Add a subscription and fetch it", Args: cobra.ExactArgs(1),
 		Long: `Add a subscription by its http or https address, and fetch it. One that is there
-already gets the given name and interval, and is fetched.
+already gets the given name, interval and permission, and is fetched.
+
+Servers on this machine and in private networks (192.168.x.x, localhost, …) are left
+out, as no provider on the internet has any business with them: --private lets this
+one name them. A subscription that comes from there itself may.
 
 The address is a secret. Arguments are seen by other users of the machine and kept
 in the shell's history: "-" reads it from standard input.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if c.Flags().Changed("interval") && (options.Interval < time.Hour || options.Interval > 365*24*time.Hour) {
 				return &exitError{exitUsage, fmt.Errorf("--interval %s: use 1h to 8760h", options.Interval)}
+			}
+			if c.Flags().Changed("private") {
+				options.Private = &private
 			}
 			address := args[0]
 			if address == "-" {
@@ -61,6 +69,7 @@ in the shell's history: "-" reads it from standard input.`,
 	}
 	c.Flags().StringVar(&options.Name, "name", "", "what to call it; otherwise as the provider does")
 	c.Flags().DurationVar(&options.Interval, "interval", 0, "how often to update it, such as 24h")
+	c.Flags().BoolVar(&private, "private", false, "let it name servers on this machine and in private networks")
 	c.Flags().BoolVar(&options.NoUpdate, "no-update", false, "do not fetch it now")
 	return c
 }

@@ -72,6 +72,9 @@ func (cat *Catalog) refreshAlone(ctx context.Context, id int64, conditional bool
 		return none, err
 	}
 	none.Name = sub.Name
+	if fetchErr == nil && !mayNamePrivate(sub) {
+		fetchErr = f.body.DropPrivate()
+	}
 	if fetchErr != nil {
 		none.Error = &ipc.ErrorPayload{Code: errCode(fetchErr), Message: fetchErr.Error()}
 		none.Problems, none.Unlisted = problems(f.body, nil), f.body.Unlisted

@@ -49,7 +49,7 @@ func (cat *Catalog) subscriptionPayload(sub store.Subscription, configs []store.
 	interval := cat.updateInterval(sub)
 	p := ipc.SubscriptionPayload{
 		ID: sub.ID, Name: sub.Name, Address: subscription.Redact(sub.URL), CreatedAt: sub.CreatedAt,
-		IntervalSecs: int64(interval.Seconds()), AttemptedAt: timeOrNil(sub.AttemptedAt), UpdatedAt: timeOrNil(sub.UpdatedAt),
+		IntervalSecs: int64(interval.Seconds()), Private: mayNamePrivate(sub), AttemptedAt: timeOrNil(sub.AttemptedAt), UpdatedAt: timeOrNil(sub.UpdatedAt),
 		NextAt: timeOrNil(nextUpdate(sub, interval, time.Now())), Failures: sub.Failures,
 		Problems: sub.Problems, Notices: append([]string{}, sub.Notices...),
 	}
@@ -72,7 +72,7 @@ func (cat *Catalog) subscriptionPayload(sub store.Subscription, configs []store.
 }
 
 // addSubscription stores an address and, unless told otherwise, fetches it. An address that is
-// stored already is not added again, but gets the new name and interval.
+// stored already is not added again, but gets what is new of name, interval and permission.
 func (cat *Catalog) addSubscription(ctx context.Context, r ipc.Request) (any, string, error) {
 	address := strings.TrimSpace(r.URL)
 	if err := checkAddress(address); err != nil {
@@ -134,6 +134,9 @@ func (cat *Catalog) storeSubscription(ctx context.Context, address string, r ipc
 					sub.Name, sub.Named = r.Name, true
 				}
 				sub.IntervalSecs = cmp.Or(r.IntervalSecs, sub.IntervalSecs)
+				if r.Private != nil {
+					sub.Private = *r.Private
+				}
 			})
 			return sub, true, err
 		}
@@ -143,9 +146,14 @@ func (cat *Catalog) storeSubscription(ctx context.Context, address string, r ipc
 	}
 	sub, err = cat.Store.AddSubscription(ctx, store.Subscription{
 		Name: cmp.Or(r.Name, hostOf(address)), Named: r.Name != "", URL: address, IntervalSecs: r.IntervalSecs, CreatedAt: time.Now(),
+		Private: r.Private != nil && *r.Private,
 	})
 	return sub, false, err
 }
+
+// mayNamePrivate reports whether a subscription may name servers on this machine and in private
+// networks: if the user has said so, or has found the subscription itself there.
+func mayNamePrivate(sub store.Subscription) bool { return sub.Private || subscription.Local(sub.URL) }
 
 func checkAddress(address string) error {
 	if err := subscription.Check(address); err != nil {

@@ -50,6 +50,32 @@ func TestRefreshReconciles(t *testing.T) {
 	})
 }
 
+// A subscription from the internet names servers in private networks only if the user allows it to,
+// and no longer when that is withdrawn.
+func TestPrivateServersNeedPermission(t *testing.T) {
+	daemontest.Bubble(t, "", nil, func(h *daemontest.Harness) {
+		h.Offer(func(p *daemontest.Provider) { p.Body = "socks://a.example:1080#a\nsocks://192.168.1.1:1080#b\n" })
+		added := h.Add(ipc.Request{})
+		if r := added.Refresh; !r.OK || r.Added != 1 || len(r.Problems) != 1 || r.Problems[0].Code != subscription.CodePrivate || added.Subscription.Private {
+			t.Fatalf("%+v, %+v", added, r)
+		}
+		if added = h.Add(ipc.Request{Private: new(true)}); added.Refresh.Added != 1 || !added.Subscription.Private {
+			t.Errorf("%+v, %+v", added, added.Refresh)
+		}
+		if added = h.Add(ipc.Request{}); added.Refresh.Kept != 2 || !added.Subscription.Private {
+			t.Errorf("%+v, %+v", added, added.Refresh)
+		}
+		if added = h.Add(ipc.Request{Private: new(false)}); added.Refresh.Retired != 1 || added.Subscription.Private {
+			t.Errorf("%+v, %+v", added, added.Refresh)
+		}
+		h.Offer(func(p *daemontest.Provider) { p.Body = "socks://192.168.1.1:1080#b\n" })
+		if r := h.Update(); r.OK || r.Error.Code != subscription.CodePrivate || r.Retired != 0 {
+			t.Errorf("%+v, %+v", r, r.Error)
+		}
+		h.WantList("a1 (b2)")
+	})
+}
+
 // Nothing that is not a list of servers takes anything away.
 func TestBrokenBodiesKeepAll(t *testing.T) {
 	daemontest.Bubble(t, "", nil, func(h *daemontest.Harness) {

@@ -181,13 +181,16 @@ type SubscriptionOptions struct {
 	Interval time.Duration
 	// NoUpdate adds it without fetching it now.
 	NoUpdate bool
+	// Private says whether it may name servers on this machine and in private networks; nil leaves
+	// that as it is. One that comes from there itself may.
+	Private *bool
 }
 
 // AddSubscription adds the address of a subscription and, as a rule, fetches it. That this did not
 // work is not an error: the payload's Refresh says so. One that is there already gets the options.
 func (c *Client) AddSubscription(ctx context.Context, url string, o SubscriptionOptions) (payload SubscriptionAddPayload, message string, err error) {
 	return call[SubscriptionAddPayload](ctx, c, Request{
-		Type: KindSubscriptionAdd, URL: url, Name: o.Name, IntervalSecs: int64(o.Interval / time.Second), NoUpdate: o.NoUpdate,
+		Type: KindSubscriptionAdd, URL: url, Name: o.Name, IntervalSecs: int64(o.Interval / time.Second), NoUpdate: o.NoUpdate, Private: o.Private,
 	})
 }
 

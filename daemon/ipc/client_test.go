@@ -66,9 +66,9 @@ var calls = []struct {
 		_, _, err := c.AddSubscription(ctx, "https://p.example", SubscriptionOptions{})
 		return err
 	}},
-	{"AddSubscription with options", `{"type":"subscription_add","url":"https://p.example","name":"n","interval_secs":5400,"no_update":true}`,
+	{"AddSubscription with options", `{"type":"subscription_add","url":"https://p.example","name":"n","interval_secs":5400,"no_update":true,"private":true}`,
 		func(ctx context.Context, c *Client) error {
-			_, _, err := c.AddSubscription(ctx, "https://p.example", SubscriptionOptions{Name: "n", Interval: 90 * time.Minute, NoUpdate: true})
+			_, _, err := c.AddSubscription(ctx, "https://p.example", SubscriptionOptions{Name: "n", Interval: 90 * time.Minute, NoUpdate: true, Private: new(true)})
 			return err
 		}},
 	{"UpdateSubscriptions", `{"type":"subscription_update"}`, func(ctx context.Context, c *Client) error { _, err := c.UpdateSubscriptions(ctx, nil); return err }},

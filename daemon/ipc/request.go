@@ -31,7 +31,7 @@ var arguments = map[Kind][]string{
 	KindSessionList:       {"limit"},
 	KindConfigTest:        {"ids", "all", "tags", "limit", "tcp_only", "speed_url", "concurrency", "timeout_ms"},
 
-	KindSubscriptionAdd:    {"url!", "name", "interval_secs", "no_update"},
+	KindSubscriptionAdd:    {"url!", "name", "interval_secs", "no_update", "private"},
 	KindSubscriptionList:   nil,
 	KindSubscriptionUpdate: {"ids"},
 	KindSubscriptionRemove: {"ids!", "keep_configs"},

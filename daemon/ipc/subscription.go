@@ -11,6 +11,8 @@ type SubscriptionPayload struct {
 	CreatedAt time.Time `json:"created_at"`
 	// IntervalSecs is the time between updates; 0: they are made only by hand.
 	IntervalSecs int64 `json:"interval_secs"`
+	// Private: it may name servers on this machine and in private networks.
+	Private bool `json:"private"`
 	// AttemptedAt is when it was last fetched, UpdatedAt when that last succeeded, and NextAt when
 	// it is due.
 	AttemptedAt *time.Time `json:"attempted_at"`

@@ -82,6 +82,9 @@ type Request struct {
 	IntervalSecs int64 `json:"interval_secs,omitempty"`
 	// NoUpdate adds a subscription without fetching it now.
 	NoUpdate bool `json:"no_update,omitempty"`
+	// Private says whether a subscription may name servers on this machine and in private networks;
+	// nil leaves that as it is.
+	Private *bool `json:"private,omitempty"`
 	// KeepConfigs keeps what came from a subscription that is removed.
 	KeepConfigs bool `json:"keep_configs,omitempty"`
 	// Limit of a session_list; 0 is the daemon's own limit.

@@ -16,6 +16,7 @@ type Subscription struct {
 	Named     bool      `json:"named,omitempty"` // the name was given by the user
 	URL       string    `json:"-"`
 	CreatedAt time.Time `json:"created_at"`
+	Private   bool      `json:"private,omitempty"` // it may name servers in private networks
 
 	// IntervalSecs is how often the user wants it updated, ProviderSecs how often the provider
 	// does; 0: not said.

@@ -80,6 +80,7 @@ const (
 	CodeNotAnEntry    = "not_an_entry"     // something else where a server was expected
 	CodeLeftOut       = "setting_left_out" // of an entry that is kept
 	CodeChained       = "unsupported_chain"
+	CodePrivate       = "private_address" // see Body.DropPrivate
 )
 
 // Error says why a body cannot be used or an address not be fetched. It contains nothing secret.

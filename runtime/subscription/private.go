@@ -1,0 +1,50 @@
+package subscription
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+// DropPrivate turns the entries whose server is this machine or in a private network into problems.
+// Whoever serves the list cannot know what is there, and has no business with it. If nothing is
+// left, the error is an *Error.
+func (b *Body) DropPrivate() error {
+	kept := b.Entries[:0]
+	dropped := collector{body: Body{Problems: b.Problems, Unlisted: b.Unlisted}}
+	for _, e := range b.Entries {
+		if !privateHost(e.Link.Host) {
+			kept = append(kept, e)
+			continue
+		}
+		dropped.problem(Problem{Position: e.Position, Name: cleanName(e.Link.Name), Code: CodePrivate, Message: fmt.Sprintf(
+			"its server %s is this machine, or in a private network: a subscription may name those only if you allow it with `xrat subscription add URL --private`",
+			cleanHost(e.Link.Host))})
+	}
+	had := len(b.Entries)
+	b.Entries, b.Problems, b.Unlisted = kept, dropped.body.Problems, dropped.body.Unlisted
+	if had > 0 && len(kept) == 0 {
+		return fail(CodePrivate, "all servers of the subscription are this machine, or in a private network; if that is what you want, allow it with `xrat subscription add URL --private`")
+	}
+	return nil
+}
+
+// privateHost reports whether a server at host would be this machine or in a network around it. A
+// name may still resolve to such an address.
+func privateHost(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return !publicName(host)
+	}
+	ip = ip.Unmap()
+	bytes := ip.As16()
+	switch {
+	case nat64.Contains(ip):
+		ip = netip.AddrFrom4([4]byte(bytes[12:16]))
+	case sixToFour.Contains(ip):
+		ip = netip.AddrFrom4([4]byte(bytes[2:6]))
+	}
+	return ip.Zone() != "" || !ip.IsGlobalUnicast() || ip.IsPrivate() || sharedSpace.Contains(ip) || thisNetwork.Contains(ip)
+}
+
+// thisNetwork is RFC 1122's "this host on this network": to a socket, 0.0.0.0 is this machine.
+var thisNetwork = netip.MustParsePrefix("0.0.0.0/8")
