@@ -49,7 +49,8 @@ var ours = map[string][]string{
 	},
 	// It answers a request of the wire, and its lessons are rotation's.
 	"daemon/bulktest": {
-		"daemon/ipc", "daemon/rotation", "daemon/settings", "daemon/store", "runtime/link", "runtime/mark", "runtime/probe", "runtime/xray",
+		"daemon/ipc", "daemon/rotation", "daemon/settings", "daemon/store",
+		"runtime/descriptors", "runtime/link", "runtime/mark", "runtime/probe", "runtime/xray",
 	},
 	"daemon/failpoint": {},
 	// The whole daemon among fakes, for tests alone.
@@ -58,29 +59,30 @@ var ours = map[string][]string{
 		"daemon/supervisor", "runtime/...",
 	},
 	// Its socket is for one user, like that of the data plane.
-	"daemon/ipc":      {"runtime/usersock"},
+	"daemon/ipc":      {"runtime/descriptors", "runtime/usersock"},
 	"daemon/liveness": {}, // pure
 	"daemon/rotation": {},
 	"daemon/settings": {},
-	"daemon/store":    {},
+	"daemon/store":    {"runtime/descriptors"},
 	// The fake store and the contract speak of the store's types.
 	"daemon/store/storetest": {"daemon/store"},
 
 	// The bytes of SOCKS5: both are its clients, and the front is a server of it, too. Datagrams go
 	// to the core as Trojan has them. The front asks sockdiag what the core has read, and whose a
 	// datagram is. By its mark it knows what a probe has sent.
-	"runtime/front": {"runtime/mark", "runtime/socks5", "runtime/sockdiag", "runtime/trojan"},
+	"runtime/front": {"runtime/descriptors", "runtime/mark", "runtime/socks5", "runtime/sockdiag", "runtime/trojan"},
 	// The same as a process: its socket is for one user.
-	"runtime/front/plane": {"runtime/front", "runtime/mark", "runtime/usersock"},
+	"runtime/front/plane": {"runtime/descriptors", "runtime/front", "runtime/mark", "runtime/usersock"},
 	"runtime/probe":       {"runtime/mark", "runtime/socks5"},
 
-	"runtime/lab":      {"runtime/xray"},
-	"runtime/link":     {},
-	"runtime/mark":     {},
-	"runtime/ports":    {},
-	"runtime/route":    {},
-	"runtime/sockdiag": {},
-	"runtime/socks5":   {},
+	"runtime/lab":         {"runtime/xray"},
+	"runtime/descriptors": {},
+	"runtime/link":        {},
+	"runtime/mark":        {},
+	"runtime/ports":       {},
+	"runtime/route":       {},
+	"runtime/sockdiag":    {},
+	"runtime/socks5":      {},
 	// Trojan has the addresses of SOCKS5.
 	"runtime/trojan":   {"runtime/socks5"},
 	"runtime/usersock": {},

@@ -27,6 +27,7 @@ import (
 	"github.com/xrat-tray/xrat/daemon/rotation"
 	"github.com/xrat-tray/xrat/daemon/settings"
 	"github.com/xrat-tray/xrat/daemon/store"
+	"github.com/xrat-tray/xrat/runtime/descriptors"
 	"github.com/xrat-tray/xrat/runtime/probe"
 	"github.com/xrat-tray/xrat/runtime/xray"
 )
@@ -34,6 +35,8 @@ import (
 const (
 	// defaultConcurrency and maxConcurrency are how many configs are measured at a time.
 	defaultConcurrency, maxConcurrency = 64, 512
+	// testShare is the part of all descriptors that bounds it: some configs take two.
+	testShare = 8
 	// minTestTime and maxTestTime bound what a client may ask for as the time of one config.
 	minTestTime, maxTestTime = 100 * time.Millisecond, time.Minute
 	// speedBytes, speedTime and speedWait bound one download.
@@ -194,6 +197,7 @@ func (t *Tester) newRun(ctx context.Context, r ipc.Request) (*run, error) {
 	if r.Concurrency > 0 {
 		next.concurrency = r.Concurrency
 	}
+	next.concurrency = min(next.concurrency, max(descriptors.Limit()/testShare, 1))
 	if !r.TCPOnly {
 		if next.executable, err = t.Locate(); err != nil {
 			return nil, err

@@ -26,8 +26,10 @@ type Handler interface {
 }
 
 const (
-	// maxClients is how many connections are served at once.
-	maxClients = 2048
+	// maxClients is how many connections are served at once, and clientShare the part of all
+	// descriptors that they may take.
+	maxClients  = 2048
+	clientShare = 4
 	// requestTime is how long a client may take to send its request, and replyTime how long it may
 	// take to read the reply.
 	requestTime = 5 * time.Second
@@ -100,7 +102,7 @@ func (s *Server) accept(ctx context.Context, listener *Listener, c *clients, ser
 		}
 		if !c.serve(func() { serve(conn) }) {
 			// Not worth a goroutine: one write into an empty socket buffer.
-			s.reply(conn, nil, "", Errorf(CodeBusy, "the daemon serves %d clients already", maxClients))
+			s.reply(conn, nil, "", Errorf(CodeBusy, "the daemon serves %d clients already", cap(c.places)))
 			conn.Close()
 		}
 	}

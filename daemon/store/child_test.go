@@ -26,6 +26,8 @@ func TestMain(m *testing.M) {
 		childDump(dir)
 	case "fill":
 		childFill(dir)
+	case "descriptors":
+		childDescriptors(dir)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 // would end the process. The database then stays open or, if this is final, is abandoned: all of it
 // is in the log that the next opening replays.
 func (d *database) closeDatabase(final bool) error {
+	defer d.spare.Borrow()()
 	d.mu.Lock()
 	db, resident := d.db, d.resident
 	d.mu.Unlock()

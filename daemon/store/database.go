@@ -8,6 +8,8 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/rs/zerolog"
+
+	"github.com/xrat-tray/xrat/runtime/descriptors"
 )
 
 // database is a Badger database that is opened when somebody needs it, verified, restored if it is
@@ -19,6 +21,7 @@ type database struct {
 	head    *headFile
 	crashes crashWatch
 	opener  opener // who holds the gate has it
+	spare   *descriptors.Reserve
 
 	gate   chan struct{} // held to open, close or replace the database
 	writer chan struct{} // held by the one change in progress
@@ -40,6 +43,10 @@ type database struct {
 	unmeasured uint64 // bytes of changes since the last measurement of it
 }
 
+// spareDescriptors is what an opening or closing takes at most; Badger ends the process if it runs
+// out of them at the wrong moment.
+const spareDescriptors = 24
+
 // deadlines of the keeper; zero: nothing to do.
 type deadlines struct{ export, outcomes, idle time.Time }
 
@@ -49,6 +56,7 @@ func newDatabase(dir string, o Options, head *headFile) *database {
 		dir: dir, o: o, log: o.Log, head: head,
 		crashes: crashWatch{dir, o.CrashOutput, o.Log},
 		opener:  opener{badgerOpen: o.openBadger, timeout: o.openTimeout, log: o.Log},
+		spare:   descriptors.NewReserve(spareDescriptors),
 		gate:    make(chan struct{}, 1),
 		writer:  make(chan struct{}, 1),
 		vacant:  make(chan struct{}, 1),

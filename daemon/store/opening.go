@@ -91,6 +91,7 @@ func (o *opener) discard() error {
 // openDatabase opens the database and verifies it if it is suspect or its MANIFEST is not the one
 // of the last close. The caller holds the gate.
 func (d *database) openDatabase() error {
+	defer d.spare.Borrow()()
 	dir := filepath.Join(d.dir, databaseName)
 	if d.opener.pending != nil && d.opener.pending.dir != dir {
 		if err := d.opener.discard(); err != nil {

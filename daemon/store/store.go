@@ -130,6 +130,11 @@ func open(ctx context.Context, dir string, o Options) (_ *Store, err error) {
 		done:     make(chan struct{}),
 	}
 	unlock = s.unlock
+	defer func() {
+		if err != nil {
+			s.spare.Close()
+		}
+	}()
 	_, err = s.acquire(ctx)
 	switch {
 	case err == nil:
@@ -184,6 +189,7 @@ func (s *Store) Close() error {
 	if err := s.closeDatabase(true); err != nil {
 		errs = append(errs, err)
 	}
+	s.spare.Close()
 	errs = append(errs, s.head.close(), s.unlock())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("closing the store: %w", err)

@@ -3,3 +3,5 @@
 package store
 
 func childFill(string) { panic("only on Linux") }
+
+func childDescriptors(string) { panic("only on Linux") }

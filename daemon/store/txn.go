@@ -148,6 +148,8 @@ func (c *change) remove(key []byte) (bool, error) {
 // update commits what fn does, or nothing if it returns an error. When update returns nil, the
 // change is on disk.
 func (d *database) update(ctx context.Context, fn func(*change) error) error {
+	// A change may have to wait for a full table to be written, to a new file.
+	defer d.spare.BorrowIfShort()()
 	select {
 	case d.writer <- struct{}{}:
 	case <-ctx.Done():

@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"net"
-	"syscall"
 	"time"
+
+	"github.com/xrat-tray/xrat/runtime/descriptors"
 )
 
 // errNoCore is the end of the wait for a usable core.
@@ -167,15 +168,9 @@ func (f *Front) dialState(ctx context.Context, st *state, u user, prompt bool) (
 	if st.ctx.Err() != nil {
 		return nil, errReplaced
 	}
-	if !errors.Is(err, context.Canceled) && !outOfFiles(err) {
+	if !errors.Is(err, context.Canceled) && !descriptors.Exhausted(err) { // for that no core is to blame
 		f.signal(t.id, DialRefused)
 		t.gone.CompareAndSwap(0, f.now())
 	}
 	return nil, err
-}
-
-// outOfFiles reports whether err is about our own limit of open files, for which no core is to
-// blame.
-func outOfFiles(err error) bool {
-	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }

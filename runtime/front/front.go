@@ -11,6 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/xrat-tray/xrat/runtime/descriptors"
 	"github.com/xrat-tray/xrat/runtime/mark"
 )
 
@@ -57,9 +58,10 @@ type Front struct {
 
 	mu           sync.Mutex
 	ledgers      map[int64]*ledger
-	past         Counters // of forgotten ledgers
-	run          *run     // nil: closed
-	clients      map[*net.TCPConn]struct{}
+	past         Counters               // of forgotten ledgers
+	run          *run                   // nil: closed
+	clients      map[*net.TCPConn]int64 // with the time at which they came, or understood
+	crowd        crowd
 	associations map[*association]struct{}
 }
 
@@ -81,7 +83,8 @@ func New(o Options) *Front {
 		signals:      make(chan Signal, 64),
 		halfClosed:   halfClosed,
 		ledgers:      make(map[int64]*ledger),
-		clients:      make(map[*net.TCPConn]struct{}),
+		clients:      make(map[*net.TCPConn]int64),
+		crowd:        newCrowd(descriptors.Limit()),
 		associations: make(map[*association]struct{}),
 		epoch:        time.Now(),
 		guard:        newGuard(o.Rescue),
@@ -163,7 +166,7 @@ func (f *Front) Close() error {
 	r := f.run
 	f.run = nil
 	clients := f.clients
-	f.clients = make(map[*net.TCPConn]struct{})
+	f.clients = make(map[*net.TCPConn]int64)
 	f.mu.Unlock()
 	if r == nil {
 		return nil
@@ -219,7 +222,12 @@ func (f *Front) start(ctx context.Context, c *net.TCPConn, serve func(context.Co
 		c.Close()
 		return
 	}
-	f.clients[c] = struct{}{}
+	if !f.admit() {
+		f.mu.Unlock()
+		reset(c)
+		return
+	}
+	f.clients[c] = f.now()
 	r.wg.Add(1)
 	f.mu.Unlock()
 	go func() {

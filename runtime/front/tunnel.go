@@ -18,6 +18,7 @@ const trialWait = 10 * time.Millisecond
 // the word never meant more, and the client's first bytes come while the dial is under way. Without
 // a target the client waits for the answer, and gets no if there is none.
 func (f *Front) serveTunnel(ctx context.Context, c *net.TCPConn, dest socks5.Address, early, success, failure []byte) {
+	f.understand(c)
 	client, err := newLazyReader(f.pools, c)
 	if err != nil {
 		c.Close()

@@ -57,6 +57,7 @@ type path struct {
 // serveUDP serves the association until the client closes control.
 func (f *Front) serveUDP(ctx context.Context, control *net.TCPConn) {
 	defer control.Close()
+	f.understand(control)
 	local, remote := control.LocalAddr().(*net.TCPAddr).AddrPort(), control.RemoteAddr().(*net.TCPAddr).AddrPort()
 	relay, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(local.Addr(), 0)))
 	if err != nil {

@@ -92,6 +92,7 @@ func (w *webServer) close() {
 // serveWeb hands the client over, with what was read of it, and waits until it is gone.
 func (f *Front) serveWeb(ctx context.Context, in *intake) {
 	c := in.conn
+	f.understand(c)
 	c.SetReadDeadline(time.Time{})
 	wc := &webConn{Conn: c, tcp: c, unread: bytes.Clone(in.data), ended: make(chan struct{})}
 	in.release()

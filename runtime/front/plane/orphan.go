@@ -10,9 +10,9 @@ import (
 	"net"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 
+	"github.com/xrat-tray/xrat/runtime/descriptors"
 	"github.com/xrat-tray/xrat/runtime/front"
 )
 
@@ -216,7 +216,7 @@ func (p *plane) coreLives() bool {
 		if err == nil {
 			conn.Close()
 		}
-		if err == nil || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		if err == nil || descriptors.Exhausted(err) {
 			return true
 		}
 	}
