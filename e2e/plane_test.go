@@ -324,3 +324,24 @@ func TestRuntimeDirectoryRemoved(t *testing.T) {
 	}
 	b.exit()
 }
+
+// Why a daemon has ended is in the status of the next one.
+func TestReasonOfALossIsTold(t *testing.T) {
+	b := newBox(t, "")
+	b.serve(lab.VLESS)
+	b.ok("connect")
+	before := b.await("the session", 20*time.Second, connected)
+	must(t, syscall.Kill(before.Daemon.PID, syscall.SIGQUIT)) // the runtime's own crash
+	after := b.follows(before)
+	if d := after.Daemon; d.Losses != 1 || d.LossReason != "SIGQUIT: quit" {
+		t.Errorf("%+v", d)
+	}
+	if len(after.Warnings) != 1 || !strings.Contains(after.Warnings[0], "ended unexpectedly and was started again: SIGQUIT: quit") {
+		t.Errorf("%q", after.Warnings)
+	}
+	b.kill9(after.Daemon.PID) // without a word
+	again := b.follows(after)
+	if d := again.Daemon; d.Losses != 2 || d.LossReason != "" || !strings.Contains(again.Warnings[0], "2 times in a row") {
+		t.Errorf("%+v, %q", d, again.Warnings)
+	}
+}

@@ -14,6 +14,8 @@ const (
 	lossGrace = 3 * time.Second
 	// noteSpacing is the shortest time between two notifications.
 	noteSpacing = 10 * time.Second
+	// manyLosses is how many lost daemons in a row are worth one: of a single one nobody need know.
+	manyLosses = 3
 )
 
 // notification is one message to the user. A later one of the same subject takes its place on the
@@ -57,6 +59,7 @@ type incidents struct {
 	trouble trouble
 	wanted  bool // the user wanted to be connected, in the last state that is known
 	seen    bool // there was a first state
+	losses  int  // of daemons, that the user has been told of
 	// rotated is the time of the newest rotation that was seen.
 	rotated time.Time
 }
@@ -78,10 +81,11 @@ func (i *incidents) observe(n news) announcement {
 	case absent, unusable:
 		if i.wanted && i.trouble != lost {
 			i.trouble = lost
-			return announcement{grace: lossGrace, note: &notification{
-				Icon: assets.Failed, Title: "Connection lost",
-				Body: "The daemon has ended. Choose \"Daemon not running · Start\" in the menu to connect again.",
-			}}
+			body := "The daemon has ended and is being started again. What was connected may go on meanwhile."
+			if n.asked {
+				body = "The daemon was stopped. Choose \"Daemon not running · Start\" in the menu to connect again."
+			}
+			return announcement{grace: lossGrace, note: &notification{Icon: assets.Failed, Title: "Connection lost", Body: body}}
 		}
 	}
 	return announcement{}
@@ -91,6 +95,18 @@ func (i *incidents) state(s ipc.StatusPayload) announcement {
 	first := !i.seen
 	i.seen = true
 	i.wanted = s.State != ipc.StateDisconnected
+	if d := s.Daemon; d != nil && d.Losses != i.losses {
+		i.losses = d.Losses
+		if d.Losses >= manyLosses {
+			if s.State == ipc.StateConnected {
+				i.trouble = well // this says that it is there again
+			}
+			return announcement{note: &notification{
+				Icon: assets.Degraded, Title: "The daemon keeps ending",
+				Body: sentence(fmt.Sprintf("%d times in a row; it is started again ever more slowly.", d.Losses), clean(d.LossReason, textWidth)),
+			}}
+		}
+	}
 	if r := s.LastRotation; r != nil && r.At.After(i.rotated) {
 		i.rotated = r.At
 		if r.Trigger == ipc.TriggerHealthCheckFailed && !first {

@@ -29,7 +29,17 @@ type daemonDouble struct {
 	answer   func(ipc.Request) error
 	states   chan ipc.EventPayload
 	seq      uint64
-	stop     func()
+	crash    func()
+}
+
+// stop ends the daemon as if somebody had asked it to.
+func (d *daemonDouble) stop() {
+	p := d.status
+	p.Daemon = &ipc.DaemonPayload{Ending: true}
+	was := d.status
+	d.publish(p)
+	d.crash()
+	d.status = was
 }
 
 func (d *daemonDouble) Handle(_ context.Context, r ipc.Request) (any, string, error) {
@@ -82,7 +92,7 @@ func (d *daemonDouble) asked(kind ipc.Kind) *ipc.Request {
 	return nil
 }
 
-// start serves until stop is called.
+// start serves until stop or crash is called.
 func (d *daemonDouble) start(t testing.TB) {
 	t.Helper()
 	listener, err := ipc.Listen(d.socket)
@@ -95,7 +105,7 @@ func (d *daemonDouble) start(t testing.TB) {
 		defer close(done)
 		(&ipc.Server{Handler: d, Log: zerolog.Nop()}).Serve(ctx, listener, time.Second)
 	}()
-	d.stop = func() {
+	d.crash = func() {
 		d.mu.Lock()
 		if d.states != nil {
 			close(d.states)
@@ -254,6 +264,62 @@ func TestDaemonIsLaunchedOnceAndThenOnRequest(t *testing.T) {
 		t.Errorf("%d launches", len(s.launches))
 	}
 	s.daemon.stop()
+}
+
+// A daemon that ends without being asked to is started again, and the user is told of it once it
+// does so again and again.
+func TestLostDaemonIsLaunchedAgain(t *testing.T) {
+	s := newStage(t)
+	s.run()
+	defer s.end()
+	s.header("Connected · tokyo-1")
+	s.daemon.crash()
+	s.header("Daemon not running")
+	s.header("Connected · tokyo-1")
+	if len(s.launches) != 2 {
+		t.Errorf("%d launches", len(s.launches))
+	}
+	s.daemon.mu.Lock()
+	again := s.daemon.status
+	s.daemon.mu.Unlock()
+	again.Daemon = &ipc.DaemonPayload{Losses: manyLosses, LossReason: "out of luck"}
+	s.daemon.publish(again)
+	s.await("a notification", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.notes) > 0 && s.notes[len(s.notes)-1].Title == "The daemon keeps ending" && strings.Contains(s.notes[len(s.notes)-1].Body, "out of luck")
+	})
+	s.daemon.stop()
+	s.header("Daemon not running")
+}
+
+// A daemon that is lost again and again has to wait ever longer; one that was stopped is left
+// alone.
+func TestRevival(t *testing.T) {
+	var r revival
+	now := noon
+	for n, want := range []time.Duration{time.Second, time.Second, 8 * time.Second, 16 * time.Second} {
+		r.lost(now, time.Second, false)
+		if r.due(now.Add(want-1)) || !r.due(now.Add(want)) {
+			t.Errorf("loss %d: at %v", n+1, r.at.Sub(now))
+		}
+	}
+	for range 100 {
+		r.failed(now)
+	}
+	if r.at.Sub(now) != lastRevive {
+		t.Errorf("at %v", r.at.Sub(now))
+	}
+	r.lost(now, soonLost, false)
+	if r.at.Sub(now) != time.Second {
+		t.Errorf("after a long life: at %v", r.at.Sub(now))
+	}
+	if r.lost(now, time.Second, true); r.due(now.Add(time.Hour)) || r.losses != 0 {
+		t.Error("one that was stopped is started again")
+	}
+	if r.failed(now); !r.at.IsZero() {
+		t.Error("a first start that failed is tried again")
+	}
 }
 
 func TestReasonOfAFailedLaunchStays(t *testing.T) {

@@ -46,8 +46,9 @@ func (a *app) addFront(ctx context.Context, deps *supervisor.Deps, config settin
 	}
 	deps.FrontOpen = true
 	if found.Lost > 0 {
-		deps.Warnings = append(deps.Warnings, fmt.Sprintf("the daemon ended without a word and was started again (%d in a row); why may be in %s",
-			found.Lost, filepath.Join(a.paths.StateDir, crashLogName)))
+		crashLog := filepath.Join(a.paths.StateDir, crashLogName)
+		deps.Losses, deps.LossReason = found.Lost, lastWord(crashLog)
+		deps.Warnings = append(deps.Warnings, lossWarning(deps.Losses, deps.LossReason, crashLog))
 	}
 	if found.Version != version {
 		if err := client.Renew(ctx); err != nil {

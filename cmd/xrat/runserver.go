@@ -43,10 +43,6 @@ const (
 	lockSpacing = 20 * time.Millisecond
 	// closeTime bounds what comes after the supervisor's end.
 	closeTime = 10 * time.Second
-	// maxCrashLog is the size at which the crash log begins anew, in bytes.
-	maxCrashLog = 1 << 20
-	// crashLogName is the file in the state directory that has what the runtime says of a crash.
-	crashLogName = "crash.log"
 	// coreLogSize bounds the file that the cores write to, in bytes.
 	coreLogSize = 4 << 20
 	// storeIdle is how long the database stays open without use.
@@ -103,6 +99,7 @@ func (a *app) runServer(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("looking for the data plane: %w", err)
 	}
+	markCrashLog(crashes)
 	addProbes(&deps, config, returned, log.With().Str("part", "core").Logger())
 	d := daemon.New(deps)
 	if err := d.Restore(ctx); err != nil {
@@ -255,26 +252,6 @@ func (a *app) takeLock(ctx context.Context) (*flock.Flock, error) {
 		return nil, fmt.Errorf("writing %s: %w", path, err)
 	}
 	return lock, nil
-}
-
-// openCrashLog has the runtime write there what it says when the daemon panics: its standard error
-// is gone by then.
-func openCrashLog(dir string) (*os.File, error) {
-	path := filepath.Join(dir, crashLogName)
-	if info, err := os.Stat(path); err == nil && info.Size() > maxCrashLog {
-		if err := os.Truncate(path, 0); err != nil {
-			return nil, fmt.Errorf("emptying the crash log: %w", err)
-		}
-	}
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("opening the crash log: %w", err)
-	}
-	if err := debug.SetCrashOutput(file, debug.CrashOptions{}); err != nil {
-		file.Close()
-		return nil, fmt.Errorf("setting the crash log: %w", err)
-	}
-	return file, nil
 }
 
 func newLogger(w io.Writer, level string) (zerolog.Logger, error) {

@@ -219,6 +219,12 @@ type DaemonPayload struct {
 	PID        int    `json:"pid"`
 	Version    string `json:"version"`
 	UptimeSecs int64  `json:"uptime_secs"`
+	// Ending: it is about to end because somebody has asked for that.
+	Ending bool `json:"ending"`
+	// Losses is how many daemons before this one have ended without being asked to, in a row and
+	// each soon after its start. LossReason is the last word of the last one; empty: it had none.
+	Losses     int    `json:"losses"`
+	LossReason string `json:"loss_reason"`
 }
 
 // SessionPayload is the session that serves the user now.

@@ -41,6 +41,9 @@ func (w crashWatch) check() error {
 		if crashedInBadger(text) {
 			r.Crashes++
 		}
+		if w.output != nil {
+			_, _ = w.output.Write(text) // it would have been there but for the watch
+		}
 		if err := os.Remove(path); err != nil {
 			return err
 		}

@@ -80,6 +80,10 @@ type Deps struct {
 	CapLog func()
 	// CoreDir is the working directory of cores, CoreLog the file they write to.
 	CoreDir, CoreLog string
+	// Losses is how many daemons before this one have ended unasked, and LossReason why the last
+	// did.
+	Losses     int
+	LossReason string
 	// Warnings are shown in every status.
 	Warnings []string
 	Log      zerolog.Logger

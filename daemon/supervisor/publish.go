@@ -35,6 +35,7 @@ func (s *Supervisor) publish() {
 	endpoints := s.Remote.listeners.endpoints(notChecked, notChecked)
 	status := ipc.StatusPayload{
 		State: s.name(), Message: s.retry.message, Condition: s.retry.condition.payload(), Attempts: s.retry.attempts,
+		Daemon:  &ipc.DaemonPayload{PID: os.Getpid(), Ending: s.stopping, Losses: s.Losses, LossReason: s.LossReason},
 		Standby: s.standby.payload(),
 		Configs: s.configs, ConfigsRevision: s.revision,
 		Warnings: append([]string{}, s.Warnings...),
@@ -109,7 +110,9 @@ func (r *Remote) Status() ipc.StatusPayload {
 	snap := r.snapshot.Load()
 	status := snap.status
 	status.LastRotation = ReportPayload(snap.report)
-	status.Daemon = &ipc.DaemonPayload{PID: os.Getpid(), Version: r.version, UptimeSecs: int64(time.Since(r.startedAt).Seconds())}
+	self := *status.Daemon
+	self.Version, self.UptimeSecs = r.version, int64(time.Since(r.startedAt).Seconds())
+	status.Daemon = &self
 	status.Rotation.CooldownActive = time.Now().Before(snap.cooldownUntil)
 	if snap.sessionID == 0 {
 		return status

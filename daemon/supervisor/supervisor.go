@@ -57,6 +57,7 @@ func (s *Supervisor) Run(ctx context.Context) {
 	journal := s.journal
 	writer.Go(func() { journal.Run(context.Background()) })
 	s.loop(ctx)
+	s.publish() // that this is the end
 	close(s.Remote.ended)
 	if !s.workers.end(shutdownTime / 2) {
 		s.Log.Warn().Msg("a worker did not end in time")
