@@ -34,7 +34,7 @@ const (
 // to it.
 func (a *app) addFront(ctx context.Context, deps *supervisor.Deps, config settings.Settings, log zerolog.Logger) (returned func(mark.Mark) bool, err error) {
 	client := plane.NewClient(plane.ClientDeps{
-		Front: frontOptions(config, log), Revive: !managed(), Dir: a.paths.RuntimeDir, Version: version, Log: log,
+		Front: frontOptions(config, log), DrainTime: config.Front.Drain.Std(), Revive: !managed(), Dir: a.paths.RuntimeDir, Version: version, Log: log,
 		Start: func(first *os.File, socket, nonce string) (int, error) {
 			return a.startFront(config.Log.Level, first, socket, nonce)
 		},

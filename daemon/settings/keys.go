@@ -20,6 +20,7 @@ var keys = []key{
 	{"front", "username", func(s *Settings) any { return &s.Front.Username }},
 	{"front", "password", func(s *Settings) any { return &s.Front.Password }},
 	{"front", "wait", func(s *Settings) any { return &s.Front.Wait }},
+	{"front", "drain", func(s *Settings) any { return &s.Front.Drain }},
 
 	{"health", "enabled", func(s *Settings) any { return &s.Health.Enabled }},
 	{"health", "interval", func(s *Settings) any { return &s.Health.Interval }},

@@ -38,6 +38,7 @@ type Front struct {
 	Username string   // empty, with Password: no authentication
 	Password string   // secret: formatting and marshalling a Front hide it
 	Wait     Duration // how long a new connection waits for a usable core
+	Drain    Duration // how long old connections may stay on the data plane of another version
 }
 
 // HasPort reports whether one of the listeners has the port.
@@ -129,6 +130,7 @@ func Default() Settings {
 			SOCKS: "127.0.0.1:10808",
 			HTTP:  "127.0.0.1:10809",
 			Wait:  Duration(10 * time.Second),
+			Drain: Duration(time.Hour),
 		},
 		Health: Health{
 			Enabled:   true,

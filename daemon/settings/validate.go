@@ -52,6 +52,7 @@ func (s Settings) check() []finding {
 		least, most time.Duration
 	}{
 		{"front.wait", s.Front.Wait, false, 100 * time.Millisecond, 10 * time.Minute},
+		{"front.drain", s.Front.Drain, false, time.Minute, 7 * day},
 		{"health.interval", s.Health.Interval, false, time.Second, day},
 		{"health.timeout", s.Health.Timeout, false, 100 * time.Millisecond, 5 * time.Minute},
 		{"rotation.interval", s.Rotation.Interval, true, time.Second, 365 * day},

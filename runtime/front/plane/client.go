@@ -47,6 +47,8 @@ type Start func(first *os.File, socket, nonce string) (pid int, err error)
 type ClientDeps struct {
 	// Front says how to serve; its logger is not used.
 	Front front.Options
+	// DrainTime is how long a data plane of another version serves the connections that it has.
+	DrainTime time.Duration
 	// Revive tells data planes to start the daemon again when it ends without Leave.
 	Revive bool
 	// Dir is where the sockets are: a directory for this user alone.
@@ -85,7 +87,7 @@ func NewClient(deps ClientDeps) *Client {
 // options needs mu, once there is more than one goroutine.
 func (c *Client) options() Options {
 	return Options{
-		Username: c.Front.Username, Password: c.Front.Password, Wait: c.Front.Wait, Rescue: c.Front.Rescue, Revive: c.Revive,
+		Username: c.Front.Username, Password: c.Front.Password, Wait: c.Front.Wait, Rescue: c.Front.Rescue, Drain: c.DrainTime, Revive: c.Revive,
 	}
 }
 

@@ -54,7 +54,7 @@ func child(socket string) error {
 		},
 		orphanTimes: orphanTimes{
 			revive: 10 * time.Millisecond, most: time.Second, leave: time.Minute, soon: time.Minute, idle: 300 * time.Millisecond, look: 50 * time.Millisecond,
-			serve: time.Minute,
+			drain: time.Minute,
 		},
 	})
 }

@@ -75,6 +75,8 @@ type Options struct {
 	Password string        `json:"password,omitempty"`
 	Wait     time.Duration `json:"wait"`
 	Rescue   front.Rescue  `json:"rescue"`
+	// Drain is how long connections are served after another data plane has taken over; 0: an hour.
+	Drain time.Duration `json:"drain,omitempty"`
 	// Revive tells the data plane to start the daemon again when that ends without its leave; it
 	// must not where a service manager does.
 	Revive bool `json:"revive,omitempty"`

@@ -3,6 +3,7 @@
 package plane
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -28,13 +29,14 @@ type orphanTimes struct {
 	// idle is for how long there must be neither a daemon nor a core until the process ends; look
 	// is how often that is looked at.
 	idle, look time.Duration
-	// serve is how long connections are served after another data plane has taken over.
-	serve time.Duration
+	// drain is how long connections are served after another data plane has taken over, if the
+	// daemon does not say.
+	drain time.Duration
 }
 
 var defaultOrphanTimes = orphanTimes{
 	revive: 100 * time.Millisecond, most: 10 * time.Minute, leave: 30 * time.Second, soon: time.Minute, idle: time.Minute, look: 10 * time.Second,
-	serve: time.Hour,
+	drain: time.Hour,
 }
 
 // freeRevivals is how many daemons may be lost in a row before the pause grows.
@@ -53,6 +55,7 @@ type orphan struct {
 	left   bool // the last one took its leave, or there was none
 	losses int  // daemons in a row that did not, soon after they came
 	revive bool
+	drain  time.Duration
 }
 
 func newOrphan(p *plane) *orphan {
@@ -90,9 +93,10 @@ func (o *orphan) daemonGone(left bool) {
 	o.changed()
 }
 
-func (o *orphan) follow(revive bool) {
+// follow takes over what a daemon wants.
+func (o *orphan) follow(options Options) {
 	o.mu.Lock()
-	o.revive = revive
+	o.revive, o.drain = options.Revive, cmp.Or(options.Drain, o.times.drain)
 	o.mu.Unlock()
 }
 
@@ -123,7 +127,7 @@ func (o *orphan) run(ctx context.Context) {
 	}()
 	for {
 		o.mu.Lock()
-		served, since, revive, left, losses := o.served, o.since, o.revive, o.left, o.losses
+		served, since, revive, left, losses, drain := o.served, o.since, o.revive, o.left, o.losses, o.drain
 		o.mu.Unlock()
 		retired := o.p.isRetired()
 		var look, start <-chan time.Time
@@ -169,7 +173,7 @@ func (o *orphan) run(ctx context.Context) {
 			case !served && o.p.unfindable():
 				o.endUnfindable()
 				return
-			case retired && o.p.front.Clients() > 0 && time.Since(needed) < o.times.serve:
+			case retired && o.p.front.Clients() > 0 && time.Since(needed) < drain:
 			case retired:
 				o.p.Log.Info().Msg("the last connection has ended, or its time is over; the data plane ends")
 				o.p.end()

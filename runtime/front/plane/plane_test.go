@@ -131,6 +131,22 @@ func TestRenewKeepsConnections(t *testing.T) {
 	}
 }
 
+// Connections do not keep a data plane of another version for ever, but for as long as the daemon
+// wants.
+func TestRenewedPlaneEndsInTime(t *testing.T) {
+	b, k := newBox(t), newCore(t)
+	c := b.open(k, func(d *ClientDeps) { d.DrainTime = 300 * time.Millisecond })
+	conn := connect(t, c)
+	speak(t, conn, "old")
+	old := b.pid()
+	must(t, c.Renew(t.Context()))
+	eventually(t, "the old one ends", func() bool { return !running(old) })
+	if _, err := conn.Read(make([]byte, 1)); err == nil {
+		t.Error("its connection goes on")
+	}
+	speak(t, connect(t, c), "new")
+}
+
 // A daemon that ends without its leave is started again; one that takes its leave is not.
 func TestOnlyALostDaemonIsRevived(t *testing.T) {
 	for name, test := range map[string]struct {

@@ -216,5 +216,5 @@ func (p *plane) state() *State {
 // configure needs mu.
 func (p *plane) configure(o Options) {
 	p.front.Configure(front.Options{Username: o.Username, Password: o.Password, Wait: o.Wait, Rescue: o.Rescue})
-	p.orphan.follow(o.Revive)
+	p.orphan.follow(o)
 }
