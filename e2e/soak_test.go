@@ -10,29 +10,76 @@ import (
 	"github.com/xrat-tray/xrat/runtime/lab"
 )
 
-// The daemon is killed again and again under traffic; the core goes on, and every next daemon takes
-// it over.
-func TestSoakDaemonKills(t *testing.T) {
+// The daemon is killed, restarted, upgraded and downgraded again and again under traffic, of which
+// none fails; the next daemon has the session soon.
+func TestSoakDaemons(t *testing.T) {
 	b := newBox(t, "")
 	b.serve(lab.VLESS, lab.VLESS)
 	b.ok("connect")
-	core := b.status().Session.PID
-	var took []time.Duration
-	for range 200 {
-		b.kill9(b.status().Daemon.PID)
-		began := time.Now()
-		b.ok("daemon", "start")
-		status := b.status()
-		took = append(took, time.Since(began))
-		if status.Session == nil || status.Session.PID != core {
-			t.Fatalf("the core was not taken over: %+v", status)
+	b.exit()
+	datagrams := b.associate()
+	exit := datagrams.exit()
+	load := b.startLoad(100, 10)
+	killed := func() {
+		before := b.await("the session", 20*time.Second, connected)
+		b.kill9(before.Daemon.PID)
+		b.ok("daemon", "start") // the data plane lets the third in a row wait
+		b.follows(before)
+	}
+	upgraded := func() {
+		b.program = map[string]string{programs.xrat: programs.failing, programs.failing: programs.xrat}[b.program]
+		b.restarts()
+	}
+	for _, test := range []struct {
+		name    string
+		times   int
+		happens func()
+	}{
+		{"killed", 200, killed}, {"restarted", 100, b.restarts}, {"upgraded or downgraded", 10, upgraded},
+	} {
+		var took []time.Duration
+		for range test.times {
+			began := time.Now()
+			test.happens()
+			took = append(took, time.Since(began))
+			if got := datagrams.exit(); got != exit {
+				t.Fatalf("%s: datagrams left through %q, and now through %q", test.name, exit, got)
+			}
 		}
-		b.exit()
+		slices.Sort(took)
+		t.Logf("%s %d times: the next daemon has the session after %v (median), %v at most; %d requests", test.name, test.times,
+			took[len(took)/2], took[len(took)-1], load.sent.Load())
+	}
+	load.stop()
+	load.check(t)
+	if cores := b.cores(); len(cores) > 2 { // the one in use, and a standby
+		t.Errorf("cores %v run", cores)
+	}
+}
+
+// The data plane is killed again and again: nobody is refused, and it is back soon.
+func TestSoakDataPlanes(t *testing.T) {
+	b := newBox(t, "")
+	b.serve(lab.VLESS)
+	b.ok("connect")
+	b.exit()
+	before := b.status()
+	var took []time.Duration
+	for range 50 {
+		old := b.planes()
+		if len(old) != 1 {
+			t.Fatalf("data planes %v", old)
+		}
+		b.kill9(old[0])
+		began := time.Now()
+		b.exit() // a new connection, at once: it waits
+		took = append(took, time.Since(began))
+		time.Sleep(5 * time.Second) // those that end soon after their start have to wait in the end
 	}
 	slices.Sort(took)
-	t.Logf("200 daemons: back after %v (median), %v at most", took[len(took)/2], took[len(took)-1])
-	if cores := b.cores(); len(cores) != 1 {
-		t.Errorf("cores %v run", cores)
+	t.Logf("50 data planes: the first good request after %v (median), %v at most", took[25], took[49])
+	if now := b.status(); now.Session.ID != before.Session.ID || now.Session.PID != before.Session.PID {
+		t.Errorf("before %+v, after %+v", before.Session, now.Session)
 	}
 }
 
