@@ -41,7 +41,7 @@ var ours = map[string][]string{
 	// Its errors have the codes of the wire; its lessons are rotation's.
 	"daemon/session": {
 		"daemon/failpoint", "daemon/ipc", "daemon/rotation", "daemon/settings", "daemon/store",
-		"runtime/front", "runtime/link", "runtime/probe", "runtime/xray",
+		"runtime/descriptors", "runtime/front", "runtime/link", "runtime/probe", "runtime/xray",
 	},
 	// It answers requests of the wire, candidates are session's, and rotation puts them in order.
 	"daemon/catalog": {

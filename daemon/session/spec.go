@@ -7,6 +7,7 @@ import (
 	"github.com/xrat-tray/xrat/daemon/ipc"
 	"github.com/xrat-tray/xrat/daemon/rotation"
 	"github.com/xrat-tray/xrat/daemon/store"
+	"github.com/xrat-tray/xrat/runtime/descriptors"
 )
 
 // Spec says what is to be brought up.
@@ -81,7 +82,9 @@ func failure(ctx context.Context, config store.Config, code string, err error) *
 }
 
 // Blamed reports whether the failure says anything about the config, if others work.
-func (f Failure) Blamed() bool { return f.Code != CodeCanceled && f.Code != codeNoCore }
+func (f Failure) Blamed() bool {
+	return f.Code != CodeCanceled && f.Code != codeNoCore && !descriptors.Exhausted(f.Err)
+}
 
 // sumUp says why none of the candidates came up.
 func sumUp(tried []Failure) error {
