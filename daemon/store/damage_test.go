@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -82,13 +83,14 @@ func TestDamage(t *testing.T) {
 	}
 	mutations := []struct {
 		name   string
-		change func([]byte) []byte // nil result: delete the file
+		change func([]byte) []byte // nil result: delete the file; nil: make a directory of it
 	}{
 		{"delete", func([]byte) []byte { return nil }},
 		{"empty", func([]byte) []byte { return []byte{} }},
 		{"half of what is used", func(b []byte) []byte { return b[:len(bytes.TrimRight(b, "\x00"))/2] }},
 		{"last byte", func(b []byte) []byte { return b[:max(0, len(b)-1)] }},
 		{"flip", flip}, {"flip", flip},
+		{"a directory", nil},
 	}
 	for _, killed := range []bool{false, true} {
 		t.Run(fmt.Sprintf("killed=%v", killed), func(t *testing.T) {
@@ -98,6 +100,9 @@ func TestDamage(t *testing.T) {
 			files := listFiles(t, fixture)
 			for _, file := range files {
 				for i, mutation := range mutations {
+					if file == lockName && mutation.change == nil {
+						continue // an error: nobody could hold it
+					}
 					name := fmt.Sprintf("%s %s %d", file, mutation.name, i)
 					dir := filepath.Join(t.TempDir(), "store")
 					copyTree(t, fixture, dir)
@@ -126,6 +131,9 @@ func TestDamage(t *testing.T) {
 }
 
 func mutate(path string, change func([]byte) []byte) error {
+	if change == nil {
+		return errors.Join(os.Remove(path), os.Mkdir(path, 0o700))
+	}
 	old, err := os.ReadFile(path)
 	if err != nil {
 		return err

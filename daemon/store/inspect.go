@@ -67,6 +67,11 @@ func (d *database) preflight(dir string) (changed bool, err error) {
 		}
 		return false, nil
 	}
+	for _, e := range entries {
+		if !e.Type().IsRegular() {
+			return false, damagef("%s is no file", e.Name())
+		}
+	}
 	path := filepath.Join(dir, badger.ManifestFilename)
 	sum, err := fileDigest(path)
 	switch {

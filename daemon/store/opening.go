@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -97,6 +98,9 @@ func (d *database) openDatabase() error {
 		if err := d.opener.discard(); err != nil {
 			return err
 		}
+	}
+	if info, err := os.Lstat(dir); err == nil && !info.IsDir() {
+		return damagef("it is no directory")
 	}
 	size, err := databaseSize(dir)
 	if err != nil {

@@ -114,6 +114,9 @@ func open(ctx context.Context, dir string, o Options) (_ *Store, err error) {
 		return nil, err
 	}
 
+	if err := clearNames(dir, o.Log); err != nil {
+		return nil, err
+	}
 	head, err := openHead(filepath.Join(dir, headName))
 	if err != nil {
 		return nil, err
@@ -149,6 +152,24 @@ func open(ctx context.Context, dir string, o Options) (_ *Store, err error) {
 	s.stop = stop
 	go s.keep(run)
 	return s, nil
+}
+
+// clearNames moves aside what is in the place of one of our files and is none, such as a directory
+// or a symbolic link: it would keep the store from opening, or lead it elsewhere. The file counts
+// as missing then.
+func clearNames(dir string, log zerolog.Logger) error {
+	for _, name := range []string{headName, exportName, openingName, crashName} {
+		path := filepath.Join(dir, name)
+		if info, err := os.Lstat(path); err != nil || info.Mode().IsRegular() {
+			continue
+		}
+		aside := path + ".aside-" + time.Now().UTC().Format("20060102-150405.000000")
+		if err := os.Rename(path, aside); err != nil {
+			return err
+		}
+		log.Error().Str("path", aside).Msg("something that is no file was in the place of one and is moved aside")
+	}
+	return nil
 }
 
 // Close finishes what is pending, closes the database and gives up the lock. Calls in progress are
