@@ -34,7 +34,7 @@ type Deps struct {
 	// Fetch gets what a subscription's address serves.
 	Fetch   func(ctx context.Context, r subscription.Request) (subscription.Response, error)
 	Version string
-	// Hung is called when the loop does not answer any more; it is to end the process.
+	// Hung is called when the loop hangs; it is to end the process.
 	Hung func()
 }
 
@@ -46,7 +46,6 @@ type Daemon struct {
 	catalog    *catalog.Catalog
 	tester     *bulktest.Tester
 	store      Store
-	watchdog   watchdog
 	log        zerolog.Logger
 }
 
@@ -57,10 +56,10 @@ func New(deps Deps) *Daemon {
 		Settings: deps.Settings, Store: deps.Store, Supervisor: remote, Fetch: deps.Fetch, Online: deps.Online, Log: deps.Log,
 	})
 	deps.Deps.Store, deps.Catalog, deps.Remote = deps.Store, configs, remote
+	deps.Watchdog = &watchdog{hung: deps.Hung, log: deps.Log}
 	return &Daemon{
 		supervisor: supervisor.New(deps.Deps),
 		remote:     remote, catalog: configs, store: deps.Store, log: deps.Log,
-		watchdog: watchdog{remote.Pulse, deps.Hung, deps.Log},
 		tester: bulktest.New(bulktest.Deps{
 			Settings: deps.Settings, Catalog: configs, Supervisor: remote, Tools: deps.Tools, Handshake: deps.Handshake,
 			Locate: deps.Locate, EndCore: deps.Cores.End, CoreDir: deps.CoreDir, CoreLog: deps.CoreLog, Log: deps.Log,
@@ -89,7 +88,6 @@ func (d *Daemon) Run(ctx context.Context) {
 	defer cancel()
 	var parts sync.WaitGroup
 	parts.Go(func() { d.catalog.Run(base) })
-	parts.Go(func() { d.watchdog.run(base) })
 	parts.Go(func() {
 		<-d.remote.Ended()
 		cancel()

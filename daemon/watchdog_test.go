@@ -1,8 +1,6 @@
 package daemon
 
 import (
-	"context"
-	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,41 +8,45 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// A loop that answers is left alone, also if it was late once; one that does not is given up after
-// ten seconds.
+// A loop that comes to an end with each event is left alone, however long it has nothing to do; one
+// that does not is given up after ten seconds.
 func TestWatchdog(t *testing.T) {
 	for name, test := range map[string]struct {
-		answers func(asked int) bool
-		hangs   bool
+		busy  []time.Duration // with one event after the other
+		hangs bool
 	}{
-		"well":      {func(int) bool { return true }, false},
-		"late once": {func(asked int) bool { return asked != 3 }, false},
-		"hangs":     {func(asked int) bool { return asked < 3 }, true},
+		"well":          {[]time.Duration{0, time.Second, 0}, false},
+		"late each one": {[]time.Duration{busyTime - 1, busyTime - 1, busyTime - 1}, false},
+		"hangs":         {[]time.Duration{0, busyTime}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-				defer cancel()
-				asked, hung := 0, time.Duration(0)
-				begin := time.Now()
-				watchdog{
-					pulse: func(ctx context.Context) error {
-						if asked++; test.answers(asked) {
-							return nil
-						}
-						<-ctx.Done()
-						return errors.New("no answer")
-					},
-					hung: func() { hung = time.Since(begin) },
-					log:  zerolog.Nop(),
-				}.run(ctx)
-				if test.hangs != (hung > 0) {
-					t.Errorf("given up after %v", hung)
+				var hung time.Time
+				w := watchdog{hung: func() { hung = time.Now() }, log: zerolog.Nop()}
+				var begun time.Time
+				for _, d := range test.busy {
+					begun = time.Now()
+					w.Busy()
+					time.Sleep(d)
+					synctest.Wait()
+					w.Idle()
+					time.Sleep(time.Hour)
 				}
-				if want := 3*pulseSpacing + pulseTime; test.hangs && hung != want {
-					t.Errorf("given up after %v, not %v", hung, want)
+				if test.hangs == hung.IsZero() || test.hangs && hung.Sub(begun) != busyTime {
+					t.Errorf("given up at %v, busy since %v", hung, begun)
 				}
 			})
 		})
 	}
+}
+
+// A process that was stopped is not given up: the loop goes on once it runs again.
+func TestWatchdogForgivesAStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := watchdog{hung: func() { t.Error("given up") }, log: zerolog.Nop()}
+		w.Busy()
+		w.look() // the timer is overdue when the process goes on, and comes first
+		w.Idle()
+		w.look()
+	})
 }

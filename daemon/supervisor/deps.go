@@ -47,6 +47,12 @@ type Catalog interface {
 	Learn(ctx context.Context, lessons ...rotation.Lesson)
 }
 
+// Watchdog is told when the loop begins with an event and when it is through.
+type Watchdog interface {
+	Busy()
+	Idle()
+}
+
 // Deps is what a Supervisor works with. All fields are needed.
 type Deps struct {
 	Settings settings.Settings
@@ -54,6 +60,7 @@ type Deps struct {
 	Front    Front
 	Cores    session.Cores
 	Catalog  Catalog
+	Watchdog Watchdog
 	// FrontOpen tells that the front serves already, as an earlier daemon left it.
 	FrontOpen bool
 	// Remote is what other goroutines will have of the supervisor.

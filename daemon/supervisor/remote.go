@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"context"
-	"errors"
 	"os"
 	"sync/atomic"
 	"time"
@@ -174,23 +173,6 @@ func (r *Remote) Proxy() (proxy *subscription.Proxy, soon bool) {
 	return &subscription.Proxy{
 		Address: socks.Address, User: link.NewSecret(socks.User), Password: link.NewSecret(socks.Password),
 	}, false
-}
-
-// Pulse returns once the loop has been through an event.
-func (r *Remote) Pulse(ctx context.Context) error {
-	taken := make(chan struct{}, 1)
-	select {
-	case r.events <- func(*Supervisor) { taken <- struct{}{} }:
-	case <-r.ended:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	_, err := wait(ctx, r, taken)
-	if errors.Is(err, errShuttingDown) {
-		return nil
-	}
-	return err
 }
 
 // Stopping returns why nothing new may begin; nil: it may.

@@ -88,21 +88,25 @@ func (s *Supervisor) loop(ctx context.Context) {
 		s.reconcile()
 		s.publish()
 		s.arm(timer)
+		s.Watchdog.Idle()
+		var happens event
 		select {
 		case <-stop:
 			stop = nil
-			s.tearDown(opShutdown, nil)
+			happens = func(s *Supervisor) { s.tearDown(opShutdown, nil) }
 		case <-overdue:
 			s.Log.Error().Msg("the shutdown takes too long and is cut short")
-			s.ended = true
-		case happens := <-s.Remote.events:
-			happens(s)
+			happens = func(s *Supervisor) { s.ended = true }
+		case happens = <-s.Remote.events:
 		case signal := <-s.Front.Signals():
-			s.hint(signal)
+			happens = func(s *Supervisor) { s.hint(signal) }
 		case <-timer.C:
-			s.tick(time.Now())
+			happens = func(s *Supervisor) { s.tick(time.Now()) }
 		}
+		s.Watchdog.Busy()
+		happens(s)
 	}
+	s.Watchdog.Idle()
 }
 
 // work runs do in a worker; the loop then applies what it returns. do must not name the supervisor:
