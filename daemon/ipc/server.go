@@ -154,5 +154,6 @@ func (s *Server) reply(conn net.Conn, payload any, message string, err error) bo
 		return false
 	}
 	_, werr := conn.Write(append(line, '\n'))
+	_ = conn.SetWriteDeadline(time.Time{}) // one that is left would wake the process later
 	return werr == nil
 }

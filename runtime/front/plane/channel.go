@@ -54,6 +54,7 @@ func (c *channel) send(v any, l front.Listeners) error {
 	if err := c.conn.SetWriteDeadline(time.Now().Add(sendTime)); err != nil {
 		return err
 	}
+	defer c.conn.SetWriteDeadline(time.Time{}) // one that is left would wake the process
 	return withFiles(l, func(files []int) error {
 		var rights []byte
 		if len(files) > 0 {
