@@ -30,6 +30,9 @@ type checkOrder struct {
 	control *session.Session // nil: there is none
 	exam    liveness.Examination
 	offline bool // was the last time
+	// inbounds: the front's listeners and the core's inbound are asked in any case. Otherwise they
+	// are if there is doubt; an answer of the way out has come through the core's.
+	inbounds bool
 	// doubtful is called once, when there is a reason for doubt in what was measured.
 	doubtful func()
 }
@@ -55,46 +58,92 @@ func (c checker) check(ctx context.Context, order checkOrder) checkResult {
 		return result
 	}
 	defer c.capLog()
-	var socksErr, httpErr error
-	socks, http := c.listeners.proxies()
-	limited, cancel := context.WithTimeout(ctx, c.settings.Timeout.Std())
-	defer cancel()
-	handshakes, stop := context.WithCancelCause(limited)
-	defer stop(nil)
-	asked := time.Now()
-	var asking sync.WaitGroup
-	asking.Go(func() { socksErr = c.handshake(handshakes, socks) })
-	asking.Go(func() { httpErr = c.httpInbound(handshakes, http) })
-	asking.Go(func() {
-		err := order.session.Core.Health(handshakes)
-		switch cause := context.Cause(handshakes); {
-		case cause == nil || errors.Is(cause, context.DeadlineExceeded):
-			result.core = err
-		case err != nil && errors.Is(cause, errCoreSilent):
-			result.core = cause
-		}
-	})
+	inbounds := inboundCheck{checker: c, core: order.session.Core}
+	if order.inbounds {
+		inbounds.begin(ctx)
+	}
+	doubtful := func() {
+		inbounds.begin(ctx)
+		order.doubtful()
+	}
 	var control measure
 	if order.control != nil {
 		control = c.measuring(order.control)
 	}
-	result.findings = examine(ctx, order.exam, c.measuring(order.session), control, order.doubtful)
+	result.findings = examine(ctx, order.exam, c.measuring(order.session), control, doubtful)
 	if !result.findings.Alive {
-		// The verdict need not wait for the rest. A core that is silent for so long is frozen.
-		why := context.Canceled
-		if time.Since(asked) >= silentTime {
-			why = errCoreSilent
-		}
-		stop(why)
+		inbounds.hurry()
 		result.offline = !c.online(order.session.Config.Address)
 	}
-	asking.Wait()
-	result.endpoints = c.listeners.endpoints(notChecked, notChecked)
-	for i, err := range []error{socksErr, httpErr, result.core} {
-		result.endpoints[i].found(err)
-	}
-	result.endpoints[2].detail = "" // internal to the daemon
+	result.endpoints, result.core = inbounds.end()
 	return result
+}
+
+// inboundCheck asks the listeners of the front and the inbound of a core whether they answer. It
+// belongs to one goroutine.
+type inboundCheck struct {
+	checker
+	core session.Core
+
+	began                      time.Time // zero: nobody is asked
+	stop                       context.CancelCauseFunc
+	asking                     sync.WaitGroup
+	socksErr, httpErr, coreErr error
+}
+
+// begin asks, unless that is under way.
+func (i *inboundCheck) begin(ctx context.Context) {
+	if !i.began.IsZero() {
+		return
+	}
+	i.began = time.Now()
+	socks, http := i.listeners.proxies()
+	limited, cancel := context.WithTimeout(ctx, i.settings.Timeout.Std())
+	ctx, stop := context.WithCancelCause(limited)
+	i.stop = func(cause error) {
+		stop(cause)
+		cancel()
+	}
+	i.asking.Go(func() { i.socksErr = i.handshake(ctx, socks) })
+	i.asking.Go(func() { i.httpErr = i.httpInbound(ctx, http) })
+	i.asking.Go(func() {
+		err := i.core.Health(ctx)
+		switch cause := context.Cause(ctx); {
+		case cause == nil || errors.Is(cause, context.DeadlineExceeded):
+			i.coreErr = err
+		case err != nil && errors.Is(cause, errCoreSilent):
+			i.coreErr = cause
+		}
+	})
+}
+
+// hurry says that there is a verdict, which need not wait for the rest. A core that has been silent
+// for so long is frozen.
+func (i *inboundCheck) hurry() {
+	if i.began.IsZero() {
+		return
+	}
+	why := context.Canceled
+	if time.Since(i.began) >= silentTime {
+		why = errCoreSilent
+	}
+	i.stop(why)
+}
+
+// end waits for the answers: the endpoints, nil if nobody was asked, and why the core's inbound
+// does not answer.
+func (i *inboundCheck) end() ([]endpoint, error) {
+	if i.began.IsZero() {
+		return nil, nil
+	}
+	i.asking.Wait()
+	i.stop(nil)
+	endpoints := i.listeners.endpoints(notChecked, notChecked)
+	for n, err := range []error{i.socksErr, i.httpErr, i.coreErr} {
+		endpoints[n].found(err)
+	}
+	endpoints[2].detail = "" // internal to the daemon
+	return endpoints, i.coreErr
 }
 
 // codeInbound is the code of a core that does not answer.

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/xrat-tray/xrat/daemon/liveness"
@@ -33,6 +34,8 @@ const (
 	deadSpacing     = time.Second
 	longDeadSpacing = 5 * time.Second
 	longDead        = time.Minute
+	// inboundsTime is how long the inbounds are believed to be well, if the way out is.
+	inboundsTime = time.Minute
 	// recovered is how many checks in a row must end well for a session that was dead to be well
 	// again: one may be chance.
 	recovered = 2
@@ -66,7 +69,7 @@ func (s *Supervisor) startCheck(now time.Time) {
 	run, remote, checker := &check{cancel}, s.Remote, s.checker
 	hinted := s.health.urgent
 	order := checkOrder{
-		session: active.Session, offline: s.retry.condition == conditionOffline,
+		session: active.Session, offline: s.retry.condition == conditionOffline, inbounds: s.asksInbounds(active, now),
 		exam: liveness.Examination{
 			Threshold: s.Settings.Health.Threshold, Timeout: s.Settings.Health.Timeout.Std(),
 			Usual: active.usual, Urgent: hinted || s.health.dead,
@@ -90,12 +93,19 @@ func (s *Supervisor) startCheck(now time.Time) {
 	})
 }
 
+// asksInbounds reports whether a check asks the inbounds, which wakes three processes: not when
+// they were well a moment ago and nothing hints at trouble.
+func (s *Supervisor) asksInbounds(active *tracked, now time.Time) bool {
+	well := !slices.ContainsFunc(active.endpoints, func(e endpoint) bool { return e.state != reachable })
+	return !well || s.health.urgent || s.health.doubtful() || now.Sub(active.askedAt) >= inboundsTime
+}
+
 // checked draws the conclusions from a check of the active session.
 func (s *Supervisor) checked(active *tracked, result checkResult) {
 	now := time.Now()
 	s.health.check, s.health.checkedAt = nil, now
 	if result.endpoints != nil {
-		active.endpoints = result.endpoints
+		active.endpoints, active.askedAt = result.endpoints, now
 	}
 	s.saveCounters(active, now)
 	switch {

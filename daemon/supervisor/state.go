@@ -124,6 +124,7 @@ type tracked struct {
 	latency      time.Duration // of the last probe that succeeded
 	usual        time.Duration // the same, smoothed
 	endpoints    []endpoint
+	askedAt      time.Time // when they were last asked
 	savedAt      time.Time // when its counters were last written
 	saved        front.Counters
 	quiet        front.Counters // when all was last well
