@@ -67,14 +67,17 @@ func BenchmarkStatusCommand(b *testing.B) {
 	reportQuantiles(b, took, time.Millisecond, "ms")
 }
 
-// BenchmarkDaemonMemory reports the daemon's resident memory without the core: connected and at
-// rest, and with 1,000 open connections that are silent.
-func BenchmarkDaemonMemory(b *testing.B) {
+// both are the processes of daemon and data plane.
+func (b *box) both() []int { return append(b.planes(), b.status().Daemon.PID) }
+
+// BenchmarkMemory reports the memory of daemon and data plane together, without the core: connected
+// and at rest, and with 1,000 open connections that are silent.
+func BenchmarkMemory(b *testing.B) {
 	for b.Loop() {
 		box := connectedBox(b)
-		pid := box.status().Daemon.PID
+		pids := box.both()
 		time.Sleep(15 * time.Second) // the store has closed by then
-		b.ReportMetric(residentMB(b, pid), "MB-idle")
+		b.ReportMetric(memoryMB(b, pids), "MB-idle")
 		var connections []net.Conn
 		for range 1000 {
 			conn, err := box.dial(box.lab.Origin().TCPAddress())
@@ -90,52 +93,62 @@ func BenchmarkDaemonMemory(b *testing.B) {
 			}
 		}
 		time.Sleep(time.Second)
-		b.ReportMetric(residentMB(b, pid), "MB-1000-connections")
+		b.ReportMetric(memoryMB(b, pids), "MB-1000-connections")
 		for _, conn := range connections {
 			conn.Close()
 		}
 	}
 }
 
-func residentMB(b *testing.B, pid int) float64 {
+// memoryMB is what processes have in memory. Of pages that several have, such as those of the
+// program, each counts its share (PSS).
+func memoryMB(b *testing.B, pids []int) (sum float64) {
 	b.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		b.Fatal(err)
-	}
-	for line := range strings.Lines(string(status)) {
-		if rest, found := strings.CutPrefix(line, "VmRSS:"); found {
-			kb, _ := strconv.ParseFloat(strings.Fields(rest)[0], 64)
-			return kb / 1024
+	for _, pid := range pids {
+		maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+		if err != nil {
+			b.Fatal(err)
+		}
+		for line := range strings.Lines(string(maps)) {
+			if rest, found := strings.CutPrefix(line, "Pss:"); found {
+				kb, _ := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+				sum += kb / 1024
+			}
 		}
 	}
-	b.Fatal("no VmRSS")
-	return 0
+	if sum == 0 {
+		b.Fatal("no Pss")
+	}
+	return sum
 }
 
-// BenchmarkIdle reports what the connected daemon costs while nothing happens, over a minute with
-// the default settings: part of one processor, and how often a thread of it was woken.
+// BenchmarkIdle reports what daemon and data plane together cost while connected and idle, over a
+// minute with the default settings: part of one processor, and how often a thread was woken.
 func BenchmarkIdle(b *testing.B) {
 	const span = time.Minute
 	for b.Loop() {
 		box := connectedBox(b)
-		pid := box.status().Daemon.PID
+		pids := box.both()
 		time.Sleep(20 * time.Second)
-		cpu, switches := usage(b, pid)
+		cpu, switches := usage(b, pids)
 		time.Sleep(span)
-		cpuAfter, switchesAfter := usage(b, pid)
+		cpuAfter, switchesAfter := usage(b, pids)
 		b.ReportMetric(100*(cpuAfter-cpu).Seconds()/span.Seconds(), "%cpu")
 		b.ReportMetric(float64(switchesAfter-switches)/span.Seconds(), "wakeups/s")
 	}
 }
 
-// usage reads a process's processor time and the voluntary context switches of all its threads:
-// each is a wake-up.
-func usage(b *testing.B, pid int) (cpu time.Duration, switches int) {
+// usage reads the processor time of processes and the voluntary context switches of all their
+// threads: each is a wake-up.
+func usage(b *testing.B, pids []int) (cpu time.Duration, switches int) {
 	b.Helper()
-	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
-	if err != nil || len(tasks) == 0 {
-		b.Fatal("the daemon has no threads", err)
+	var tasks []string
+	for _, pid := range pids {
+		of, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
+		if err != nil || len(of) == 0 {
+			b.Fatal("a process has no threads", err)
+		}
+		tasks = append(tasks, of...)
 	}
 	for _, task := range tasks {
 		// The first field is the time on the processor in nanoseconds.

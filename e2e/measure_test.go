@@ -351,7 +351,7 @@ func BenchmarkTest(b *testing.B) {
 							return
 						case <-time.After(50 * time.Millisecond):
 						}
-						daemonMB = max(daemonMB, residentMB(b, daemon))
+						daemonMB = max(daemonMB, memoryMB(b, []int{daemon}))
 						pids := box.testCores()
 						cores = max(cores, len(pids))
 						for _, pid := range pids {
