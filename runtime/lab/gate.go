@@ -40,6 +40,9 @@ type gate struct {
 	ctx      context.Context // ends with close
 	cancel   context.CancelFunc
 	group    sync.WaitGroup
+	// accepting is held while a connection is accepted, and by whoever changes the mode: no Accept
+	// that has begun before may take a connection that fills the queue.
+	accepting sync.Mutex
 
 	mu      sync.Mutex
 	state   gateState
@@ -129,6 +132,8 @@ func (g *gate) set(m mode, delay time.Duration) error {
 		return nil
 	}
 	_ = g.listener.SetDeadline(past) // ends the Accept
+	g.accepting.Lock()
+	defer g.accepting.Unlock()
 	g.dropFillers()
 	var err error
 	switch m {
@@ -152,15 +157,18 @@ func (g *gate) set(m mode, delay time.Duration) error {
 }
 
 // fill connects until the listener's queue is full: the kernel drops the SYN of whoever comes then.
+// One that has no answer in time shows nothing on a busy machine.
 func fill(ctx context.Context, address string) map[string]net.Conn {
 	const most, patience = 16, 50 * time.Millisecond
 	fillers := make(map[string]net.Conn)
 	dialer := net.Dialer{Timeout: patience}
-	for range most {
+	for dropped := 0; dropped < 2 && len(fillers) < most; {
 		conn, err := dialer.DialContext(ctx, "tcp", address)
 		if err != nil {
-			break
+			dropped++
+			continue
 		}
+		dropped = 0
 		fillers[conn.LocalAddr().String()] = conn
 	}
 	return fillers
@@ -187,17 +195,26 @@ func (g *gate) isGhost(conn net.Conn) bool {
 	return former
 }
 
+// errNotOpen says that nothing is to be accepted now.
+var errNotOpen = errors.New("the gate is not open")
+
 func (g *gate) serve() {
 	for g.ctx.Err() == nil {
+		g.accepting.Lock()
 		state := g.current()
-		if state.mode != open {
+		var conn *net.TCPConn
+		err := errNotOpen
+		if state.mode == open {
+			conn, err = g.listener.AcceptTCP()
+		}
+		g.accepting.Unlock()
+		if err == errNotOpen {
 			select {
 			case <-state.changed:
 			case <-g.ctx.Done():
 			}
 			continue
 		}
-		conn, err := g.listener.AcceptTCP()
 		if err != nil {
 			// The mode is changing, or descriptors have run out: not at once again.
 			select {
