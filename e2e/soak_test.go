@@ -3,7 +3,9 @@
 package e2e
 
 import (
+	"fmt"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -50,6 +52,13 @@ func TestSoakDaemons(t *testing.T) {
 		t.Logf("%s %d times: the next daemon has the session after %v (median), %v at most; %d requests", test.name, test.times,
 			took[len(took)/2], took[len(took)-1], load.sent.Load())
 	}
+	before := b.await("the session", 20*time.Second, connected)
+	must(t, syscall.Kill(before.Daemon.PID, syscall.SIGSTOP))
+	time.Sleep(time.Minute)
+	must(t, syscall.Kill(before.Daemon.PID, syscall.SIGCONT))
+	if after := b.await("the session", 20*time.Second, connected); after.Daemon.PID != before.Daemon.PID || after.Session.ID != before.Session.ID {
+		t.Errorf("stopped for a minute: before %+v, after %+v", before.Session, after.Session)
+	}
 	load.stop()
 	load.check(t)
 	if cores := b.cores(); len(cores) > 2 { // the one in use, and a standby
@@ -80,6 +89,42 @@ func TestSoakDataPlanes(t *testing.T) {
 	t.Logf("50 data planes: the first good request after %v (median), %v at most", took[25], took[49])
 	if now := b.status(); now.Session.ID != before.Session.ID || now.Session.PID != before.Session.PID {
 		t.Errorf("before %+v, after %+v", before.Session, now.Session)
+	}
+}
+
+// A config that leads back to the front by way of another proxy is offered again and again under
+// load: it is never used, and costs nothing.
+func TestSoakLoop(t *testing.T) {
+	b := newBox(t, "")
+	d := newDetour(t)
+	d.leadTo(b.socks)
+	b.serve(lab.VLESS)
+	b.okInput(fmt.Sprintf("socks://%s#detour\n", d.listener.Addr()), "import")
+	b.ok("connect", "s1")
+	b.exit()
+	pids := append(b.planes(), b.status().Daemon.PID, b.status().Session.PID)
+	descriptorsOf := func() (sum int) {
+		for _, pid := range pids {
+			sum += descriptors(t, pid)
+		}
+		return sum
+	}
+	before, most := descriptorsOf(), 0
+	load := b.startLoad(100, 2)
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
+		b.fails(1, "leads back to xrat", "rotate", "detour")
+		most = max(most, descriptorsOf())
+		time.Sleep(time.Second)
+	}
+	p := b.status()
+	if p.Session == nil || p.Session.ConfigName != "s1" || p.Standby != nil {
+		t.Errorf("session %+v, standby %+v", p.Session, p.Standby)
+	}
+	load.stop()
+	load.check(t)
+	t.Logf("%d descriptors before, %d at most", before, most)
+	if most > before+200 {
+		t.Errorf("%d descriptors, %d before", most, before)
 	}
 }
 
