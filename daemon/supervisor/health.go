@@ -280,11 +280,14 @@ func (s *Supervisor) hint(signal front.Signal) {
 // saveCounters writes a session's counters now and then, so that a crash of the daemon does not
 // lose them all.
 func (s *Supervisor) saveCounters(t *tracked, now time.Time) {
-	c := s.life.Counted(t.Session)
-	c.Open = 0
-	if c == t.saved || now.Sub(t.savedAt) < saveSpacing {
+	if now.Sub(t.savedAt) < saveSpacing {
 		return
 	}
-	t.saved, t.savedAt = c, now
+	t.savedAt = now
+	c := s.life.Counted(t.Session)
+	if c.Open = 0; c == t.saved {
+		return
+	}
+	t.saved = c
 	s.journal.Update(t.ID, func(r *store.Session) { r.UpBytes, r.DownBytes, r.Connections = c.UpBytes, c.DownBytes, c.Connections })
 }

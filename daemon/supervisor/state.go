@@ -125,7 +125,7 @@ type tracked struct {
 	usual        time.Duration // the same, smoothed
 	endpoints    []endpoint
 	askedAt      time.Time // when they were last asked
-	savedAt      time.Time // when its counters were last written
+	savedAt      time.Time // when its counters were last looked at, to be written
 	saved        front.Counters
 	quiet        front.Counters // when all was last well
 	toldAt       time.Time      // when its outcome was last written
