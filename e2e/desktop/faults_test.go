@@ -89,8 +89,8 @@ func (d *desk) killDaemon(planes bool) {
 	}
 }
 
-// The daemon is killed: it comes back by itself. With the data plane killed as well, the menu does
-// not pretend, and starts it again.
+// The daemon is killed: it comes back by itself. With the data plane killed as well, the tray
+// brings it back. When it was stopped, the menu does not pretend, and starts it again.
 func TestDaemonKilled(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, true)
@@ -106,7 +106,16 @@ func TestDaemonKilled(t *testing.T) {
 	d.killDaemon(false)
 	d.await("the next daemon", func(p ipc.StatusPayload) bool { return p.Daemon.PID != before.Daemon.PID && connectedTo("tokyo-1")(p) })
 	d.awaitHeader("Connected · tokyo-1")
+	before, err = d.status()
+	must(t, err)
 	d.killDaemon(true)
+	d.await("the next daemon", func(p ipc.StatusPayload) bool { return p.Daemon.PID != before.Daemon.PID && connectedTo("tokyo-1")(p) })
+	d.awaitHeader("Connected · tokyo-1")
+	after, err := d.status()
+	if err != nil || after.Session.PID != before.Session.PID {
+		t.Errorf("the core was %d and is %+v, %v", before.Session.PID, after.Session, err)
+	}
+	d.ok(programs.xrat, "daemon", "stop")
 	d.awaitHeader("Daemon not running · Start")
 	d.awaitIcon(assets.Disconnected)
 	if stop, _ := find(d.menu(), "Stop"); stop.Enabled {
@@ -116,10 +125,6 @@ func TestDaemonKilled(t *testing.T) {
 	d.shot("daemon-killed")
 	d.choose("Daemon not running")
 	d.awaitHeader("Connected · tokyo-1")
-	after, err := d.status()
-	if err != nil || after.Session.PID != before.Session.PID {
-		t.Errorf("the core was %d and is %+v, %v", before.Session.PID, after.Session, err)
-	}
 	d.wait("the notification", func() bool { return sent.last().summary == "Connected again" })
 	// A restart by hand is followed, too.
 	d.ok(programs.xrat, "daemon", "restart")
