@@ -83,6 +83,9 @@ func (w *World) Drain(ctx context.Context, id int64) int {
 	}
 }
 
+// Recent implements supervisor.Front.
+func (w *World) Recent(id int64) front.Counters { return w.Counters(id) }
+
 // Counters implements session.Front.
 func (w *World) Counters(id int64) front.Counters {
 	w.Mu.Lock()

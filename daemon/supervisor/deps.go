@@ -29,6 +29,8 @@ type Front interface {
 	SetTarget(t *front.Target)
 	SetStandby(t *front.Target)
 	Signals() <-chan front.Signal
+	// Recent is Counters as they were last seen, without asking for them.
+	Recent(id int64) front.Counters
 	Addresses() (socks, http string)
 	// Leave gives the front up without ending anything, if it goes on without this process, and
 	// reports whether it does. Nothing has an effect after it then.

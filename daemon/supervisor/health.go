@@ -35,7 +35,7 @@ const (
 	longDeadSpacing = 5 * time.Second
 	longDead        = time.Minute
 	// inboundsTime is how long the inbounds are believed to be well, if the way out is.
-	inboundsTime = time.Minute
+	inboundsTime = 2 * time.Minute
 	// recovered is how many checks in a row must end well for a session that was dead to be well
 	// again: one may be chance.
 	recovered = 2
@@ -151,9 +151,10 @@ func (s *Supervisor) foundAlive(active *tracked, result checkResult, now time.Ti
 		}
 	}
 	s.health.verdict = verdict{}
-	active.quiet = s.Front.Counters(active.ID)
+	// The probe has just asked the front whether it has come back, so that they are new.
+	active.quiet = s.Front.Recent(active.ID)
 	if standby := s.standby.session; standby != nil {
-		standby.quiet = s.Front.Counters(standby.ID)
+		standby.quiet = s.Front.Recent(standby.ID)
 	}
 	s.health.weighHints(result.urgent, interval)
 	if s.health.urgent { // there was another strong hint while the check ran

@@ -417,6 +417,12 @@ func (c *Client) Counters(id int64) front.Counters {
 		_, _ = p.call(ctx, command{Do: doCounters, Session: id})
 		cancel()
 	}
+	return c.Recent(id)
+}
+
+// Recent is Counters as they were last seen, which is when something was last asked, by Returned
+// for example. It asks nothing.
+func (c *Client) Recent(id int64) front.Counters {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := c.past[id]

@@ -149,6 +149,7 @@ func (p *plane) carryOut(c *channel, cmd command) (answer reply, err error) {
 		answer.Counters = p.count(cmd.Session)
 	case doReturned:
 		answer.Returned = p.front.Returned(cmd.Mark)
+		answer.Counters = p.count(p.front.Sessions()...) // for Recent
 	case doForget:
 		p.front.Forget(cmd.Session)
 	case doRetire:
