@@ -129,7 +129,7 @@ func BenchmarkIdle(b *testing.B) {
 	for b.Loop() {
 		box := connectedBox(b)
 		pids := box.both()
-		time.Sleep(20 * time.Second)
+		time.Sleep(45 * time.Second) // the store, open, wakes 200 times a second
 		cpu, switches := usage(b, pids)
 		time.Sleep(span)
 		cpuAfter, switchesAfter := usage(b, pids)
