@@ -253,6 +253,9 @@ func (o *opener) build(dir string, snap *snapshot) (err error) {
 	return batch.Flush()
 }
 
+// stamped ends a name with the time, so that names are in order of age.
+func stamped(name string) string { return name + time.Now().UTC().Format("20060102-150405.000000") }
+
 // putAside renames the database, if there is one, and removes the oldest of those put aside
 // earlier.
 func (d *database) putAside() (string, error) {
@@ -260,7 +263,7 @@ func (d *database) putAside() (string, error) {
 	if _, err := os.Lstat(from); errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
-	to := filepath.Join(d.dir, damagedName+time.Now().UTC().Format("20060102-150405.000000"))
+	to := filepath.Join(d.dir, stamped(damagedName))
 	if err := os.Rename(from, to); err != nil {
 		return "", err
 	}

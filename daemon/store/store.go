@@ -163,7 +163,7 @@ func clearNames(dir string, log zerolog.Logger) error {
 		if info, err := os.Lstat(path); err != nil || info.Mode().IsRegular() {
 			continue
 		}
-		aside := path + ".aside-" + time.Now().UTC().Format("20060102-150405.000000")
+		aside := stamped(path + ".aside-")
 		if err := os.Rename(path, aside); err != nil {
 			return err
 		}
