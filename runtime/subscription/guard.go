@@ -145,20 +145,24 @@ func prefixes(texts ...string) []netip.Prefix {
 	return list
 }
 
-// isPublic reports whether ip is an address of the internet. For an IPv6 address that stands for an
-// IPv4 address, the latter counts.
-func isPublic(ip netip.Addr) bool {
+// embedded returns the IPv4 address that an IPv6 address stands for, and ip if it stands for none.
+func embedded(ip netip.Addr) netip.Addr {
 	ip = ip.Unmap()
-	if ip.Zone() != "" || !ip.IsGlobalUnicast() || ip.IsPrivate() {
-		return false
-	}
 	bytes := ip.As16()
 	switch {
 	case nat64.Contains(ip):
-		return isPublic(netip.AddrFrom4([4]byte(bytes[12:16])))
+		return netip.AddrFrom4([4]byte(bytes[12:16]))
 	case sixToFour.Contains(ip):
-		return isPublic(netip.AddrFrom4([4]byte(bytes[2:6])))
-	case ip.Is6() && !globalV6.Contains(ip):
+		return netip.AddrFrom4([4]byte(bytes[2:6]))
+	}
+	return ip
+}
+
+// isPublic reports whether ip is an address of the internet. For an IPv6 address that stands for an
+// IPv4 address, the latter counts.
+func isPublic(ip netip.Addr) bool {
+	ip = embedded(ip)
+	if ip.Zone() != "" || !ip.IsGlobalUnicast() || ip.IsPrivate() || ip.Is6() && !globalV6.Contains(ip) {
 		return false
 	}
 	for _, prefix := range blocked {

@@ -35,14 +35,7 @@ func privateHost(host string) bool {
 	if err != nil {
 		return !publicName(host)
 	}
-	ip = ip.Unmap()
-	bytes := ip.As16()
-	switch {
-	case nat64.Contains(ip):
-		ip = netip.AddrFrom4([4]byte(bytes[12:16]))
-	case sixToFour.Contains(ip):
-		ip = netip.AddrFrom4([4]byte(bytes[2:6]))
-	}
+	ip = embedded(ip)
 	return ip.Zone() != "" || !ip.IsGlobalUnicast() || ip.IsPrivate() || sharedSpace.Contains(ip) || thisNetwork.Contains(ip)
 }
 
