@@ -409,15 +409,23 @@ func (c *Client) Addresses() (socks, http string) {
 // Counters is as front.Front.Counters. Of a data plane that does not answer, they are those that
 // were last seen.
 func (c *Client) Counters(id int64) front.Counters {
+	c.ask(command{Do: doCounters, Session: id})
+	return c.Recent(id)
+}
+
+// ask asks the data planes, but those that have not answered of late, and returns the answers.
+func (c *Client) ask(cmd command) (answers []reply) {
 	for _, p := range c.peers() {
 		if p.isMute() {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), askTime)
-		_, _ = p.call(ctx, command{Do: doCounters, Session: id})
+		if r, err := p.call(ctx, cmd); err == nil {
+			answers = append(answers, r)
+		}
 		cancel()
 	}
-	return c.Recent(id)
+	return answers
 }
 
 // Recent is Counters as they were last seen, which is when something was last asked, by Returned
@@ -434,18 +442,7 @@ func (c *Client) Recent(id int64) front.Counters {
 
 // Returned is as front.Front.Returned. A data plane that does not answer has seen nothing.
 func (c *Client) Returned(m mark.Mark) bool {
-	for _, p := range c.peers() {
-		if p.isMute() {
-			continue
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), askTime)
-		r, err := p.call(ctx, command{Do: doReturned, Mark: m})
-		cancel()
-		if err == nil && r.Returned {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.ask(command{Do: doReturned, Mark: m}), func(r reply) bool { return r.Returned })
 }
 
 // Forget is as front.Front.Forget. It returns at once.

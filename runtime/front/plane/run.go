@@ -101,7 +101,7 @@ func (p *plane) sayFarewell() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.daemon != nil {
-		_ = p.daemon.send(reply{Counters: p.count(p.front.Sessions()...)}, front.Listeners{})
+		_ = p.daemon.send(reply{Counters: p.countAll()}, front.Listeners{})
 	}
 }
 

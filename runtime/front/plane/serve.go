@@ -57,7 +57,7 @@ func (p *plane) greet(c *channel, hello command) error {
 	p.daemon = c
 	p.configure(*hello.Options)
 	if err := c.send(reply{
-		Call: hello.Call, State: p.state(), Counters: p.count(p.front.Sessions()...), Listeners: names(p.listeners),
+		Call: hello.Call, State: p.state(), Counters: p.countAll(), Listeners: names(p.listeners),
 	}, p.listeners); err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func (p *plane) carryOut(c *channel, cmd command) (answer reply, err error) {
 	case doClose:
 		p.open = false
 		err := p.front.Close()
-		answer.Counters = p.count(p.front.Sessions()...)
+		answer.Counters = p.countAll()
 		p.Log.Info().Msg("the front is closed")
 		return answer, err
 	case doTarget:
@@ -149,7 +149,7 @@ func (p *plane) carryOut(c *channel, cmd command) (answer reply, err error) {
 		answer.Counters = p.count(cmd.Session)
 	case doReturned:
 		answer.Returned = p.front.Returned(cmd.Mark)
-		answer.Counters = p.count(p.front.Sessions()...) // for Recent
+		answer.Counters = p.countAll() // for Recent
 	case doForget:
 		p.front.Forget(cmd.Session)
 	case doRetire:
@@ -160,6 +160,8 @@ func (p *plane) carryOut(c *channel, cmd command) (answer reply, err error) {
 	}
 	return answer, nil
 }
+
+func (p *plane) countAll() map[int64]front.Counters { return p.count(p.front.Sessions()...) }
 
 func (p *plane) count(ids ...int64) map[int64]front.Counters {
 	counters := make(map[int64]front.Counters, len(ids))
