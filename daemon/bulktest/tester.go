@@ -197,7 +197,7 @@ func (t *Tester) newRun(ctx context.Context, r ipc.Request) (*run, error) {
 	if r.Concurrency > 0 {
 		next.concurrency = r.Concurrency
 	}
-	next.concurrency = min(next.concurrency, max(descriptors.Limit()/testShare, 1))
+	next.concurrency = min(next.concurrency, descriptors.Share(testShare))
 	if !r.TCPOnly {
 		if next.executable, err = t.Locate(); err != nil {
 			return nil, err

@@ -20,7 +20,7 @@ type clients struct {
 }
 
 func newClients() *clients {
-	return &clients{places: make(places, min(maxClients, max(descriptors.Limit()/clientShare, 1))), big: make(places, bigLines), idle: make(map[net.Conn]struct{})}
+	return &clients{places: make(places, min(maxClients, descriptors.Share(clientShare))), big: make(places, bigLines), idle: make(map[net.Conn]struct{})}
 }
 
 // serve runs f in a goroutine, or reports false when there are too many clients.

@@ -17,6 +17,9 @@ func Exhausted(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
+// Share returns the nth part of the limit, and at least one.
+func Share(n int) int { return max(Limit()/n, 1) }
+
 // Reserve keeps descriptors back. Its methods may be called from any goroutine. The zero value
 // keeps none.
 type Reserve struct {
