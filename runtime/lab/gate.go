@@ -195,26 +195,20 @@ func (g *gate) isGhost(conn net.Conn) bool {
 	return former
 }
 
-// errNotOpen says that nothing is to be accepted now.
-var errNotOpen = errors.New("the gate is not open")
-
 func (g *gate) serve() {
 	for g.ctx.Err() == nil {
 		g.accepting.Lock()
 		state := g.current()
-		var conn *net.TCPConn
-		err := errNotOpen
-		if state.mode == open {
-			conn, err = g.listener.AcceptTCP()
-		}
-		g.accepting.Unlock()
-		if err == errNotOpen {
+		if state.mode != open {
+			g.accepting.Unlock()
 			select {
 			case <-state.changed:
 			case <-g.ctx.Done():
 			}
 			continue
 		}
+		conn, err := g.listener.AcceptTCP()
+		g.accepting.Unlock()
 		if err != nil {
 			// The mode is changing, or descriptors have run out: not at once again.
 			select {
