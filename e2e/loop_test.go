@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -23,16 +24,16 @@ import (
 
 // detour is a SOCKS proxy of somebody else on this machine.
 type detour struct {
-	listener net.Listener
-	through  atomic.Pointer[string] // another proxy; nil: none
-	group    sync.WaitGroup
+	through atomic.Pointer[string] // another proxy; nil: none
+	group   sync.WaitGroup
 }
 
-func newDetour(t *testing.T) *detour {
-	t.Helper()
+// detour starts one and imports it.
+func (b *box) detour() *detour {
+	b.t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	d := &detour{listener: listener}
+	must(b.t, err)
+	d := new(detour)
 	d.group.Go(func() {
 		for {
 			conn, err := listener.Accept()
@@ -42,65 +43,58 @@ func newDetour(t *testing.T) *detour {
 			d.group.Go(func() { d.serve(conn) })
 		}
 	})
-	t.Cleanup(func() {
+	b.t.Cleanup(func() {
 		listener.Close()
 		d.group.Wait()
 	})
+	b.okInput(fmt.Sprintf("socks://%s#detour\n", listener.Addr()), "import")
 	return d
 }
 
-// leadTo sends what comes from now on through another proxy; "" is none.
-func (d *detour) leadTo(address string) {
-	if address == "" {
-		d.through.Store(nil)
-		return
-	}
-	d.through.Store(&address)
-}
+// leadTo sends what comes from now on through another proxy.
+func (d *detour) leadTo(address string) { d.through.Store(&address) }
 
 func (d *detour) serve(client net.Conn) {
 	defer client.Close()
 	client.SetDeadline(time.Now().Add(30 * time.Second))
-	opening := make([]byte, 262)
-	for n := 0; ; {
-		m, err := client.Read(opening[n:])
-		if err != nil {
-			return
+	said := make([]byte, 0, 4096)
+	take := func(cut func() (n int, err error)) error {
+		for {
+			n, err := cut()
+			if err == nil {
+				said = said[n:]
+			}
+			if !errors.Is(err, socks5.ErrShort) {
+				return err
+			}
+			n, err = client.Read(said[len(said):cap(said)])
+			if said = said[:len(said)+n]; err != nil {
+				return err
+			}
 		}
-		if n += m; n >= 2 && n >= 2+int(opening[1]) {
-			break
-		}
+	}
+	err := take(func() (n int, err error) {
+		_, n, err = socks5.CutGreeting(said)
+		return n, err
+	})
+	if err != nil {
+		return
 	}
 	client.Write([]byte{socks5.Version, socks5.MethodNone})
-	head := make([]byte, 4)
-	if _, err := io.ReadFull(client, head); err != nil {
+	var dest socks5.Address
+	err = take(func() (n int, err error) {
+		_, dest, n, err = socks5.CutRequest(said)
+		return n, err
+	})
+	destination, numeric := dest.AddrPort()
+	if err != nil || !numeric { // the lab has no names
 		return
 	}
-	// The core gives an address as a name or as four bytes.
-	var host string
-	switch head[3] {
-	case 1:
-		ip := make([]byte, 4)
-		io.ReadFull(client, ip)
-		addr, _ := netip.AddrFromSlice(ip)
-		host = addr.String()
-	default:
-		length := make([]byte, 1)
-		io.ReadFull(client, length)
-		name := make([]byte, length[0])
-		io.ReadFull(client, name)
-		host = string(name)
-	}
-	port := make([]byte, 2)
-	if _, err := io.ReadFull(client, port); err != nil {
-		return
-	}
-	destination := net.JoinHostPort(host, fmt.Sprint(int(port[0])<<8|int(port[1])))
 	var out proxy.Dialer = proxy.Direct
 	if through := d.through.Load(); through != nil {
 		out, _ = proxy.SOCKS5("tcp", *through, nil, proxy.Direct)
 	}
-	server, err := out.Dial("tcp", destination)
+	server, err := out.Dial("tcp", destination.String())
 	if err != nil {
 		return
 	}
@@ -108,6 +102,7 @@ func (d *detour) serve(client net.Conn) {
 	server.SetDeadline(time.Now().Add(30 * time.Second))
 	client.Write(socks5.AppendReply(nil, socks5.ReplySucceeded, netip.AddrPortFrom(netip.IPv4Unspecified(), 0)))
 	d.group.Go(func() {
+		server.Write(said)
 		io.Copy(server, client)
 		server.Close()
 	})
@@ -126,10 +121,8 @@ func descriptors(t *testing.T, pid int) int {
 // sent: every check of it would be answered by the server in use.
 func TestDetourIsRefused(t *testing.T) {
 	b := newBox(t, "[rotation]\ninterval = \"0s\"\n")
-	d := newDetour(t)
-	d.leadTo(b.socks)
 	b.serve(lab.VLESS)
-	b.okInput(fmt.Sprintf("socks://%s#detour\n", d.listener.Addr()), "import")
+	b.detour().leadTo(b.socks)
 	b.ok("connect", "s1")
 	for _, command := range []string{"rotate", "connect"} {
 		b.fails(1, "leads back to xrat", command, "detour")
@@ -151,9 +144,8 @@ func TestDetourIsRefused(t *testing.T) {
 // thousands.
 func TestLoopInUseIsLeft(t *testing.T) {
 	b := newBox(t, "")
-	d := newDetour(t)
 	b.serve(lab.VLESS)
-	b.okInput(fmt.Sprintf("socks://%s#detour\n", d.listener.Addr()), "import")
+	d := b.detour()
 	b.ok("connect", "detour")
 	before := b.await("a standby", patience, func(p ipc.StatusPayload) bool { return p.Standby != nil })
 	pids := b.planes()

@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"fmt"
 	"slices"
 	"syscall"
 	"testing"
@@ -96,10 +95,8 @@ func TestSoakDataPlanes(t *testing.T) {
 // load: it is never used, and costs nothing.
 func TestSoakLoop(t *testing.T) {
 	b := newBox(t, "")
-	d := newDetour(t)
-	d.leadTo(b.socks)
 	b.serve(lab.VLESS)
-	b.okInput(fmt.Sprintf("socks://%s#detour\n", d.listener.Addr()), "import")
+	b.detour().leadTo(b.socks)
 	b.ok("connect", "s1")
 	b.exit()
 	pids := append(b.planes(), b.status().Daemon.PID, b.status().Session.PID)
