@@ -58,9 +58,7 @@ func (a *attacher) run(ctx context.Context) {
 			revive.lost(time.Now(), time.Since(began), a.ending)
 		}
 		gone := errors.Is(err, ipc.ErrNotRunning) || errors.Is(err, ipc.ErrNoReply)
-		if revive.due(time.Now()) {
-			launch = true
-		}
+		launch = launch || revive.due(time.Now())
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -120,7 +118,14 @@ func (r *revival) pause() time.Duration {
 	return min(reviveTime<<min(r.losses, 20), lastRevive)
 }
 
-func (r *revival) due(now time.Time) bool { return !r.at.IsZero() && !now.Before(r.at) }
+// due reports whether the time has come. The next time comes after another pause.
+func (r *revival) due(now time.Time) bool {
+	if r.at.IsZero() || now.Before(r.at) {
+		return false
+	}
+	r.at = now.Add(r.pause())
+	return true
+}
 
 // sooner returns the wait until the daemon is due to be started, or retry if that is shorter.
 func (r *revival) sooner(retry time.Duration, now time.Time) time.Duration {

@@ -303,6 +303,9 @@ func TestRevival(t *testing.T) {
 		if r.due(now.Add(want-1)) || !r.due(now.Add(want)) {
 			t.Errorf("loss %d: at %v", n+1, r.at.Sub(now))
 		}
+		if r.due(now.Add(2*want - 1)) {
+			t.Errorf("loss %d: started again at once", n+1)
+		}
 	}
 	for range 100 {
 		r.failed(now)
