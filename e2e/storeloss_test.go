@@ -5,6 +5,7 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -103,5 +104,107 @@ func between(b *box, do func()) {
 	do()
 	for _, pid := range planes {
 		must(b.t, syscall.Kill(pid, syscall.SIGCONT))
+	}
+}
+
+// A real file system is full, and stays so over the end of the daemon.
+func TestApplicationsDoNotNoticeAFullDisk(t *testing.T) {
+	b := newBox(t, "")
+	inside := smallDisk(t, b)
+	if inside == nil {
+		return
+	}
+	inside("daemon start")
+	b.serve(lab.VLESS, lab.VLESS)
+	b.ok("tag", "s1", "mine")
+	b.ok("connect", "s1")
+	b.exit()
+	// As the daemon sees it.
+	folder := func() string { return fmt.Sprintf("/proc/%d/root%s/xrat", b.status().Daemon.PID, b.path("data")) }
+	fill := func() {
+		file, err := os.Create(filepath.Join(folder(), "junk"))
+		must(t, err)
+		defer file.Close()
+		for err == nil {
+			_, err = file.Write(make([]byte, 4096))
+		}
+	}
+	load := b.startLoad(50, 3)
+	fill()
+	for range 5 {
+		b.ok("rotate") // needs no disk
+		b.fails(1, "not enough disk space", "tag", "s2", "lost")
+	}
+	must(t, os.Remove(filepath.Join(folder(), "junk")))
+	b.eventually("it writes again", func() bool { return b.run("tag", "s2", "later").code == 0 })
+	b.ok("connect", "s1")
+	before := b.status()
+
+	fill()
+	junk, err := os.OpenFile(filepath.Join(folder(), "junk"), os.O_WRONLY, 0)
+	must(t, err)
+	defer junk.Close()
+	b.kill9(before.Daemon.PID)
+	b.exit() // by the data plane; there is no daemon, as no store can be opened
+	if said := inside("daemon start"); !strings.Contains(said, "not enough disk space") {
+		t.Errorf("nobody is told: %q", said)
+	}
+	b.exit()
+	must(t, junk.Truncate(0))
+	b.follows(before)
+	load.stop()
+	load.check(t)
+	var configs []ipc.ConfigPayload
+	b.into(&configs, "list")
+	if len(configs) != 2 || len(configs[0].Tags) != 1 || len(configs[1].Tags) != 1 {
+		t.Errorf("%+v", configs)
+	}
+}
+
+// smallDisk puts the data of a box on a file system of its own, which only processes have that are
+// started inside: by the function, which returns what a command has said. It is nil where that
+// cannot be.
+func smallDisk(t *testing.T, b *box) (inside func(command string) (said string)) {
+	t.Helper()
+	const end = "(done)\n"
+	shell := exec.Command("/bin/sh", "-c",
+		`mount -t tmpfs -o size=8m none "$XDG_DATA_HOME" && echo "(done)" && while read -r args; do "$0" $args 2>&1; echo "(done)"; done`, b.program)
+	shell.Env = b.env
+	shell.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
+	}
+	in, err := shell.StdinPipe()
+	must(t, err)
+	out, err := shell.StdoutPipe()
+	must(t, err)
+	answer := func() (string, error) {
+		var said []byte
+		for one := make([]byte, 1); !strings.HasSuffix(string(said), end); said = append(said, one...) {
+			if _, err := out.Read(one); err != nil {
+				return string(said), err
+			}
+		}
+		return strings.TrimSuffix(string(said), end), nil
+	}
+	if err := shell.Start(); err != nil {
+		t.Logf("no private file system here (%v): the store's TestFullDisk has to do", err)
+		return nil
+	}
+	t.Cleanup(func() {
+		in.Close()
+		shell.Wait()
+	})
+	if _, err := answer(); err != nil {
+		t.Log("no private file system here: the store's TestFullDisk has to do")
+		return nil
+	}
+	return func(command string) string {
+		t.Helper()
+		fmt.Fprintln(in, command)
+		said, err := answer()
+		must(t, err)
+		return said
 	}
 }
