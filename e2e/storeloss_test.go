@@ -137,9 +137,13 @@ func TestApplicationsDoNotNoticeAFullDisk(t *testing.T) {
 	}
 	must(t, os.Remove(filepath.Join(folder(), "junk")))
 	b.eventually("it writes again", func() bool { return b.run("tag", "s2", "later").code == 0 })
-	b.ok("connect", "s1")
-	before := b.status()
-
+	// The core of a session without a record would not be found again.
+	var before ipc.StatusPayload
+	b.eventually("a session that is recorded", func() bool {
+		b.ok("rotate")
+		before = b.status()
+		return before.Session.ID > 0
+	})
 	fill()
 	junk, err := os.OpenFile(filepath.Join(folder(), "junk"), os.O_WRONLY, 0)
 	must(t, err)
