@@ -26,7 +26,7 @@ const (
 )
 
 const (
-	defaultIdleClose = 5 * time.Second
+	defaultIdleClose = time.Second
 	exportDelay      = 2 * time.Second  // from the first change that is not yet exported
 	outcomeDelay     = time.Minute      // the most that a crash may cost of the probe history
 	retryDelay       = 10 * time.Second // after a background task has failed, on a full disk for example
@@ -35,7 +35,7 @@ const (
 // Options of a store. The zero value is usable.
 type Options struct {
 	Log zerolog.Logger
-	// IdleClose is how long the database stays open after the last call; 0 means 5 seconds.
+	// IdleClose is how long the database stays open after the last call; 0 means a second.
 	IdleClose time.Duration
 	// CrashOutput is what the program itself has given to debug.SetCrashOutput, nil for nothing.
 	// While the database is open the store uses that facility to recognise crashes inside Badger,

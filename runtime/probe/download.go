@@ -34,9 +34,6 @@ func Fetch(ctx context.Context, p Proxy, target string, most int64, wait, limit 
 	defer end(nil)
 	patience := time.AfterFunc(wait, func() { end(errLate) })
 	defer patience.Stop()
-	client, done := newClient(p, func(*earlyConn) {})
-	defer done()
-
 	request, err := http.NewRequestWithContext(whole, http.MethodGet, target, nil)
 	if err != nil || request.URL.Host == "" {
 		return Download{Class: ClassInternal, Err: errors.New("the URL to download is not usable: it has to be like https://host/path")}
@@ -44,7 +41,8 @@ func Fetch(ctx context.Context, p Proxy, target string, most int64, wait, limit 
 	host := request.URL.Host
 	request.Header.Set("User-Agent", "Mozilla/5.0")
 	late := Download{Class: ClassTimeout, Err: fmt.Errorf("%s gave no answer in time", host)}
-	response, err := client.Do(request)
+	a, err := exchangeHTTP(whole, p, request, nil)
+	defer a.close()
 	if errors.Is(context.Cause(whole), errLate) {
 		return late
 	}
@@ -52,9 +50,8 @@ func Fetch(ctx context.Context, p Proxy, target string, most int64, wait, limit 
 		class, err := classify(ctx, host, err)
 		return Download{Class: class, Err: err}
 	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return Download{Class: ClassStatus, Err: fmt.Errorf("%s answered with status %d", host, response.StatusCode)}
+	if a.StatusCode != http.StatusOK {
+		return Download{Class: ClassStatus, Err: fmt.Errorf("%s answered with status %d", host, a.StatusCode)}
 	}
 	if !patience.Stop() {
 		return late
@@ -62,7 +59,7 @@ func Fetch(ctx context.Context, p Proxy, target string, most int64, wait, limit 
 	timer := time.AfterFunc(limit, func() { end(errLate) })
 	defer timer.Stop()
 	began := time.Now()
-	n, err := io.Copy(io.Discard, io.LimitReader(response.Body, most))
+	n, err := io.Copy(io.Discard, io.LimitReader(a.Body, most))
 	d := Download{OK: n > 0, Bytes: n, Took: time.Since(began), Class: ClassOK}
 	switch {
 	case ctx.Err() != nil:

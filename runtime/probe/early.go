@@ -22,6 +22,7 @@ type earlyConn struct {
 	answered bool
 	unread   []byte // what came along with the answers to the opening
 	first    atomic.Uint64
+	came     *progress // nil: nobody asks
 }
 
 // mark is that of what was written first; 0: nothing was.
@@ -62,7 +63,10 @@ func (c *earlyConn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-func (c *earlyConn) Read(p []byte) (int, error) {
+func (c *earlyConn) Read(p []byte) (n int, err error) {
+	if c.came != nil {
+		defer func() { c.came.note(n) }()
+	}
 	if !c.answered {
 		_, rest, err := socks5.ReadReplies(c.Conn, c.auth)
 		if err != nil {

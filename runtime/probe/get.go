@@ -13,7 +13,6 @@ import (
 	"os"
 	"path"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -103,40 +102,11 @@ func Get(ctx context.Context, p Proxy, urls []string, timeout, stagger time.Dura
 	return failures[0]
 }
 
-// newClient makes an HTTP client that goes through p and keeps no connection. It tells connected of
-// each one.
-func newClient(p Proxy, connected func(*earlyConn)) (*http.Client, func()) {
-	var protocols http.Protocols
-	protocols.SetHTTP1(true)
-	transport := &http.Transport{
-		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
-			conn, err := dialEarly(ctx, p, address)
-			if err != nil {
-				return nil, err
-			}
-			connected(conn)
-			return conn, nil
-		},
-		DisableKeepAlives:      true,
-		DisableCompression:     true,
-		MaxResponseHeaderBytes: maxBody,
-		Protocols:              &protocols,
-	}
-	client := &http.Client{
-		Transport:     transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	return client, transport.CloseIdleConnections
-}
-
 func attempt(ctx context.Context, p Proxy, target string, returned func(mark.Mark) bool) Result {
 	begin := time.Now()
-	var conn atomic.Pointer[earlyConn]
-	client, done := newClient(p, conn.Store)
-	defer done()
-	class, err := ask(ctx, client, target)
+	class, sent, err := ask(ctx, p, target)
 	r := Result{OK: err == nil, URL: target, Latency: time.Since(begin), Class: class, Err: err}
-	if c := conn.Load(); c != nil && returned != nil && class != ClassCanceled && returned(c.mark()) {
+	if sent != 0 && returned != nil && class != ClassCanceled && returned(sent) {
 		r.OK, r.Class, r.Err = false, ClassLoop, errLoop
 	}
 	return r
@@ -144,11 +114,11 @@ func attempt(ctx context.Context, p Proxy, target string, returned func(mark.Mar
 
 var errLoop = errors.New("it leads back to xrat: what is sent there comes back as a new connection")
 
-// ask makes one request and judges the answer.
-func ask(ctx context.Context, client *http.Client, target string) (class string, err error) {
+// ask makes one request and judges the answer. sent is the mark of what has gone out; 0: nothing.
+func ask(ctx context.Context, p Proxy, target string) (class string, sent mark.Mark, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil || request.URL.Host == "" {
-		return ClassInternal, errors.New("the probe URL is not usable: it has to be like https://host/path")
+		return ClassInternal, 0, errors.New("the probe URL is not usable: it has to be like https://host/path")
 	}
 	host := request.URL.Host
 	// Some servers answer differently to clients they do not know.
@@ -156,21 +126,28 @@ func ask(ctx context.Context, client *http.Client, target string) (class string,
 	if request.URL.Scheme == "http" {
 		request.Header.Set(mark.Field, mark.New().Tag())
 	}
-	response, err := client.Do(request)
+	a, err := exchangeHTTP(ctx, p, request, nil)
+	defer a.close()
+	if err == nil {
+		_, err = io.Copy(io.Discard, io.LimitReader(a.Body, maxBody))
+	}
 	if err != nil {
-		return classify(ctx, host, err)
+		class, err := classify(ctx, host, err)
+		return class, a.sent(), err
 	}
-	defer response.Body.Close()
-	if _, err := io.Copy(io.Discard, io.LimitReader(response.Body, maxBody)); err != nil {
-		return classify(ctx, host, err)
-	}
+	class, err = judge(a.Response, request.URL)
+	return class, a.sent(), err
+}
+
+// judge reports whether an answer proves a way out.
+func judge(response *http.Response, asked *url.URL) (class string, err error) {
 	switch {
 	case response.StatusCode == http.StatusNoContent:
 		return ClassOK, nil
 	case response.StatusCode != http.StatusOK:
-		return ClassStatus, fmt.Errorf("%s answered with status %d, which proves no way out", host, response.StatusCode)
-	case wants204(request.URL):
-		return ClassBody, fmt.Errorf("%s answered with status 200 instead of 204: a captive portal or an error page", host)
+		return ClassStatus, fmt.Errorf("%s answered with status %d, which proves no way out", asked.Host, response.StatusCode)
+	case wants204(asked):
+		return ClassBody, fmt.Errorf("%s answered with status 200 instead of 204: a captive portal or an error page", asked.Host)
 	}
 	return ClassOK, nil
 }
