@@ -11,8 +11,9 @@ import (
 // origin, so that it is the origin that plays a way out which is dead: the server needs no restart,
 // and notices nothing but silence.
 type exit struct {
-	name string
-	dead atomic.Pointer[chan struct{}] // nil: alive; closed when it is again
+	name       string
+	healthOnly atomic.Bool                   // only the page for checks of health answers
+	dead       atomic.Pointer[chan struct{}] // nil: alive; closed when it is again
 }
 
 // set closes and opens it. One caller at a time.

@@ -26,6 +26,7 @@ const (
 type gateState struct {
 	mode    mode
 	delay   time.Duration
+	network Network
 	changed chan struct{} // closed with the next change
 }
 
@@ -52,7 +53,13 @@ type gate struct {
 }
 
 // pair is a client's connection and its continuation to the target.
-type pair struct{ client, server *net.TCPConn }
+type pair struct {
+	client, server *net.TCPConn
+	down           atomic.Int64 // bytes that the client was sent
+	begun          atomic.Bool  // the client has sent something
+	unlucky        atomic.Bool  // it is never answered
+	rest           []byte       // from the server, held back; of the goroutine that moves it
+}
 
 func openGate(target string, udp bool) (*gate, error) {
 	const tries = 16 // until a port is free for UDP too
@@ -114,20 +121,7 @@ func (g *gate) current() gateState {
 // set changes the mode and returns when it is in force. One caller at a time.
 func (g *gate) set(m mode, delay time.Duration) error {
 	past := time.Unix(1, 0)
-	g.mu.Lock()
-	before := g.state
-	g.state = gateState{mode: m, delay: delay, changed: make(chan struct{})}
-	close(before.changed)
-	for p := range g.pairs {
-		if m == refusing {
-			p.cut()
-			continue
-		}
-		// Wakes the copying, which then looks at the state.
-		_ = p.client.SetReadDeadline(past)
-		_ = p.server.SetReadDeadline(past)
-	}
-	g.mu.Unlock()
+	before := g.change(func(s *gateState) { s.mode, s.delay = m, delay })
 	if m == before.mode {
 		return nil
 	}
@@ -154,6 +148,30 @@ func (g *gate) set(m mode, delay time.Duration) error {
 		return fmt.Errorf("changing the gate %s: %w", g.address(), err)
 	}
 	return nil
+}
+
+// reshape changes the network.
+func (g *gate) reshape(n Network) { g.change(func(s *gateState) { s.network = n }) }
+
+// change changes the state for all connections, and returns the one before.
+func (g *gate) change(how func(*gateState)) (before gateState) {
+	past := time.Unix(1, 0)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	before = g.state
+	g.state.changed = make(chan struct{})
+	how(&g.state)
+	close(before.changed)
+	for p := range g.pairs {
+		if g.state.mode == refusing {
+			p.cut()
+			continue
+		}
+		// Wakes the copying, which then looks at the state.
+		_ = p.client.SetReadDeadline(past)
+		_ = p.server.SetReadDeadline(past)
+	}
+	return before
 }
 
 // fill connects until the listener's queue is full: the kernel drops the SYN of whoever comes then.
@@ -236,8 +254,9 @@ func (g *gate) forward(client *net.TCPConn) {
 		_ = client.Close()
 		return
 	}
-	p := &pair{client, conn.(*net.TCPConn)}
+	p := &pair{client: client, server: conn.(*net.TCPConn)}
 	g.mu.Lock()
+	p.unlucky.Store(rand.Float64() < g.state.network.Unanswered)
 	if g.ctx.Err() != nil || g.state.mode == refusing {
 		p.cut()
 	}
@@ -245,9 +264,9 @@ func (g *gate) forward(client *net.TCPConn) {
 	g.mu.Unlock()
 
 	var group sync.WaitGroup
-	for _, way := range []pair{{p.client, p.server}, {p.server, p.client}} {
+	for _, ends := range [][2]*net.TCPConn{{p.server, p.client}, {p.client, p.server}} {
 		group.Go(func() {
-			if err := g.pump(way.server, way.client); err != nil {
+			if err := g.pump(p, ends[0], ends[1]); err != nil {
 				p.cut()
 			}
 		})
@@ -269,13 +288,18 @@ func (p *pair) cut() {
 }
 
 // pump moves bytes one way until the sender is done, as the state says.
-func (g *gate) pump(to, from *net.TCPConn) error {
+func (g *gate) pump(p *pair, to, from *net.TCPConn) error {
 	for {
 		// In this order: a change after the look at the state sets the deadline after this has
 		// lifted it.
 		_ = from.SetReadDeadline(time.Time{})
 		state := g.current()
 		var err error
+		if from == p.server && state.mode == open {
+			if err := p.release(state.network); err != nil {
+				return err
+			}
+		}
 		switch {
 		case state.mode == swallowing:
 			select {
@@ -286,11 +310,17 @@ func (g *gate) pump(to, from *net.TCPConn) error {
 			}
 		case state.delay > 0:
 			err = g.pumpSlowly(to, from, state.delay)
+		case state.network.shapes():
+			err = g.shaped(p, to, from, state)
 		default:
-			_, err = io.Copy(to, from)
+			var n int64
+			if n, err = io.Copy(to, from); from == p.server {
+				p.down.Add(n)
+			}
+			p.begun.Store(true)
 		}
 		switch {
-		case err == nil:
+		case err == nil || errors.Is(err, io.EOF):
 			return to.CloseWrite()
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return err

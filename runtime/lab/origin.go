@@ -33,6 +33,7 @@ const (
 //	/exit                    the name of the server that the request came through
 //	/bytes?n=                n zero bytes
 //	/stream?interval=&chunks= a line per interval ("10ms"), flushed
+//	/stall?n=&after=         n zero bytes, of which no more than the first ones ever come
 //	/slow?wait=              204 after wait, nothing before
 //	/echo, /echo/ANYTHING    the request's body (POST)
 //
@@ -126,6 +127,16 @@ func (o *Origin) loses(path string) bool {
 	return ok && rand.Float64() < share.(float64)
 }
 
+// filters reports whether a request came through a server that reaches nothing but one page.
+func (o *Origin) filters(r *http.Request) bool {
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return false
+	}
+	e := o.exitOf(from.Addr())
+	return e != nil && e.healthOnly.Load()
+}
+
 // Requests counts the HTTP requests so far with this method and path.
 func (o *Origin) Requests(method, path string) int64 { return o.counter(method + " " + path).Load() }
 
@@ -173,6 +184,7 @@ func (o *Origin) handler() http.Handler {
 		_, _ = io.WriteString(w, o.nameOf(from.Addr()))
 	})
 	mux.HandleFunc("/bytes", sendBytes)
+	mux.HandleFunc("/stall", stall)
 	mux.HandleFunc("/stream", sendStream)
 	mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
 		wait, err := time.ParseDuration(r.FormValue("wait"))
@@ -194,7 +206,7 @@ func (o *Origin) handler() http.Handler {
 	mux.HandleFunc("POST /echo/{id}", echo)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		o.counter(r.Method + " " + r.URL.Path).Add(1)
-		if o.loses(r.URL.Path) {
+		if o.loses(r.URL.Path) || r.URL.Path != "/generate_204" && o.filters(r) {
 			<-r.Context().Done() // the client has given up
 			panic(http.ErrAbortHandler)
 		}
@@ -226,6 +238,20 @@ func sendBytes(w http.ResponseWriter, r *http.Request) {
 		}
 		left -= int64(n)
 	}
+}
+
+// stall sends the beginning of a body and nothing more.
+func stall(w http.ResponseWriter, r *http.Request) {
+	after, err := strconv.Atoi(r.FormValue("after"))
+	if err != nil || after < 0 || after > len(zeros) {
+		http.Error(w, "after has to be a number of bytes", http.StatusBadRequest)
+		return
+	}
+	w.Header().Set("Content-Length", r.FormValue("n"))
+	_, _ = w.Write(zeros[:after])
+	_ = http.NewResponseController(w).Flush()
+	<-r.Context().Done()
+	panic(http.ErrAbortHandler)
 }
 
 func sendStream(w http.ResponseWriter, r *http.Request) {

@@ -122,11 +122,21 @@ func (s *Server) DeadExit() error {
 	return nil
 }
 
-// Heal mends everything.
+// HealthOnly has the server reach nothing but /generate_204, as where a network lets only some
+// names through.
+func (s *Server) HealthOnly() error {
+	s.exit.healthOnly.Store(true)
+	return nil
+}
+
+// Heal mends everything but the round trip.
 func (s *Server) Heal() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.exit.set(false)
+	s.exit.healthOnly.Store(false)
+	network := s.gate.current().network
+	s.gate.reshape(Network{RTT: network.RTT, Jitter: network.Jitter})
 	if s.process == nil {
 		return s.restart()
 	}
