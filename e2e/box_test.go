@@ -21,6 +21,7 @@ import (
 
 	"github.com/xrat-tray/xrat/daemon/ipc"
 	"github.com/xrat-tray/xrat/runtime/lab"
+	"github.com/xrat-tray/xrat/runtime/probe"
 	"github.com/xrat-tray/xrat/runtime/xray"
 )
 
@@ -104,6 +105,9 @@ func newBox(t testing.TB, settings string) *box {
 // settings writes the settings file: health is put into [health], rest at the end.
 func (b *box) settings(health, rest string) {
 	b.t.Helper()
+	if !strings.Contains(health, "work_urls") {
+		health += fmt.Sprintf("work_urls = [%q]\n", b.lab.Origin().URL(fmt.Sprint("/bytes?n=", probe.WorkBytes)))
+	}
 	text := fmt.Sprintf("[front]\nsocks = %q\nhttp = %q\n[health]\n%s\n%s\n", b.socks, b.http, health, rest)
 	must(b.t, os.MkdirAll(filepath.Dir(b.path("config/xrat/settings.toml")), 0o700))
 	must(b.t, os.WriteFile(b.path("config/xrat/settings.toml"), []byte(text), 0o600))

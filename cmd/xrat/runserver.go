@@ -178,6 +178,10 @@ func addProbes(deps *daemon.Deps, config settings.Settings, returned func(mark.M
 	deps.Probe = func(ctx context.Context, core probe.Proxy, first int) probe.Result {
 		return probe.Get(ctx, core, turned(config.Health.URLs, first), config.Health.Timeout.Std(), probeStagger, returned)
 	}
+	deps.Work = func(ctx context.Context, core probe.Proxy, first int) probe.Work {
+		pages := config.Health.WorkURLs
+		return probe.DoWork(ctx, core, pages[first%len(pages)], returned)
+	}
 	deps.Tools = bulktest.RealTools(log, probeStagger, route.Own, returned)
 }
 

@@ -40,7 +40,7 @@ func historyOf(o store.Outcome) rotation.History {
 		Successes: o.Successes, Failures: o.Failures, Consecutive: o.ConsecutiveFailures,
 		LastSuccess: o.LastSuccess, LastFailure: o.LastFailure, LastUsed: o.LastUsed, CooldownUntil: o.CooldownUntil,
 		Latency: time.Duration(o.LatencyMS) * time.Millisecond, Deviation: time.Duration(o.DeviationMS) * time.Millisecond,
-		Good: o.Good, Bad: o.Bad, Flaps: o.Flaps,
+		Good: o.Good, Bad: o.Bad, Flaps: o.Flaps, Limit: o.Limit, LimitedAt: o.LimitedAt,
 	}
 }
 
@@ -49,6 +49,6 @@ func outcomeOf(configID int64, h rotation.History) store.Outcome {
 		ConfigID: configID, Successes: h.Successes, Failures: h.Failures, ConsecutiveFailures: h.Consecutive,
 		LastSuccess: h.LastSuccess, LastFailure: h.LastFailure, LastUsed: h.LastUsed, CooldownUntil: h.CooldownUntil,
 		LatencyMS: ipc.Millis(h.Latency), DeviationMS: ipc.Millis(h.Deviation),
-		Good: h.Good, Bad: h.Bad, Flaps: h.Flaps,
+		Good: h.Good, Bad: h.Bad, Flaps: h.Flaps, Limit: h.Limit, LimitedAt: h.LimitedAt,
 	}
 }

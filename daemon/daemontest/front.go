@@ -2,7 +2,6 @@ package daemontest
 
 import (
 	"context"
-	"time"
 
 	"github.com/xrat-tray/xrat/runtime/front"
 )
@@ -53,7 +52,7 @@ func (w *World) SetStandby(t *front.Target) {
 }
 
 // Cut implements session.Front.
-func (w *World) Cut(id int64, _ time.Time) int {
+func (w *World) Cut(id int64, _ front.Hanging) int {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
 	if till := w.DrainTill[id]; till != nil && !w.Uncut {
@@ -99,6 +98,21 @@ func (w *World) Counters(id int64) front.Counters {
 		UpBytes: uint64(id) * 10, DownBytes: uint64(id) * 100, Connections: uint64(id),
 		Waited: w.Waited[id], Replayed: w.Rescues[id], Rescued: w.Rescues[id],
 	}
+}
+
+// Evidence implements supervisor.Front.
+func (w *World) Evidence(id int64) front.Evidence {
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	return w.Seen[id]
+}
+
+// Trust implements supervisor.Front.
+func (w *World) Trust(id int64) {
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	w.Trusted = append(w.Trusted, id)
+	delete(w.Seen, id)
 }
 
 // Forget implements session.Front.

@@ -43,7 +43,7 @@ type Harness struct {
 func (h *Harness) Deps(config settings.Settings) daemon.Deps {
 	return daemon.Deps{
 		Deps: supervisor.Deps{
-			Settings: config, Front: h.World, FrontOpen: h.World.Greet(), Cores: h.World, Probe: h.World.Probe, Online: h.World.Online, Slept: h.World.Slept,
+			Settings: config, Front: h.World, FrontOpen: h.World.Greet(), Cores: h.World, Probe: h.World.Probe, Work: h.World.Work, Online: h.World.Online, Slept: h.World.Slept,
 			Own:       func(context.Context, string) bool { return false },
 			Handshake: h.World.Handshake, HTTPInbound: h.World.Handshake, Locate: h.World.Locate,
 			CheckFree: func(string) error { return nil }, CapLog: func() {}, Log: zerolog.Nop(),
@@ -87,7 +87,7 @@ func NewHarness(t *testing.T, hosts string) *Harness {
 func (h *Harness) Boot(adjust func(*settings.Settings)) {
 	h.T.Helper()
 	config := settings.Default()
-	config.Rotation.Standby = false // it has tests of its own
+	config.Rotation.Standby, config.Health.WorkURLs = false, nil // they have tests of their own
 	if adjust != nil {
 		adjust(&config)
 	}

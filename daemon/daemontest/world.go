@@ -34,6 +34,7 @@ type World struct {
 	Started   int            // cores ever
 	MaxCores  int            // that ran at the same time
 	Probes    int            // ever, through any of them
+	Works     int            // the same of work
 	LocateErr error          // why the executable is not found; nil: it is
 	StopTime  time.Duration  // that a core takes to stop
 	probed    map[string]int // probes by host
@@ -41,12 +42,13 @@ type World struct {
 
 	// The front, as a test wants it.
 
-	OpenErr   error                   // why it does not open; nil: it does
-	Hints     chan front.Signal       // what it notices: the supervisor receives it
-	DrainTill map[int64]chan struct{} // the sessions with connections: each drains until this is closed
-	Uncut     bool                    // Cut leaves these connections alone
-	Rescues   map[int64]uint64        // connections that a session took over
-	Waited    map[int64]uint64        // connections that waited for a session
+	OpenErr   error                    // why it does not open; nil: it does
+	Hints     chan front.Signal        // what it notices: the supervisor receives it
+	DrainTill map[int64]chan struct{}  // the sessions with connections: each drains until this is closed
+	Uncut     bool                     // Cut leaves these connections alone
+	Rescues   map[int64]uint64         // connections that a session took over
+	Waited    map[int64]uint64         // connections that waited for a session
+	Seen      map[int64]front.Evidence // what the traffic of sessions shows
 
 	// The front, as the supervisor has it.
 
@@ -59,6 +61,7 @@ type World struct {
 	standbyTarget *front.Target  // nil: there is none
 	served        map[int64]bool // the sessions that have been the target
 	forgotten     []int64        // the sessions that Forget was called for
+	Trusted       []int64        // the sessions that Trust was called for
 }
 
 // Server is how one fake server behaves.
@@ -68,6 +71,8 @@ type Server struct {
 	NoStart   bool          // its core ends at once
 	Refuse    bool          // probes through it are refused at once
 	Hung      bool          // the inbound of its core is silent
+	Limit     string        // how it strangles work; "": it does not
+	NoPages   bool          // no page for work can be reached through it
 	StartTime time.Duration // that its core takes until it is ready
 }
 
@@ -77,7 +82,7 @@ func NewWorld(hosts ...string) *World {
 		Servers: map[string]*Server{}, probed: map[string]int{}, Cores: map[int]*Core{}, lastPID: 1000,
 		Random: rand.New(rand.NewPCG(1, 2)),
 		Hints:  make(chan front.Signal), DrainTill: map[int64]chan struct{}{}, served: map[int64]bool{},
-		Rescues: map[int64]uint64{}, Waited: map[int64]uint64{},
+		Rescues: map[int64]uint64{}, Waited: map[int64]uint64{}, Seen: map[int64]front.Evidence{},
 	}
 	for _, h := range hosts {
 		w.Servers[h] = &Server{Latency: 50 * time.Millisecond, StartTime: 15 * time.Millisecond}
@@ -169,6 +174,32 @@ func (w *World) Probe(ctx context.Context, p probe.Proxy, _ int) probe.Result {
 		return probe.Result{Class: "timeout", Err: errors.New("no answer within 3s")}
 	}
 	return probe.Result{OK: true, Class: "ok", Latency: s.Latency}
+}
+
+// Work has a core do work.
+func (w *World) Work(ctx context.Context, p probe.Proxy, _ int) probe.Work {
+	w.Mu.Lock()
+	w.Works++
+	c := w.CoreAt(p.Address)
+	var s Server
+	if c != nil {
+		s = *w.Servers[c.Host]
+	}
+	w.Mu.Unlock()
+	if c == nil || s.Dead || s.Limit != "" || s.NoPages {
+		<-ctx.Done()
+		if c == nil || s.Dead || s.NoPages {
+			return probe.Work{Class: probe.ClassTimeout, Err: errors.New("no answer in time")}
+		}
+		return probe.Work{Class: s.Limit, Err: errors.New("16384 bytes, and nothing more")}
+	}
+	took := 3 * s.Latency
+	select {
+	case <-time.After(took):
+		return probe.Work{OK: true, Class: probe.ClassOK, Bytes: probe.WorkBytes, Took: took}
+	case <-ctx.Done():
+		return probe.Work{Class: probe.ClassTimeout, Err: context.Cause(ctx)}
+	}
 }
 
 // Handshake asks an inbound whether it answers.

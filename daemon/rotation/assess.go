@@ -20,12 +20,13 @@ const (
 	standingPinned = iota
 	standingProven
 	standingUnknown
+	standingLimited
 	standingRecovering
 	standingCooling
 )
 
-// failing reports whether the candidate is known to be failing.
-func (a *assessment) failing() bool { return a.standing >= standingRecovering }
+// failing reports whether the candidate is known to be failing, or to strangle work.
+func (a *assessment) failing() bool { return a.standing >= standingLimited }
 
 const (
 	// A server of which nothing is known counts as one that answered once and failed once: what is
@@ -50,6 +51,8 @@ func assess(now time.Time, c *Candidate) assessment {
 		a.class, a.standing = ClassCooling, standingCooling
 	case h.Consecutive > 0 || bad > good:
 		a.class, a.standing = ClassRecovering, standingRecovering
+	case h.limited(now):
+		a.class, a.standing = ClassLimited, standingLimited
 	case c.Pinned:
 		a.class, a.standing = ClassPinned, standingPinned
 	case !h.tried():
@@ -89,6 +92,9 @@ func (a *assessment) why(now time.Time) string {
 			text += fmt.Sprintf(", %d ms", h.Latency.Milliseconds())
 		}
 	}
+	if h.limited(now) {
+		text += ", " + LimitText(h.Limit)
+	}
 	if a.Pinned {
 		text = "pinned, " + text
 	}
@@ -96,6 +102,23 @@ func (a *assessment) why(now time.Time) string {
 		text += ", waits until " + h.CooldownUntil.In(now.Location()).Format("15:04")
 	}
 	return text
+}
+
+// LimitText says in a clause what a limited server does.
+func LimitText(limit string) string {
+	switch limit {
+	case "stalls":
+		return "stalls on data"
+	case "throttled":
+		return "lets data through at a crawl"
+	case "cuts_short":
+		return "cuts answers short"
+	case "lossy":
+		return "loses connections"
+	case "slow":
+		return "is far slower than others"
+	}
+	return limit
 }
 
 func share(answered, checks int) string {

@@ -32,6 +32,8 @@ const (
 	ClassProven Class = "proven"
 	// ClassUnknown: never checked.
 	ClassUnknown Class = "unknown"
+	// ClassLimited: it answers checks, and strangles the work of applications.
+	ClassLimited Class = "limited"
 	// ClassRecovering: it failed when last checked and its cooldown is over, or it fails more often
 	// than not.
 	ClassRecovering Class = "recovering"

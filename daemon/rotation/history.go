@@ -22,6 +22,8 @@ const (
 	// maxFlaps bounds what there is to forgive: more flaps would not lengthen the cooldown, only
 	// the way back.
 	maxFlaps = 6
+	// limitMemory is how long it is believed that a config strangles work, when nobody looks.
+	limitMemory = 24 * time.Hour
 	// clockSlack is how far in the future a recorded time may lie. Beyond it the clock was set
 	// back, and a cooldown that may last for years is ignored.
 	clockSlack = time.Minute
@@ -51,6 +53,11 @@ type History struct {
 	Flaps int
 	// LastUsed is when the config last began or ceased to serve.
 	LastUsed time.Time
+
+	// Limit is what the config does to work although it answers checks, such as "stalls", and
+	// LimitedAt when that was last found. Only work that is done ends it: checks never do.
+	Limit     string
+	LimitedAt time.Time
 }
 
 // Succeeded returns the history after a check that succeeded: it ends the row of failures, and the
@@ -101,6 +108,24 @@ func (h History) RotatedAway(now time.Time, served, base time.Duration) History 
 func (h History) Used(now time.Time) History {
 	h.LastUsed = now
 	return h
+}
+
+// LimitedBy returns the history of a config that answers checks and was found to strangle work.
+func (h History) LimitedBy(now time.Time, limit string) History {
+	h.Limit, h.LimitedAt = limit, now
+	return h
+}
+
+// DidWork returns the history of a config that has done work.
+func (h History) DidWork() History {
+	h.Limit, h.LimitedAt = "", time.Time{}
+	return h
+}
+
+// limited reports whether the config is known to strangle work. What was found a day ago may have
+// passed.
+func (h *History) limited(now time.Time) bool {
+	return h.Limit != "" && now.Sub(h.LimitedAt) < limitMemory
 }
 
 func (h History) failed(now time.Time, base time.Duration, flaps int) History {

@@ -13,9 +13,15 @@ func (r Result) Lessons(spared int64, cooldown, latency time.Duration) []rotatio
 	now := time.Now()
 	var all []rotation.Lesson
 	for _, failed := range r.Tried {
-		if failed.Blamed() && failed.Config.ID != spared {
+		switch {
+		case failed.Blamed() && failed.Config.ID != spared:
 			all = append(all, rotation.Failing(failed.Config.ID, now, cooldown))
+		case failed.Limited && r.Proof.Worked:
+			all = append(all, rotation.Limited(failed.Config.ID, now, failed.Code))
 		}
+	}
+	if r.Proof.Worked {
+		all = append(all, rotation.DidWork(r.Session.Config.ID))
 	}
 	return append(all, rotation.Worked(r.Session.Config.ID, now, latency))
 }

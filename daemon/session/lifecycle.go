@@ -26,7 +26,7 @@ type Store interface {
 type Front interface {
 	Open(ctx context.Context) error
 	Close() error
-	Cut(id int64, since time.Time) int
+	Cut(id int64, h front.Hanging) int
 	Drain(ctx context.Context, id int64) (cut int)
 	Counters(id int64) front.Counters
 	Forget(id int64)
@@ -42,6 +42,9 @@ type Deps struct {
 	// Probe makes one measurement of the way out through a core. The URL number first, counted
 	// around, is asked first.
 	Probe func(ctx context.Context, core probe.Proxy, first int) probe.Result
+	// Work has a session do work, beginning with the page number first, counted around. The end of
+	// ctx means that it is given up.
+	Work func(ctx context.Context, core probe.Proxy, first int) probe.Work
 	// Own reports whether a host is this machine.
 	Own func(ctx context.Context, host string) bool
 	// Locate returns the path of the core's executable.
@@ -73,22 +76,6 @@ const (
 
 // ErrDiskSilent is the cause of giving up on a store that does not answer.
 var ErrDiskSilent = errors.New("the disk does not answer")
-
-// prove measures once through a session. Without URLs, an inbound that answers is all there is to
-// know, and that it does was seen when the core was started.
-func (l *Lifecycle) prove(ctx context.Context, s *Session) (Proof, *Failure) {
-	if len(l.Settings.Health.URLs) == 0 {
-		return Proof{OK: true}, nil
-	}
-	result := l.Probe(ctx, s.Proxy(), 0)
-	if result.Class == probe.ClassLoop {
-		return Proof{}, failure(ctx, s.Config, codeLoop, fmt.Errorf("%w; remove it with `xrat remove`", result.Err))
-	}
-	if !result.OK {
-		return Proof{}, failure(ctx, s.Config, "probe_"+result.Class, fmt.Errorf("no answer through it: %w", result.Err))
-	}
-	return Proof{OK: true, At: time.Now(), Latency: result.Latency}, nil
-}
 
 // stopCore ends a core within a bounded time.
 func (l *Lifecycle) stopCore(core Core) {

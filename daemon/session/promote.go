@@ -11,10 +11,10 @@ func (l *Lifecycle) promote(ctx context.Context, spec Spec) (Proof, *Failure) {
 	if s.Ended() {
 		return Proof{}, failure(ctx, s.Config, codeStartFailed, fmt.Errorf("its core has ended: %s", s.Core.ExitReason()))
 	}
-	var proof Proof
+	proof := Proof{Worked: spec.Fresh}
 	if spec.Checked && !spec.Fresh && len(l.Settings.Health.URLs) > 0 {
 		var failed *Failure
-		if proof, failed = l.prove(ctx, s); failed != nil {
+		if proof, failed = l.prove(ctx, s, l.asksWork(spec)); failed != nil {
 			return Proof{}, failed
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/xrat-tray/xrat/daemon/store"
+	"github.com/xrat-tray/xrat/runtime/front"
 )
 
 // Retire lets the connections of a session drain until the context drain ends, and then stops it.
@@ -39,38 +40,47 @@ func (l *Lifecycle) Dismiss(drain context.Context, s *Session) {
 func (l *Lifecycle) Discard(s *Session) {
 	l.stopCore(s.Core)
 	l.Front.Forget(s.ID) // a standby may have carried rescued connections
-	l.neverServed(s.ID, Failure{s.Config, CodeCanceled, errCanceled}, s.Standby)
+	l.neverServed(s.ID, Failure{Config: s.Config, Code: CodeCanceled, Err: errCanceled}, s.Standby)
 }
 
 const (
 	// silence is how long nothing may come on a connection through a dead server before it is cut,
 	// so that its application notices and connects anew.
 	silence = 3 * time.Second
+	// limitedPatience is how long something may be waited for through a server that strangles work.
+	limitedPatience = time.Second
 	// cutSpacing is how often such connections are looked for.
 	cutSpacing = time.Second
 )
 
-// CutSilent cuts what hangs on a dead server until the context drain ends: first what has been
-// silent since doubted, the first sign of its death, then what has been silent for a while. It
-// calls cut with how many there were.
-func (l *Lifecycle) CutSilent(drain context.Context, id int64, doubted time.Time, cut func(connections int)) {
-	since := func(t time.Time) {
-		if n := l.Front.Cut(id, t); n > 0 {
-			l.Log.Info().Int64("session", id).Int("connections", n).Msg("connections cut that hung on the dead server")
-			cut(n)
+// CutHanging cuts what hangs on a server that was left because it is dead or limited, until the
+// context drain ends. It calls cut with how many there were.
+//
+// Of a dead one that is first what waits for something, or has been silent since doubted, the first
+// sign of its death, and then what has been silent for a while. A limited one still carries what
+// asks little of it: of that only what waits, or is strangled, is cut.
+func (l *Lifecycle) CutHanging(drain context.Context, id int64, limited bool, doubted time.Time, cut func(connections int)) {
+	hanging := front.Hanging{Waiting: limitedPatience, Strangled: true}
+	if !limited {
+		hanging = front.Hanging{Waiting: 1, Strangled: true}
+		if silent := time.Since(doubted); !doubted.IsZero() && silent > time.Second {
+			hanging.Silent = silent
 		}
 	}
 	ticker := time.NewTicker(cutSpacing)
 	defer ticker.Stop()
-	if !doubted.IsZero() && time.Since(doubted) > time.Second {
-		since(doubted)
-	}
 	for {
+		if n := l.Front.Cut(id, hanging); n > 0 {
+			l.Log.Info().Int64("session", id).Int("connections", n).Msg("connections cut that hung on the server that was left")
+			cut(n)
+		}
+		if !limited {
+			hanging = front.Hanging{Silent: silence, Waiting: limitedPatience}
+		}
 		select {
 		case <-drain.Done():
 			return
 		case <-ticker.C:
-			since(time.Now().Add(-silence))
 		}
 	}
 }

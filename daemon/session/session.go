@@ -30,10 +30,12 @@ func (s *Session) Proxy() probe.Proxy {
 }
 
 // Target is the session as the front wants it; latency is what its probes usually take, 0 if that
-// is not known.
-func (s *Session) Target(latency time.Duration) *front.Target {
+// is not known, and limited whether it strangles work.
+func (s *Session) Target(latency time.Duration, limited bool) *front.Target {
 	in := s.Core.Inbound()
-	return &front.Target{ID: s.ID, Address: in.Address, Relay: in.Relay, User: in.User, Password: in.Password, Latency: latency}
+	return &front.Target{
+		ID: s.ID, Address: in.Address, Relay: in.Relay, User: in.User, Password: in.Password, Latency: latency, Limited: limited,
+	}
 }
 
 // Ended reports whether the core has exited.
@@ -53,6 +55,10 @@ type Proof struct {
 	// At is when a probe succeeded, and Latency how long it took; zero if none was made.
 	At      time.Time
 	Latency time.Duration
+	// Worked tells that the session has done work. Limit is how it failed at it, "" if it did not
+	// or nothing can be said.
+	Worked bool
+	Limit  string
 }
 
 // Reason says why a session began or ended, for programs and for people.

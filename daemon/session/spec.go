@@ -29,6 +29,9 @@ type Spec struct {
 	// needs none.
 	Checked bool
 	Trusted int64
+	// Work asks that the session does work, too, before it counts as healthy. If none does, one
+	// that only answers will do, unless MustWork is set.
+	Work, MustWork bool
 	// Standby tells that the session is not to serve for the time being.
 	Standby bool
 	// Trigger, Reason and PreviousID, the session that served before, go into the record.
@@ -61,6 +64,8 @@ type Failure struct {
 	Config store.Config
 	Code   string
 	Err    error
+	// Limited: it answers, and strangles work.
+	Limited bool
 }
 
 // The codes of failures; a failed probe has "probe_" and its class.
@@ -78,12 +83,12 @@ func failure(ctx context.Context, config store.Config, code string, err error) *
 	if ctx.Err() != nil {
 		code = CodeCanceled
 	}
-	return &Failure{config, code, err}
+	return &Failure{Config: config, Code: code, Err: err}
 }
 
 // Blamed reports whether the failure says anything about the config, if others work.
 func (f Failure) Blamed() bool {
-	return f.Code != CodeCanceled && f.Code != codeNoCore && !descriptors.Exhausted(f.Err)
+	return !f.Limited && f.Code != CodeNoWork && f.Code != CodeCanceled && f.Code != codeNoCore && !descriptors.Exhausted(f.Err)
 }
 
 // sumUp says why none of the candidates came up.

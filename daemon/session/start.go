@@ -61,7 +61,7 @@ func (l *Lifecycle) start(ctx context.Context, config store.Config, spec Spec) (
 	var proof Proof
 	var failed *Failure
 	if spec.Checked && config.ID != spec.Trusted {
-		proof, failed = l.prove(ctx, s)
+		proof, failed = l.prove(ctx, s, l.asksWork(spec))
 	}
 	if failed == nil && ctx.Err() != nil {
 		failed = failure(ctx, config, CodeCanceled, context.Cause(ctx))

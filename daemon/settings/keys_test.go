@@ -66,7 +66,7 @@ func TestReference(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	row := regexp.MustCompile("(?m)^\\| `([a-z]+\\.[a-z]+)` \\| (.+?) \\| (.+?) \\| (.+?) \\|$")
+	row := regexp.MustCompile("(?m)^\\| `([a-z]+\\.[a-z_]+)` \\| (.+?) \\| (.+?) \\| (.+?) \\|$")
 	rows := row.FindAllStringSubmatch(string(text), -1)
 	if len(rows) != len(keys) {
 		t.Fatalf("%d rows for %d keys", len(rows), len(keys))

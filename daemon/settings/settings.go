@@ -58,7 +58,11 @@ type Health struct {
 	Timeout   Duration // of one probe
 	Threshold int      // more failures in a row than this rotate
 	URLs      []string // fetched through the proxy; empty: only handshakes are checked
+	WorkURLs  []string // pages of 64 KiB and more, fetched to see whether a server does work; empty: nobody looks
 }
+
+// LooksAtWork reports whether it is checked that servers do work.
+func (h Health) LooksAtWork() bool { return len(h.WorkURLs) > 0 }
 
 // Rotation says when and how to move to another config.
 type Rotation struct {
@@ -138,6 +142,11 @@ func Default() Settings {
 			Timeout:   Duration(3 * time.Second),
 			Threshold: 2,
 			URLs:      []string{"https://www.gstatic.com/generate_204", "https://cp.cloudflare.com/generate_204"},
+			// Pages of 87 kB that never change, on two networks that sites use everywhere.
+			WorkURLs: []string{
+				"https://cdnjs.cloudflare.com/ajax/libs/jquery/3.7.1/jquery.min.js",
+				"https://ajax.googleapis.com/ajax/libs/jquery/3.7.1/jquery.min.js",
+			},
 		},
 		Rotation: Rotation{
 			Enabled:  true,

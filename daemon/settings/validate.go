@@ -77,15 +77,8 @@ func (s Settings) check() []finding {
 	if t := s.Health.Threshold; t < 0 || t > maxThreshold {
 		add(fmt.Sprintf("health.threshold must be from 0 to %d, not %d", maxThreshold, t), "health.threshold")
 	}
-	if n := len(s.Health.URLs); n > maxURLs {
-		add(fmt.Sprintf("health.urls has %d addresses; at most %d are allowed, and two or three are enough", n, maxURLs), "health.urls")
-	} else {
-		for _, u := range s.Health.URLs {
-			if reason := badURL(u); reason != "" {
-				add("health.urls: "+reason, "health.urls")
-			}
-		}
-	}
+	checkURLs("health.urls", s.Health.URLs, add)
+	checkURLs("health.work_urls", s.Health.WorkURLs, add)
 
 	if s.Rescue.Floor > s.Rescue.Ceiling {
 		add(fmt.Sprintf("rescue.floor %s is longer than rescue.ceiling %s; exchange them", shortDuration(s.Rescue.Floor), shortDuration(s.Rescue.Ceiling)),
@@ -96,6 +89,18 @@ func (s Settings) check() []finding {
 		add(fmt.Sprintf("log.level must be one of %s, not %s", strings.Join(names, ", "), quote(s.Log.Level)), "log.level")
 	}
 	return found
+}
+
+func checkURLs(key string, urls []string, add func(message string, keys ...string)) {
+	if n := len(urls); n > maxURLs {
+		add(fmt.Sprintf("%s has %d addresses; at most %d are allowed, and two or three are enough", key, n, maxURLs), key)
+		return
+	}
+	for _, u := range urls {
+		if reason := badURL(u); reason != "" {
+			add(key+": "+reason, key)
+		}
+	}
 }
 
 func (f Front) check(add func(message string, keys ...string)) {

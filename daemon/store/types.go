@@ -140,6 +140,9 @@ type Outcome struct {
 	Good  float64 `json:"good,omitempty"`
 	Bad   float64 `json:"bad,omitempty"`
 	Flaps int     `json:"flaps,omitempty"`
+	// Limit is what the config does to work although it answers checks, as of LimitedAt.
+	Limit     string    `json:"limit,omitempty"`
+	LimitedAt time.Time `json:"limited_at,omitzero"`
 }
 
 // configRecord is a Config as the database has it, with its secret.

@@ -10,6 +10,7 @@ import (
 	"github.com/xrat-tray/xrat/daemon/session"
 	"github.com/xrat-tray/xrat/daemon/settings"
 	"github.com/xrat-tray/xrat/daemon/store"
+	"github.com/xrat-tray/xrat/runtime/front"
 	"github.com/xrat-tray/xrat/runtime/probe"
 )
 
@@ -18,6 +19,8 @@ type checker struct {
 	settings    settings.Health
 	listeners   listeners
 	probe       func(ctx context.Context, core probe.Proxy, first int) probe.Result
+	work        func(ctx context.Context, core probe.Proxy, first int) probe.Work
+	evidence    func(id int64) front.Evidence
 	online      func(host string) bool
 	handshake   func(ctx context.Context, inbound probe.Proxy) error
 	httpInbound func(ctx context.Context, inbound probe.Proxy) error

@@ -32,6 +32,11 @@ type Front interface {
 	// Recent is Counters as they were last seen, without asking for them.
 	Recent(id int64) front.Counters
 	Addresses() (socks, http string)
+	// Evidence is what the traffic of a session has shown of late. It may wait for a moment;
+	// workers call it.
+	Evidence(id int64) front.Evidence
+	// Trust tells that a session does the work, whatever the front suspects.
+	Trust(id int64)
 	// Leave gives the front up without ending anything, if it goes on without this process, and
 	// reports whether it does. Nothing has an effect after it then.
 	Leave() bool
@@ -70,6 +75,9 @@ type Deps struct {
 	// Probe makes one measurement of the way out through a core. The URL number first, counted
 	// around, is asked first.
 	Probe func(ctx context.Context, core probe.Proxy, first int) probe.Result
+	// Work has a session do work, beginning with the page number first, counted around. The end of
+	// ctx means that it is given up.
+	Work func(ctx context.Context, core probe.Proxy, first int) probe.Work
 	// Online reports whether the machine has a route to the host, or to anywhere if that is a name.
 	// It sends nothing.
 	Online func(host string) bool

@@ -257,6 +257,9 @@ func (s *Supervisor) hint(signal front.Signal) {
 	if s.active == nil || signal.TargetID != s.active.ID || s.op != nil && s.op.kind != opReplace {
 		return
 	}
+	if s.Settings.Health.LooksAtWork() && s.work.evident(front.EvidenceKind(signal.Kind), time.Now()) {
+		return
+	}
 	strong := signal.Kind == front.Rescued || signal.Kind == front.DialRefused || signal.Kind == front.Returned
 	if s.health.hints++; s.health.hints >= hintsOfWeight && signal.Kind == front.Silent {
 		strong = true

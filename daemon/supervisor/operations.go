@@ -150,6 +150,8 @@ func (s *Supervisor) nothingWorked(op *operation, err error) {
 		// The user tried, it did not work, nothing has changed.
 	case s.active == nil || !s.frontOpen:
 		s.retry.at = time.Now().Add(wait)
+	case op.limited:
+		s.work.inVain(s.active, time.Now())
 	case s.health.dead:
 		s.retry.message = fmt.Sprintf("no working config found, staying on %s: %s", s.active.Config.Name, err)
 		s.retry.condition = conditionNoWorking

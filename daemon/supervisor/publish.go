@@ -34,7 +34,7 @@ func (s *Supervisor) publish() {
 	}
 	endpoints := s.Remote.listeners.endpoints(notChecked, notChecked)
 	status := ipc.StatusPayload{
-		State: s.name(), Message: s.retry.message, Condition: s.retry.condition.payload(), Attempts: s.retry.attempts,
+		State: s.name(), Message: s.message(), Condition: s.retry.condition.payload(), Attempts: s.retry.attempts,
 		Daemon:  &ipc.DaemonPayload{PID: os.Getpid(), Ending: s.stopping, Losses: s.Losses, LossReason: s.LossReason},
 		Standby: s.standby.payload(),
 		Configs: s.configs, ConfigsRevision: s.revision,

@@ -36,7 +36,7 @@ func (s *Supervisor) timerRotation(now time.Time) {
 		return
 	}
 	s.begin(&operation{kind: opReplace}, session.Spec{
-		Checked: true, Trigger: rotation.TriggerTimer, Reason: session.Reason{Code: "timer", Text: "rotation.interval has passed"},
+		Checked: true, Work: true, Trigger: rotation.TriggerTimer, Reason: session.Reason{Code: "timer", Text: "rotation.interval has passed"},
 		Candidates: selected(s.Catalog, rotation.Selection{Preference: rotation.PreferNext, Exclude: []int64{s.active.Config.ID}}),
 	})
 }
@@ -84,7 +84,10 @@ func (s *Supervisor) noteRotated(op *operation, old, next *tracked) {
 	s.rotation.replaced(next.Config.ID)
 	used := func(h rotation.History) rotation.History { return h.Used(now) }
 	left := used
-	if op.automatic() {
+	if limit := old.limit; op.limited {
+		s.rotation.pace = s.rotation.pace.Rotated(now)
+		left = func(h rotation.History) rotation.History { return h.LimitedBy(now, limit).Used(now) }
+	} else if op.automatic() {
 		s.rotation.pace = s.rotation.pace.Rotated(now)
 		if next.verified {
 			// The new one works where the old one did not: that is proof.

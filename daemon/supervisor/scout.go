@@ -16,6 +16,9 @@ type scout struct {
 	cooldown time.Duration
 }
 
+// workTime bounds a download that nobody waits for.
+const workTime = 10 * time.Second
+
 // look is what a look at the standby came to.
 type look struct {
 	alive    bool
@@ -27,7 +30,7 @@ type look struct {
 func (c scout) bringUp(ctx context.Context, selection rotation.Selection, turn int) session.Result {
 	return c.life.BringUp(ctx, session.Spec{
 		Candidates: selected(c.catalog, selection),
-		Turn:       turn, Checked: true, Standby: true,
+		Turn:       turn, Checked: true, Work: true, Standby: true,
 		Reason: session.Reason{Code: "standby", Text: "to step in when the active one fails"},
 	})
 }
@@ -53,6 +56,13 @@ func (c scout) works(ctx context.Context, s *session.Session) (ok bool, latency 
 	return false, 0
 }
 
+// doesWork reports whether a session does work.
+func (c scout) doesWork(ctx context.Context, s *session.Session) bool {
+	ctx, cancel := context.WithTimeout(ctx, workTime)
+	defer cancel()
+	return c.checker.work(ctx, s.Proxy(), 0).OK
+}
+
 // explore looks at a config that has not been seen for a while. It comes up as a session only if it
 // is clearly better than the standby.
 func (c scout) explore(ctx context.Context, standby *session.Session, exclude []int64) session.Result {
@@ -72,7 +82,10 @@ func (c scout) explore(ctx context.Context, standby *session.Session, exclude []
 	if result.Proof.OK {
 		c.catalog.Learn(ctx, result.Lessons(0, c.cooldown, result.Proof.Latency)...)
 	}
-	if c.catalog.Better(ctx, id, standby.Config.ID) {
+	if result.Proof.Limit != "" && c.doesWork(ctx, standby) {
+		c.catalog.Learn(ctx, rotation.Limited(id, time.Now(), result.Proof.Limit))
+	}
+	if result.Proof.Limit == "" && c.catalog.Better(ctx, id, standby.Config.ID) {
 		return result
 	}
 	c.life.Discard(result.Session)

@@ -27,6 +27,7 @@ type state struct {
 	ended     bool // and has done so
 
 	health   health
+	work     workState
 	standby  standby
 	retry    retry
 	crashes  crashes
@@ -123,6 +124,8 @@ type tracked struct {
 	verifiedAt   time.Time
 	latency      time.Duration // of the last probe that succeeded
 	usual        time.Duration // the same, smoothed
+	limit        string        // how it was found to strangle work; "": it was not
+	worked       bool          // it has done work
 	endpoints    []endpoint
 	askedAt      time.Time // when they were last asked
 	savedAt      time.Time // when its counters were last looked at, to be written
@@ -140,6 +143,7 @@ func track(r session.Result) *tracked {
 
 // proven takes a proof over.
 func (t *tracked) proven(p session.Proof) {
+	t.limit, t.worked = p.Limit, t.worked || p.Worked
 	if !p.At.IsZero() {
 		t.measured(p.At, p.Latency)
 	} else if p.OK {
@@ -157,7 +161,7 @@ func (t *tracked) measured(at time.Time, latency time.Duration) {
 }
 
 // target is the session as the front wants it.
-func (t *tracked) target() *front.Target { return t.Target(t.usual) }
+func (t *tracked) target() *front.Target { return t.Target(t.usual, t.limit != "") }
 
 // retirement is a session that is on its way out.
 type retirement struct {
@@ -193,6 +197,7 @@ type operation struct {
 	wanted   int64             // the config that the user named; 0: none
 	findings liveness.Findings // that it was begun for
 	control  *store.Config     // of the findings; nil: there was none
+	limited  bool              // the session that it leaves strangles work
 	cancel   context.CancelFunc
 	replies  []chan<- answer
 	disposal
@@ -209,7 +214,7 @@ func (st *state) name() ipc.State {
 		return ipc.StateConnecting
 	case st.active != nil && !st.frontOpen:
 		return ipc.StateFailed
-	case st.active != nil && st.health.doubtful():
+	case st.active != nil && (st.health.doubtful() || st.active.limit != ""):
 		return ipc.StateDegraded
 	case st.active != nil && !st.active.verified:
 		return ipc.StateConnecting

@@ -35,10 +35,11 @@ func New(deps Deps) *Supervisor {
 	s := &Supervisor{left: left, Deps: deps, journal: session.NewJournal(deps.Store, deps.Log), workers: newWorkers()}
 	s.life = &session.Lifecycle{Deps: session.Deps{
 		Settings: deps.Settings, Store: deps.Store, Front: deps.Front, Cores: deps.Cores, Journal: s.journal,
-		Probe: deps.Probe, Own: deps.Own, Locate: deps.Locate, CheckFree: deps.CheckFree, Left: left.Load, Go: s.workers.background,
+		Probe: deps.Probe, Work: deps.Work, Own: deps.Own, Locate: deps.Locate, CheckFree: deps.CheckFree, Left: left.Load, Go: s.workers.background,
 		CoreDir: deps.CoreDir, CoreLog: deps.CoreLog, Log: deps.Log,
 	}}
 	s.checker = checker{
+		work: deps.Work, evidence: deps.Front.Evidence,
 		settings: deps.Settings.Health, listeners: deps.Remote.listeners, probe: deps.Probe, online: deps.Online,
 		handshake: deps.Handshake, httpInbound: deps.HTTPInbound, capLog: deps.CapLog,
 	}
@@ -128,7 +129,7 @@ func (s *Supervisor) learn(lessons ...rotation.Lesson) {
 // arm sets the one timer to the next thing that is due.
 func (s *Supervisor) arm(timer *time.Timer) {
 	var next time.Time
-	for _, t := range []time.Time{s.health.dueAt, s.rotation.timerAt, s.retry.at, s.standby.dueAt} {
+	for _, t := range []time.Time{s.health.dueAt, s.rotation.timerAt, s.retry.at, s.standby.dueAt, s.work.dueAt} {
 		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
 			next = t
 		}
@@ -151,6 +152,9 @@ func (s *Supervisor) tick(now time.Time) {
 	}
 	if due(&s.health.dueAt) {
 		s.startCheck(now)
+	}
+	if due(&s.work.dueAt) {
+		s.startWork(now)
 	}
 	if due(&s.rotation.timerAt) {
 		s.timerRotation(now)

@@ -33,6 +33,7 @@ func (s *Supervisor) swap(op *operation, next *tracked) {
 		s.dropStandby()
 	}
 	s.health = health{dueAt: time.Now()} // all of it is asked soon after, the front included
+	s.planWork(next)
 	s.standby.dueAt = time.Now().Add(standbyPause)
 	s.desired.Connected, s.desired.ConfigID = true, next.Config.ID
 	s.Log.Info().Int64("session", next.ID).Int64("config", next.Config.ID).Int("pid", next.Core.Identity().PID).
@@ -107,9 +108,9 @@ func (s *Supervisor) retire(old *tracked, op *operation) {
 	s.journal.Update(left.ID, func(r *store.Session) { r.Status = store.StatusDraining })
 	drain := s.letGo(left.ID, func(drain context.Context) { life.Retire(drain, left, why) })
 	if op.automatic() && s.Settings.Rotation.Cut {
-		doubted := op.findings.Began
+		doubted, limited := op.findings.Began, op.limited
 		s.workers.background(func(context.Context) {
-			life.CutSilent(drain, left.ID, doubted, func(n int) {
+			life.CutHanging(drain, left.ID, limited, doubted, func(n int) {
 				remote.tell(func(s *Supervisor) { s.noteCut(left.ID, n) })
 			})
 		})

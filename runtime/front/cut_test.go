@@ -30,7 +30,7 @@ func TestCut(t *testing.T) {
 	speak(t, lively, "c", "c")
 	later := mustDial(t, f, "c.invalid:1")
 	eventually(t, "the later one is there", func() bool { return f.Counters(1).Open == 3 && f.Counters(1).DownBytes == 3 })
-	if n := f.Cut(1, since); n != 1 {
+	if n := f.Cut(1, Hanging{Silent: time.Since(since)}); n != 1 {
 		t.Errorf("cut %d", n)
 	}
 	if _, err := silent.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
@@ -38,7 +38,7 @@ func TestCut(t *testing.T) {
 	}
 	speak(t, lively, "d", "d")
 	speak(t, later, "e", "e")
-	if n := f.Cut(99, since); n != 0 {
+	if n := f.Cut(99, Hanging{Silent: 1}); n != 0 {
 		t.Errorf("unknown session: %d", n)
 	}
 
@@ -50,7 +50,7 @@ func TestCut(t *testing.T) {
 	eventually(t, "the dark one has both", func() bool { return dark.times() == 2 })
 	good := site{expect: 1, answer: sayGood}
 	f.SetTarget(startFakeCore(t, good.serve).target(3))
-	if n := f.Cut(2, time.Now()); n != 2 {
+	if n := f.Cut(2, Hanging{Waiting: 1}); n != 2 {
 		t.Errorf("cut %d of 2", n)
 	}
 	hear(t, get, "good")

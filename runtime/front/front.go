@@ -48,6 +48,7 @@ type Front struct {
 	state        atomic.Pointer[state]
 	waiting      atomic.Int64
 	waitedInVain atomic.Uint64
+	watching     atomic.Bool   // somebody watches over stalls
 	halfClosed   time.Duration // the constant; tests have less time
 	epoch        time.Time     // where the front's clock begins
 	guard        *guard
@@ -182,13 +183,7 @@ func (f *Front) Close() error {
 		p.Swap(newState(p.Load().target)).done()
 	}
 	f.setting.Unlock()
-	f.mu.Lock()
-	ledgers := make([]*ledger, 0, len(f.ledgers))
-	for _, l := range f.ledgers {
-		ledgers = append(ledgers, l)
-	}
-	f.mu.Unlock()
-	for _, l := range ledgers {
+	for _, l := range f.allLedgers() {
 		l.abort()
 	}
 	r.web.close()

@@ -159,8 +159,9 @@ func (g *guard) limit(s *ledger) time.Duration {
 func (g *guard) answered(s *ledger, sent, now int64) {
 	rules := g.rules.Load()
 	s.rtt.note(sent, now, rules.Floor, rules.Ceiling)
+	s.answers.Add(1)
 	g.answers.Add(1)
-	if sus := g.suspect.Load(); sus != nil && sus.target.ledger == s && sent > sus.since {
+	if sus := g.suspect.Load(); sus != nil && sus.until == 0 && sus.target.ledger == s && sent > sus.since {
 		g.suspect.CompareAndSwap(sus, nil)
 	}
 }

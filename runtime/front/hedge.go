@@ -157,6 +157,7 @@ func (h *hedge) noteWon(e *exchange) {
 	default:
 		f.guard.giveBack()
 		e.target.ledger.rescued.Add(1)
+		f.witness(first.target, Lossy, host)
 		if first.target.ledger.rtt.proof.Load() <= first.sent {
 			f.signal(first.target.id, Rescued)
 		}

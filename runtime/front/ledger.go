@@ -28,8 +28,8 @@ type user interface {
 	abort()
 	// cut is abort, except that a connection that may go on through another core does so.
 	cut()
-	// heard is when the core last sent something, or else when the user came, on the front's clock.
-	heard() int64
+	// hangs reports whether that is so, in the sense of h.
+	hangs(h Hanging, now int64) bool
 	// door is where t is dialled on behalf of the user.
 	door(t *target) string
 }
@@ -41,7 +41,9 @@ type ledger struct {
 
 	replayed, rescued, waited atomic.Uint64
 
-	rtt rtt
+	rtt      rtt
+	answers  atomic.Uint64 // first ones, of connections and requests
+	evidence evidence
 
 	mu    sync.Mutex
 	users map[user]struct{}
@@ -95,10 +97,10 @@ func (l *ledger) abort() int {
 	return len(users)
 }
 
-// cut cuts the users that have heard nothing since then, and returns how many there were.
-func (l *ledger) cut(since int64) (n int) {
+// cut cuts the users that hang, and returns how many there were.
+func (l *ledger) cut(h Hanging, now int64) (n int) {
 	for _, u := range l.all() {
-		if u.heard() < since {
+		if u.hangs(h, now) {
 			u.cut()
 			n++
 		}
@@ -143,6 +145,12 @@ func (f *Front) known(id int64) *ledger {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.ledgers[id]
+}
+
+func (f *Front) allLedgers() []*ledger {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Collect(maps.Values(f.ledgers))
 }
 
 // Recent is Counters: here they cost nothing.
@@ -257,15 +265,22 @@ func (f *Front) Abort(id int64) int {
 	return l.abort()
 }
 
-// Cut resets the connections of the session id, and the paths of its UDP associations, on which
-// nothing has come from the core since then, and returns how many they were. One that was opened
-// later is left alone, and one without an answer that may be sent again goes on through another
-// core instead. Call it after SetTarget has named another target. Any goroutine may call it; it
-// does not block.
-func (f *Front) Cut(id int64, since time.Time) int {
+// Hanging says which connections hang: those of which any of this is true. Zero is never true.
+type Hanging struct {
+	Silent  time.Duration // nothing has come for that long
+	Waiting time.Duration // nor for that long, although something was asked or the rest of an answer is due
+	// Strangled: the rest of an answer has not come for long, or comes at a pace of some kB/s.
+	Strangled bool
+}
+
+// Cut resets the connections of the session id that hang, and the paths of its UDP associations,
+// and returns how many they were. One without an answer that may be sent again goes on through
+// another core instead. Call it after SetTarget has named another target. Any goroutine may call
+// it; it does not block.
+func (f *Front) Cut(id int64, h Hanging) int {
 	l := f.known(id)
 	if l == nil {
 		return 0
 	}
-	return l.cut(int64(since.Sub(f.epoch)))
+	return l.cut(h, f.now())
 }

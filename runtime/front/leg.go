@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"github.com/xrat-tray/xrat/runtime/socks5"
 )
@@ -20,7 +21,8 @@ type leg struct {
 	tcp     atomic.Pointer[net.TCPConn] // nil until dialled
 	aborted atomic.Bool                 // ended from outside, for good
 	moved   atomic.Bool                 // ended from outside, and may be replaced
-	last    atomic.Int64                // see heard
+	last    atomic.Int64                // when the core last sent something, or else when the leg began, on the front's clock
+	wrote   atomic.Int64                // when the client last sent something after the first answer; 0: it has not
 
 	// Guarded by the mu of u until it is answered.
 	head    int   // length of greeting, credentials and request
@@ -33,6 +35,7 @@ type leg struct {
 	reader  *lazyReader
 	low     bool // the socket wakes the reader only for an answer
 	replied bool
+	flow    flow
 	partial []byte // the beginning of the core's replies
 }
 
@@ -85,6 +88,12 @@ func (l *leg) write(p []byte) (int, error) {
 func (l *leg) countDown(n int) {
 	l.target.ledger.countDown(n)
 	l.last.Store(l.u.f.now())
+}
+
+// countBulk counts n bytes of an answer that nobody has seen.
+func (l *leg) countBulk(n int) {
+	l.countDown(n)
+	l.flow.framing.skip(n)
 }
 
 // lastAsked is when there was last something for the core to answer to: the client's bytes, or else
@@ -166,7 +175,14 @@ func isReplyError(err error) bool {
 	return errors.As(err, &e)
 }
 
-func (l *leg) heard() int64 { return l.last.Load() }
+func (l *leg) hangs(h Hanging, now int64) bool {
+	last, due := l.last.Load(), l.flow.since.Load()
+	silent := time.Duration(now - last)
+	waits := max(l.u.lastSent.Load(), l.wrote.Load()) > last || due != 0
+	return h.Silent > 0 && silent >= h.Silent ||
+		h.Waiting > 0 && waits && silent >= h.Waiting ||
+		h.Strangled && (l.flow.stalled.Load() || l.flow.starved.Load())
+}
 
 func (l *leg) door(t *target) string { return t.address }
 

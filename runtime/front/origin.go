@@ -80,8 +80,12 @@ func (c *originConn) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	l := c.won.Load()
+	l.awaits()
 	n, err := l.tcp.Load().Read(p)
-	l.countDown(n)
+	l.target.ledger.countDown(n)
+	if l.heardOf(p[:n]); err != nil {
+		l.ended()
+	}
 	return n, err
 }
 

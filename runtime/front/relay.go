@@ -68,7 +68,11 @@ func (t tunnel) copyUp() error {
 			b.release()
 			if err == nil && !drop && n == largeBuffer {
 				if l := u.won.Load(); l != nil {
-					fromClient, err = t.f.moveBulk(l.tcp.Load(), t.client, func(n int) { l.target.ledger.countUp(n); alive() })
+					fromClient, err = t.f.moveBulk(l.tcp.Load(), t.client, func(n int) {
+						l.target.ledger.countUp(n)
+						l.wrote.Store(t.f.now())
+						alive()
+					})
 				}
 			}
 		}
@@ -104,7 +108,7 @@ func (t tunnel) copyDown(uplink <-chan struct{}) error {
 			l.target.ledger.countDown(n)
 			if err == nil && len(answer) == largeBuffer {
 				var fromCore bool
-				if fromCore, err = t.f.moveBulk(t.client, l.tcp.Load(), l.countDown); fromCore {
+				if fromCore, err = t.f.moveBulk(t.client, l.tcp.Load(), l.countBulk); fromCore {
 					u.noteBroken(err)
 				}
 			}

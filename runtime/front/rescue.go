@@ -44,6 +44,7 @@ func (r *rescuer) first() (*buffer, []byte, error) {
 		if res.err == nil {
 			r.u.settle(res.leg)
 			r.noteAnswer(res.leg)
+			res.leg.heardOf(res.answer)
 			return res.b, res.answer, nil
 		}
 		next, err := r.replace(res.leg, res.err)
@@ -93,6 +94,7 @@ func (r *rescuer) noteAnswer(l *leg) {
 	}
 	if l.from != nil {
 		l.target.ledger.rescued.Add(1)
+		f.witness(l.from, Lossy, string(r.u.dest))
 		// Unless others were answered meanwhile: then it is only this destination that the core
 		// does not reach.
 		if l.from.ledger.rtt.proof.Load() <= sent {

@@ -11,6 +11,9 @@ const (
 type suspicion struct {
 	target *target
 	since  int64
+	// until is set if the target answers, but strangles the work: then no answer ends the
+	// suspicion, and nobody tries the target. 0: it is silent.
+	until int64
 }
 
 // standIn returns the standby while the target is under suspicion, and otherwise nil.
@@ -20,7 +23,7 @@ func (f *Front) standIn() *state {
 		return nil
 	}
 	standby := f.standby.Load()
-	if f.state.Load().target != sus.target || standby.target == nil {
+	if f.state.Load().target != sus.target || standby.target == nil || sus.until != 0 && f.now() > sus.until {
 		f.guard.acquit()
 		return nil
 	}
@@ -42,7 +45,7 @@ func (g *guard) won(silent *target, now int64) {
 		g.streak, g.of, g.since = 0, silent.ledger, now
 	}
 	if g.streak++; g.streak >= suspectAfter && !g.suspects(silent) {
-		g.suspect.Store(&suspicion{silent, now})
+		g.suspect.Store(&suspicion{target: silent, since: now})
 		g.trial = now + int64(trialPause)
 	}
 }
@@ -63,6 +66,9 @@ func (g *guard) acquit() {
 // tryTarget reports whether a new connection should try the suspected target, and counts it as the
 // one that does.
 func (g *guard) tryTarget(now int64) bool {
+	if !g.trialDue(now) {
+		return false
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if now < g.trial {
@@ -74,6 +80,9 @@ func (g *guard) tryTarget(now int64) bool {
 
 // trialDue is tryTarget without counting.
 func (g *guard) trialDue(now int64) bool {
+	if sus := g.suspect.Load(); sus != nil && sus.until != 0 {
+		return false
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return now >= g.trial

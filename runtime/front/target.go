@@ -22,6 +22,10 @@ type Target struct {
 	// with a port. "": it takes none.
 	Relay string
 
+	// Limited tells that the server was found to strangle work. It is still of use where the other
+	// one is dead.
+	Limited bool
+
 	// Latency is what a probe through the core took last: the first estimate of how long it takes
 	// to its first byte. Zero means that it is not known.
 	Latency time.Duration
@@ -41,6 +45,7 @@ type target struct {
 	relay   string // where it takes datagrams; "": it takes none
 	joining []byte // what opens an association there
 	auth    bool
+	limited atomic.Bool
 	opening []byte // greeting and credentials, sent together with the request
 	ledger  *ledger
 	web     *http.Transport // kept-alive connections of plain HTTP through this core
@@ -52,6 +57,13 @@ type target struct {
 
 func (t *target) is(other *target) bool {
 	return t != nil && other != nil && t.id == other.id && t.addr == other.addr && t.relay == other.relay && bytes.Equal(t.opening, other.opening)
+}
+
+// follow takes over what may change of a target.
+func (t *target) follow(next *target) {
+	if t != nil {
+		t.limited.Store(next.limited.Load())
+	}
 }
 
 // state is what a connection reads to learn where to go. It is replaced as a whole and never
@@ -84,13 +96,15 @@ func (f *Front) goneFor(st *state) time.Duration {
 // SetTarget makes t the target of all new connections, at once, and lets those that wait go on.
 // Connections that run stay where they are. With nil, new connections wait, or go through the
 // standby if there is one. The standby of [Front.SetStandby] can become the target: there is no
-// standby then until the next SetStandby. Naming the current target again only tells its latency.
+// standby then until the next SetStandby. Naming the current target again only tells its latency,
+// and whether it is limited.
 // Any goroutine may call it.
 func (f *Front) SetTarget(t *Target) {
 	f.setting.Lock()
 	defer f.setting.Unlock()
 	next := f.newTarget(t)
-	if next.is(f.state.Load().target) {
+	if current := f.state.Load().target; next.is(current) {
+		current.follow(next)
 		return
 	}
 	standby := f.standby.Load()
@@ -123,7 +137,8 @@ func (f *Front) SetStandby(t *Target) {
 	f.setting.Lock()
 	defer f.setting.Unlock()
 	next := f.newTarget(t)
-	if next.is(f.standby.Load().target) {
+	if current := f.standby.Load().target; next.is(current) {
+		current.follow(next)
 		return
 	}
 	if current := f.state.Load().target; next != nil && current != nil && next.id == current.id {
@@ -158,6 +173,7 @@ func (f *Front) newTarget(t *Target) *target {
 		id: t.ID, addr: addr, address: addr.String(), auth: t.User != "", opening: socks5.AppendOpening(nil, t.User, t.Password),
 		relay: t.Relay, joining: trojan.AppendAssociate(nil, t.Password), ledger: f.ledger(t.ID),
 	}
+	next.limited.Store(t.Limited)
 	next.ledger.rtt.seed(t.Latency)
 	next.web = f.newTransport(next)
 	return next

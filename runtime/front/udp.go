@@ -295,7 +295,10 @@ func (p *path) fail() {
 	})
 }
 
-func (p *path) heard() int64 { return p.last.Load() }
+// hangs goes by silence alone: datagrams need no answer.
+func (p *path) hangs(h Hanging, now int64) bool {
+	return h.Silent > 0 && time.Duration(now-p.last.Load()) >= h.Silent
+}
 
 func (p *path) door(t *target) string { return t.relay }
 

@@ -178,6 +178,7 @@ func (u *upstream) mayRepeat() bool {
 func (u *upstream) Write(p []byte) (int, error) {
 	for n := 0; ; {
 		if l := u.won.Load(); l != nil {
+			l.wrote.Store(u.f.now())
 			m, err := l.write(p[n:])
 			return n + m, err
 		}
@@ -275,12 +276,14 @@ func (u *upstream) settle(l *leg) {
 // next returns what comes after the first answer, in a buffer that the caller releases.
 func (u *upstream) next(size int) (*buffer, []byte, error) {
 	l := u.won.Load()
+	l.awaits()
 	b, n, err := l.reader.read(size)
 	if err != nil {
+		l.ended()
 		u.noteBroken(err)
 		return nil, nil, err
 	}
-	l.last.Store(u.f.now())
+	l.heardOf(b.b[:n])
 	return b, b.b[:n], nil
 }
 

@@ -445,6 +445,21 @@ func (c *Client) Returned(m mark.Mark) bool {
 	return slices.ContainsFunc(c.ask(command{Do: doReturned, Mark: m}), func(r reply) bool { return r.Returned })
 }
 
+// Evidence is as front.Front.Evidence. A data plane that does not answer has none.
+func (c *Client) Evidence(id int64) (sum front.Evidence) {
+	for _, r := range c.ask(command{Do: doEvidence, Session: id}) {
+		sum.Add(r.Evidence)
+	}
+	return sum
+}
+
+// Trust is as front.Front.Trust. It returns at once.
+func (c *Client) Trust(id int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tell(command{Do: doTrust, Session: id})
+}
+
 // Forget is as front.Front.Forget. It returns at once.
 func (c *Client) Forget(id int64) {
 	c.mu.Lock()
@@ -457,11 +472,11 @@ func (c *Client) Forget(id int64) {
 }
 
 // Cut is as front.Front.Cut. It waits a second for data planes at most.
-func (c *Client) Cut(id int64, since time.Time) (n int) {
+func (c *Client) Cut(id int64, h front.Hanging) (n int) {
 	ctx, cancel := context.WithTimeout(context.Background(), callTime)
 	defer cancel()
 	for _, p := range c.peers() {
-		r, _ := p.call(ctx, command{Do: doCut, Session: id, Age: time.Since(since)})
+		r, _ := p.call(ctx, command{Do: doCut, Session: id, Hanging: h})
 		n += r.Connections
 	}
 	return n

@@ -16,11 +16,13 @@ const (
 	doClose    = "close"    // end every connection, and then the process
 	doTarget   = "target"   // front.SetTarget
 	doStandby  = "standby"  // front.SetStandby
-	doCut      = "cut"      // front.Cut
+	doCut      = "hanging"  // front.Cut; "cut" of older versions would cut more
 	doDrain    = "drain"    // front.Drain, until doHurry
 	doHurry    = "hurry"    // end that drain
 	doCounters = "counters" // front.Counters
 	doReturned = "returned" // front.Returned
+	doEvidence = "evidence" // front.Evidence
+	doTrust    = "trust"    // front.Trust
 	doForget   = "forget"   // front.Forget
 	doRetire   = "retire"   // take no new connections, and end with the last one
 	doSeen     = "seen"     // the signals have arrived
@@ -35,7 +37,7 @@ type command struct {
 	Options *Options      `json:"options,omitempty"`
 	Target  *front.Target `json:"target,omitempty"`
 	Session int64         `json:"session,omitempty"`
-	Age     time.Duration `json:"age,omitempty"`   // how long ago the moment is that is meant
+	Hanging front.Hanging `json:"hanging,omitzero"`
 	Other   uint64        `json:"other,omitempty"` // a call that this one is about
 	Mark    mark.Mark     `json:"mark,omitempty"`
 	// Listeners names the sockets that come along, in order.
@@ -50,6 +52,7 @@ type reply struct {
 	Counters    map[int64]front.Counters `json:"counters,omitempty"`
 	Connections int                      `json:"connections,omitempty"`
 	Returned    bool                     `json:"returned,omitempty"`
+	Evidence    front.Evidence           `json:"evidence,omitzero"`
 	Signals     []front.Signal           `json:"signals,omitempty"` // the next come after doSeen
 	Listeners   []string                 `json:"listeners,omitempty"`
 	// Replaced is the last word to a daemon after which another one has come.

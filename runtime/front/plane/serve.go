@@ -144,12 +144,16 @@ func (p *plane) carryOut(c *channel, cmd command) (answer reply, err error) {
 		p.standby = cmd.Target
 		p.front.SetStandby(cmd.Target)
 	case doCut:
-		answer.Connections = p.front.Cut(cmd.Session, time.Now().Add(-cmd.Age))
+		answer.Connections = p.front.Cut(cmd.Session, cmd.Hanging)
 	case doCounters:
 		answer.Counters = p.count(cmd.Session)
 	case doReturned:
 		answer.Returned = p.front.Returned(cmd.Mark)
 		answer.Counters = p.countAll() // for Recent
+	case doEvidence:
+		answer.Evidence = p.front.Evidence(cmd.Session)
+	case doTrust:
+		p.front.Trust(cmd.Session)
 	case doForget:
 		p.front.Forget(cmd.Session)
 	case doRetire:
