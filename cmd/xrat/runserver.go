@@ -46,7 +46,7 @@ const (
 	// coreLogSize bounds the file that the cores write to, in bytes.
 	coreLogSize = 4 << 20
 	// storeIdle is how long the database stays open without use.
-	storeIdle = 5 * time.Second
+	storeIdle = time.Second
 	// probeStagger is when a probe asks the next URL while the one before is silent.
 	probeStagger = 300 * time.Millisecond
 )

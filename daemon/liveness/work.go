@@ -9,8 +9,10 @@ const (
 	// how many times as long as the control took.
 	leastWorkPatience = 1500 * time.Millisecond
 	workMultiple      = 3
-	// workTime bounds an examination: what takes longer is of no use to anybody.
-	workTime = 10 * time.Second
+	// workTime bounds an examination: what takes longer is of no use to anybody. shortWorkTime does
+	// for one of many.
+	workTime      = 10 * time.Second
+	shortWorkTime = 4 * time.Second
 	// workPair is how much work is tried at a time on each side; one that succeeds is enough.
 	workPair = 2
 	// A way out is lossy if so many of the small probes that begin together are lost through it,
@@ -41,6 +43,7 @@ const (
 type WorkExamination struct {
 	Control bool // there is one
 	Loss    bool // it is also examined whether connections are lost
+	Short   bool // others came before, and others will follow
 
 	began    time.Time
 	way      side
@@ -158,10 +161,14 @@ func (e *WorkExamination) settled(now time.Time) bool {
 
 // deadline is when the examination ends, whatever is missing.
 func (e *WorkExamination) deadline() time.Time {
-	if e.control.done > 0 {
-		return e.began.Add(min(max(leastWorkPatience, workMultiple*e.control.done), workTime))
+	limit := workTime
+	if e.Short {
+		limit = shortWorkTime
 	}
-	return e.began.Add(workTime)
+	if e.control.done > 0 {
+		limit = min(max(leastWorkPatience, workMultiple*e.control.done), limit)
+	}
+	return e.began.Add(limit)
 }
 
 // WorkFindings are what an examination came to.

@@ -21,7 +21,7 @@ const (
 	evidenceSpacing    = time.Second
 	maxEvidenceSpacing = 2 * time.Minute
 	// limitedSpacing is how often a limited server is looked at again while it has to stay.
-	limitedSpacing = 5 * time.Second
+	limitedSpacing = 3 * time.Second
 	// maxVainWait is the longest pause between two searches for a server that does better.
 	maxVainWait = time.Minute
 	// Evidence of so many connections to so many destinations, with no work done, is enough where
@@ -90,13 +90,13 @@ func (s *Supervisor) startWork(now time.Time) {
 	if active == nil || !s.Settings.Health.LooksAtWork() || s.work.check != nil {
 		return
 	}
-	if s.op != nil || s.health.dead || s.retry.condition == conditionOffline {
+	if s.op != nil && !s.op.limited || s.health.dead || s.retry.condition == conditionOffline {
 		s.work.dueAt = now.Add(evidenceSpacing)
 		return
 	}
 	ctx, cancel := context.WithCancel(s.workers.base)
 	run, checker := &check{cancel}, s.checker
-	order := workOrder{session: active.Session, exam: liveness.WorkExamination{Loss: s.work.loss}}
+	order := workOrder{session: active.Session, exam: liveness.WorkExamination{Loss: s.work.loss, Short: active.limit != ""}}
 	// Without a hint the active one alone does work at first, which is all that it takes if it can.
 	standby := s.standby.session
 	if standby != nil && (s.work.hinted || s.work.failures > 0 || active.limit != "") {
@@ -165,6 +165,9 @@ func (s *Supervisor) doesWork(active *tracked, doubted bool, now time.Time) {
 		s.learn(rotation.DidWork(active.Config.ID))
 	}
 	active.worked = true
+	if op := s.op; op != nil && op.limited {
+		s.abandon(op) // there is no need to look for another
+	}
 	if active.limit != "" {
 		active.limit = ""
 		s.Front.SetTarget(active.target())
@@ -335,4 +338,3 @@ func (c checker) examineWork(ctx context.Context, order workOrder) workResult {
 	}
 	return result
 }
-

@@ -95,4 +95,3 @@ func TestNetwork(t *testing.T) {
 		t.Errorf("mended: %d bytes, %v", n, err)
 	}
 }
-

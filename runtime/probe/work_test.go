@@ -61,4 +61,3 @@ func TestDoWork(t *testing.T) {
 		t.Errorf("refused: %+v", refused)
 	}
 }
-

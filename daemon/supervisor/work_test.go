@@ -1,0 +1,164 @@
+package supervisor_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xrat-tray/xrat/daemon/daemontest"
+	"github.com/xrat-tray/xrat/daemon/ipc"
+	"github.com/xrat-tray/xrat/daemon/settings"
+	"github.com/xrat-tray/xrat/runtime/front"
+)
+
+// working has a standby, and looks at the work that servers do.
+func working(config *settings.Settings) {
+	config.Rotation.Standby = true
+	config.Health.WorkURLs = []string{"https://page.test/"}
+}
+
+// limit lets a server strangle work.
+func limit(how string) func(*daemontest.Server) {
+	return func(s *daemontest.Server) { s.Limit = how }
+}
+
+// trouble has the traffic of a session meet with a kind of it.
+func trouble(h *daemontest.Harness, id int64, kind front.EvidenceKind) {
+	h.Locked(func() { h.Seen[id] = front.Evidence{Stalled: 5, Destinations: 1} })
+	h.Hints <- front.Signal{TargetID: id, Kind: front.SignalKind(kind)}
+}
+
+// What strangles is left soon after applications have met with it, and ranks as limited.
+func TestLimitedIsLeft(t *testing.T) {
+	for _, how := range []string{"stalls", "throttled", "cuts_short"} {
+		daemontest.Bubble(t, "a b c", working, func(h *daemontest.Harness) {
+			connected := h.Settle()
+			h.Set("a", limit(how))
+			trouble(h, connected.SessionID, front.Stalled)
+			time.Sleep(3 * time.Second)
+			if h.TargetHost() == "a" {
+				t.Fatalf("%s: it is still used", how)
+			}
+			p := h.State()
+			if p.LastRotation == nil || p.LastRotation.ReasonCode != how || p.State != ipc.StateConnected {
+				t.Errorf("%s: %s, %+v", how, p.State, p.LastRotation)
+			}
+			time.Sleep(time.Minute)
+			if o := h.Look().Outcomes[1]; o.Limit != how || o.Failures != 0 {
+				t.Errorf("%s: learned %+v", how, o)
+			}
+		})
+	}
+}
+
+// Whatever else speaks against it: what does work is not left, and is believed in.
+func TestEvidenceAloneRotatesNothing(t *testing.T) {
+	daemontest.Bubble(t, "a b c", working, func(h *daemontest.Harness) {
+		connected := h.Settle()
+		works := 0
+		for i := range 1200 { // twenty minutes
+			if i == 60 {
+				h.Locked(func() { works = h.Works })
+			}
+			trouble(h, connected.SessionID, []front.EvidenceKind{front.Stalled, front.CutShort, front.Starved, front.Lossy}[i%4])
+			time.Sleep(time.Second)
+		}
+		h.Want(ipc.StateConnected, "a")
+		h.Locked(func() {
+			if !slices.Contains(h.Trusted, connected.SessionID) {
+				t.Error("the front was not told to trust it")
+			}
+			// Evidence that is always wrong costs ever less.
+			if n := h.Works - works; n > 100 {
+				t.Errorf("it has done work %d times in 19 minutes", n)
+			}
+		})
+	})
+}
+
+// One that strangles is found out soon after it began to serve, without any traffic.
+func TestLimitedFromTheBeginning(t *testing.T) {
+	daemontest.Bubble(t, "a b c", working, func(h *daemontest.Harness) {
+		h.Set("a", limit("stalls"))
+		h.Connect(1)
+		time.Sleep(30 * time.Second)
+		if h.TargetHost() == "a" {
+			t.Error("it is still used")
+		}
+	})
+}
+
+// Where everything is strangled the session stays and says so; what does better is taken when there
+// is one, and nobody is blamed.
+func TestEverythingIsLimited(t *testing.T) {
+	daemontest.Bubble(t, "a b c", working, func(h *daemontest.Harness) {
+		connected := h.Settle()
+		for _, host := range []string{"a", "b", "c"} {
+			h.Set(host, limit("stalls"))
+		}
+		trouble(h, connected.SessionID, front.Stalled)
+		time.Sleep(3 * time.Minute)
+		h.Want(ipc.StateDegraded, "a")
+		if p := h.State(); !strings.Contains(p.Message, "answers checks and stalls on data; no other config does better") {
+			t.Errorf("it says %q", p.Message)
+		}
+		for id := range int64(3) {
+			if o := h.Look().Outcomes[id+1]; o.Limit != "" || o.Failures != 0 {
+				t.Errorf("blamed: %+v", o)
+			}
+		}
+		for _, host := range []string{"a", "b", "c"} {
+			h.Set(host, limit(""))
+		}
+		time.Sleep(10 * time.Second)
+		h.Want(ipc.StateConnected, "a")
+		if p := h.State(); p.Message != "" {
+			t.Errorf("it still says %q", p.Message)
+		}
+	})
+}
+
+// The standby strangles as well, and a third one does not.
+func TestAnotherThanTheStandby(t *testing.T) {
+	daemontest.Bubble(t, "a b c", working, func(h *daemontest.Harness) {
+		connected := h.Settle()
+		standby := h.StandbyHost()
+		h.Set("a", limit("stalls"))
+		h.Set(standby, limit("stalls"))
+		trouble(h, connected.SessionID, front.Stalled)
+		time.Sleep(20 * time.Second)
+		if host := h.TargetHost(); host == "a" || host == standby {
+			t.Errorf("%s is used, and the standby was %s: %s", host, standby, h.State().Message)
+		}
+	})
+}
+
+// No page for work can be reached: that says nothing about anybody, but ample evidence does.
+func TestNoPageForWork(t *testing.T) {
+	daemontest.Bubble(t, "a b c", working, func(h *daemontest.Harness) {
+		connected := h.Settle()
+		for _, host := range []string{"a", "b", "c"} {
+			h.Set(host, func(s *daemontest.Server) { s.NoPages = true })
+		}
+		trouble(h, connected.SessionID, front.Stalled)
+		time.Sleep(time.Minute)
+		h.Want(ipc.StateConnected, "a")
+
+		var standby int64
+		for id, s := range h.Look().Sessions {
+			if s.Status == "standby" {
+				standby = id
+			}
+		}
+		h.Locked(func() {
+			h.Seen[connected.SessionID] = front.Evidence{Stalled: 4, Destinations: 2}
+			h.Seen[standby] = front.Evidence{Worked: 2}
+		})
+		h.Hints <- front.Signal{TargetID: connected.SessionID, Kind: front.SignalKind(front.Stalled)}
+		time.Sleep(2*time.Minute + 15*time.Second)
+		if h.TargetHost() == "a" {
+			t.Error("ample evidence is not enough")
+		}
+	})
+}
