@@ -22,6 +22,16 @@ type Core struct {
 	Host   string // its server
 	done   chan struct{}
 	Reason string // why it has exited
+	frozen bool
+}
+
+// Freeze stops the cores that serve a host, as SIGSTOP does.
+func (w *World) Freeze(host string) {
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	for _, c := range w.Cores {
+		c.frozen = c.frozen || c.Host == host
+	}
 }
 
 // LeaveCore makes a core run that an earlier daemon has started, or that is somebody else's.
@@ -59,7 +69,7 @@ func (c *Core) Killed() bool { return strings.HasPrefix(c.Reason, "signal: ") }
 // Health implements session.Core.
 func (c *Core) Health(ctx context.Context) error {
 	c.world.Mu.Lock()
-	hung := c.world.Servers[c.Host].Hung
+	hung := c.world.Servers[c.Host].Hung || c.frozen
 	c.world.Mu.Unlock()
 	if hung {
 		<-ctx.Done()

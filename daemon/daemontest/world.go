@@ -149,6 +149,7 @@ func (w *World) Probe(ctx context.Context, p probe.Proxy, _ int) probe.Result {
 	var s Server
 	if c != nil {
 		s = *w.Servers[c.Host]
+		s.Dead = s.Dead || c.frozen
 		w.probed[c.Host]++
 	}
 	w.Mu.Unlock()

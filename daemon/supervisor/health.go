@@ -36,6 +36,9 @@ const (
 	longDead        = time.Minute
 	// inboundsTime is how long the inbounds are believed to be well, if the way out is.
 	inboundsTime = 2 * time.Minute
+	// silentAgain is how soon after its start a core that falls silent is not replaced by another
+	// with the same config.
+	silentAgain = 5 * time.Second
 	// recovered is how many checks in a row must end well for a session that was dead to be well
 	// again: one may be chance.
 	recovered = 2
@@ -221,6 +224,10 @@ func (s *Supervisor) foundDead(result checkResult, now time.Time) {
 	if s.retry.attempts == 0 {
 		s.retry.message = text
 	}
+	if result.core != nil && now.Sub(active.servingSince) > silentAgain && (s.op == nil || !s.op.manual) {
+		s.replaceCore(session.Reason{Code: code, Text: text}, result.findings)
+		return
+	}
 	if s.mayLeave(result, now) {
 		s.healthRotation(session.Reason{Code: code, Text: text}, result)
 	}
@@ -235,11 +242,7 @@ func (s *Supervisor) mayLeave(result checkResult, now time.Time) bool {
 		return false // the timer's gives way
 	}
 	// After a search in vain the next one waits, unless there is an answer now.
-	if now.Before(s.retry.rotateAfter) && !result.findings.ControlOK {
-		return false
-	}
-	_, allowed := s.rotation.pace.Allow(now)
-	return allowed
+	return !now.Before(s.retry.rotateAfter) || result.findings.ControlOK
 }
 
 func failedChecks(n int) string {

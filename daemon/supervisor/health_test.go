@@ -134,19 +134,30 @@ func TestOneLostHandshakeRotatesNothing(t *testing.T) {
 	})
 }
 
-// The reason for leaving a frozen core says that it is the core, with and without a standby, whose
-// answer makes the verdict quick.
-func TestFrozenCoreIsNamed(t *testing.T) {
+// A frozen core is replaced by another with the same config, with and without a standby, whose
+// answer makes the verdict quick; again and again, and no server is blamed.
+func TestFrozenCoreIsReplaced(t *testing.T) {
 	for name, adjust := range map[string]func(*settings.Settings){"standby": daemontest.WithStandby, "no standby": nil} {
 		t.Run(name, func(t *testing.T) {
 			daemontest.Bubble(t, "a b", adjust, func(h *daemontest.Harness) {
 				h.Settle()
-				h.Set("a", func(s *daemontest.Server) { s.Hung, s.Dead = true, true })
-				h.Rescued()
-				h.WaitRotation(time.Minute)
-				l := h.Status().LastRotation
-				if l.ReasonCode != "inbound_unreachable" || !strings.Contains(l.Reason, "the core does not serve: ") {
-					t.Errorf("%s: %s", l.ReasonCode, l.Reason)
+				for i := range 5 {
+					before := h.Status().Session.ID
+					h.Freeze("a")
+					h.Rescued()
+					for began := time.Now(); h.Status().Session.ID == before; time.Sleep(10 * time.Millisecond) {
+						if time.Since(began) > 4*time.Second {
+							t.Fatalf("not replaced within %v, round %d: %s", time.Since(began), i, h.Status().Message)
+						}
+					}
+					time.Sleep(10 * time.Second)
+					h.Want(ipc.StateConnected, "a")
+				}
+				if p := h.Status(); p.LastRotation != nil || p.Session.ReasonCode != "inbound_unreachable" {
+					t.Errorf("%+v, session %+v", p.LastRotation, p.Session)
+				}
+				if o := h.Look().Outcomes[1]; o.Failures > 0 {
+					t.Errorf("blamed: %+v", o)
 				}
 			})
 		})

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/xrat-tray/xrat/daemon/liveness"
 	"github.com/xrat-tray/xrat/daemon/rotation"
 	"github.com/xrat-tray/xrat/daemon/session"
 	"github.com/xrat-tray/xrat/daemon/store"
@@ -95,6 +96,15 @@ func (s *Supervisor) startRecovery() {
 		spec.Reason = session.Reason{Code: "restored", Text: "the daemon was restarted while connected"}
 	}
 	s.begin(op, spec)
+}
+
+// replaceCore starts another core with the config in use, since the one that there is is silent:
+// frozen, or out of breath. No server is to blame for that, and so none is left.
+func (s *Supervisor) replaceCore(why session.Reason, found liveness.Findings) {
+	s.begin(&operation{kind: opRecover, findings: found}, session.Spec{
+		Trigger: rotation.TriggerHealthCheckFailed, Reason: why, Trusted: s.active.Config.ID, Checked: true,
+		Candidates: selected(s.Catalog, rotation.Selection{Wanted: s.active.Config.ID, Alone: true}),
+	})
 }
 
 // configsChanged takes a change of the configs over into the state.

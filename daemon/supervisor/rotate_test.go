@@ -256,7 +256,7 @@ func TestFlappingServerIsLeftForLonger(t *testing.T) {
 	daemontest.Bubble(t, "a b c d", daemontest.WithStandby, func(h *daemontest.Harness) {
 		h.Settle()
 		hosts := []string{"a", "b", "c"}
-		rotations, worst := []time.Time(nil), 0
+		var rotations []time.Time
 		last := h.Status().LastRotation
 		for i := range 360 { // half an hour
 			for _, host := range hosts {
@@ -270,16 +270,9 @@ func TestFlappingServerIsLeftForLonger(t *testing.T) {
 					rotations = append(rotations, r.At)
 				}
 			}
-			inMinute := 0
-			for _, at := range rotations {
-				if time.Since(at) < time.Minute {
-					inMinute++
-				}
-			}
-			worst = max(worst, inMinute)
 		}
-		if worst > 3 {
-			t.Errorf("%d rotations in a minute", worst)
+		if len(rotations) > 12 {
+			t.Errorf("%d rotations in half an hour", len(rotations))
 		}
 		if h.TargetHost() != "d" {
 			t.Errorf("in the end it is on %q, after %d rotations", h.TargetHost(), len(rotations))

@@ -213,6 +213,11 @@ func (s *Supervisor) foundLimited(active *tracked, limit string, judgement liven
 		s.work.message = limitedMessage(active, "no other config does better")
 	}
 	mayLeave := s.Settings.Health.Enabled && s.rotates() && s.op == nil
+	if limit == liveness.ClassLossy || limit == classSlow {
+		// These answer after all: the pace may hold back what never is away from one that is dead.
+		_, allowed := s.rotation.pace.Allow(now)
+		mayLeave = mayLeave && allowed
+	}
 	if !mayLeave || judgement != liveness.Limited && now.Before(s.work.searchAt) {
 		return
 	}
@@ -250,6 +255,9 @@ func (st *state) message() string {
 	}
 	return st.retry.message
 }
+
+// classSlow is the limit of a server that is far slower than another.
+const classSlow = "slow"
 
 // limitOf names a limit by how work failed or else by what applications met with.
 func limitOf(class string, e front.Evidence) string {
