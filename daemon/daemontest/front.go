@@ -107,6 +107,9 @@ func (w *World) Evidence(id int64) front.Evidence {
 	return w.Seen[id]
 }
 
+// Answers implements supervisor.Front.
+func (w *World) Answers(int64) {}
+
 // Trust implements supervisor.Front.
 func (w *World) Trust(id int64) {
 	w.Mu.Lock()

@@ -16,6 +16,8 @@ const (
 	// to have a measurement given up. Below them, chance rules.
 	leastDoubt    = 250 * time.Millisecond
 	leastPatience = time.Second
+	// leastUnaided is leastPatience while nothing shows that the network works.
+	leastUnaided = 1200 * time.Millisecond
 	// firstSpacing lies between the first two rounds of pairs; it doubles up to maxSpacing.
 	firstSpacing = 200 * time.Millisecond
 	maxSpacing   = 2 * time.Second
@@ -30,8 +32,7 @@ const (
 // alive. When more rounds than the threshold have failed: dead.
 //
 // In doubt, the control is measured, too, which is another way out: if that works, the network
-// does, and then a round need not be waited for as long as the settings allow, but only for a
-// multiple of what is usual.
+// does. How long a round is waited for follows from what is usual, and is shorter then.
 //
 // The exported fields are set before the first Step and not changed afterwards. An Examination is
 // used once, by one goroutine at a time, and must not be copied after the first Step.
@@ -211,10 +212,13 @@ func (e *Examination) doubtAt() time.Time {
 
 // patience is how long a round is waited for.
 func (e *Examination) patience() time.Duration {
-	if !e.findings.ControlOK {
-		return e.Timeout
+	switch {
+	case e.findings.ControlOK:
+		return min(max(5*max(e.Usual, e.controlTook), leastPatience), e.Timeout)
+	case e.Usual > 0:
+		return min(max(5*e.Usual, leastUnaided), e.Timeout)
 	}
-	return min(max(5*max(e.Usual, e.controlTook), leastPatience), e.Timeout)
+	return e.Timeout
 }
 
 // spacing lies between the n-th round of pairs (from 1) and the next.

@@ -160,7 +160,7 @@ func TestExamination(t *testing.T) {
 		"half a pair is no round": {
 			usual(50 * ms), script{active: times(-ms, -ms, silent, -ms, silent)},
 			"0ms 0, 1ms doubt 1 2, 201ms 2 3",
-			"3201ms dead, 3 failed, first: refused",
+			"1401ms dead, 3 failed, first: refused",
 		},
 		"refusing": {
 			usual(50 * ms), script{active: times(-ms), control: times(50 * ms)},
@@ -180,6 +180,16 @@ func TestExamination(t *testing.T) {
 
 		"silent, no control": {
 			usual(50 * ms), script{active: times(silent)},
+			"0ms 0, 250ms doubt 1 2, 450ms 2 3",
+			"1650ms dead, 3 failed, first: no answer within 1.2s",
+		},
+		"silent, usually slow, no control": {
+			usual(500 * ms), script{active: times(silent)},
+			"0ms 0, 1500ms doubt 1 2, 1700ms 2 3",
+			"4200ms dead, 3 failed, first: no answer within 2.5s",
+		},
+		"silent, unknown what is usual": {
+			usual(0), script{active: times(silent)},
 			"0ms 0, 250ms doubt 1 2, 450ms 2 3",
 			"3450ms dead, 3 failed, first: no answer within 3s",
 		},
@@ -211,12 +221,12 @@ func TestExamination(t *testing.T) {
 		"silent, the control refuses": {
 			usual(50 * ms), script{active: times(silent), control: times(-ms)},
 			"0ms 0, 250ms doubt c0 c1 1 2, 450ms 2 3",
-			"3450ms dead, 3 failed, first: no answer within 3s",
+			"1650ms dead, 3 failed, first: no answer within 1.2s",
 		},
 		"silent, the control is silent": {
 			urgent(50 * ms), script{active: times(silent), control: times(silent)},
 			"0ms 0 1 c0 c1, 200ms 1 2, 250ms doubt, 400ms 2 3",
-			"3400ms dead, 3 failed, first: no answer within 3s",
+			"1600ms dead, 3 failed, first: no answer within 1.2s",
 		},
 		"only the control's first counts": {
 			usual(50 * ms), script{active: times(silent), control: times(300*ms, 400*ms)},
@@ -237,7 +247,7 @@ func TestExamination(t *testing.T) {
 		"a later round fails first": {
 			urgent(50 * ms), script{active: times(silent, silent, -ms)},
 			"0ms 0 1, 200ms 1 2, 201ms doubt, 400ms 2 3",
-			"3000ms dead, 3 failed, first: refused",
+			"1200ms dead, 3 failed, first: refused",
 		},
 
 		"spacing grows up to 2 s": {
@@ -247,8 +257,8 @@ func TestExamination(t *testing.T) {
 		},
 		"four rounds under way": {
 			threshold(6), script{active: times(silent)},
-			"0ms 0, 250ms doubt 1 2, 450ms 2 3, 850ms 3 4, 3000ms 4 5, 4600ms 5 6, 6600ms 6 7",
-			"9600ms dead, 7 failed, first: no answer within 3s",
+			"0ms 0, 250ms doubt 1 2, 450ms 2 3, 850ms 3 4, 1650ms 4 5, 3250ms 5 6, 5250ms 6 7",
+			"6450ms dead, 7 failed, first: no answer within 1.2s",
 		},
 		"four under way, then given up": {
 			threshold(6), script{active: times(silent), control: times(60 * ms)},

@@ -46,6 +46,9 @@ func (l *Lifecycle) BringUp(ctx context.Context, spec Spec) (result Result) {
 	result.Considered, result.Candidates = looked[:min(len(looked), maxConsidered)], len(candidates)
 	l.race(ctx, looked, spec, &result)
 	switch {
+	case result.Session != nil && spec.Against != nil && l.answers(ctx, spec, result.Proof.Latency):
+		l.giveUp(spec, &result)
+		result.Err = ErrAnswers
 	case result.Session != nil:
 	case ctx.Err() != nil:
 		result.Err = context.Cause(ctx)
@@ -54,6 +57,37 @@ func (l *Lifecycle) BringUp(ctx context.Context, spec Spec) (result Result) {
 		result.Err = sumUp(result.Tried)
 	}
 	return result
+}
+
+const (
+	// leastAnswer is how long the session in use is given for its last word at least, and
+	// usualMultiple and otherMultiple how many times as long as it usually takes, and as the
+	// candidate took.
+	leastAnswer   = 300 * time.Millisecond
+	usualMultiple = 3
+	otherMultiple = 5
+)
+
+// answers reports whether the session that is about to be replaced answers after all.
+func (l *Lifecycle) answers(ctx context.Context, spec Spec, other time.Duration) bool {
+	limit := max(leastAnswer, usualMultiple*spec.AgainstUsual, otherMultiple*other)
+	ctx, cancel := context.WithTimeout(ctx, min(limit, l.Settings.Health.Timeout.Std()))
+	defer cancel()
+	if len(l.Settings.Health.URLs) == 0 {
+		return spec.Against.Core.Health(ctx) == nil
+	}
+	return l.Probe(ctx, spec.Against.Proxy(), 0).OK
+}
+
+// giveUp lets the session go that has come up.
+func (l *Lifecycle) giveUp(spec Spec, result *Result) {
+	unwanted := result.Session
+	result.Session, result.Proof = nil, Proof{}
+	if spec.Ready == unwanted {
+		result.Unused = unwanted
+		return
+	}
+	l.Go(func(context.Context) { l.Discard(unwanted) })
 }
 
 // candidates asks for the spec's candidates, and gives up after a time whatever the disk does: when

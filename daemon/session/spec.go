@@ -2,7 +2,9 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/xrat-tray/xrat/daemon/ipc"
 	"github.com/xrat-tray/xrat/daemon/rotation"
@@ -34,6 +36,11 @@ type Spec struct {
 	Work, MustWork bool
 	// Standby tells that the session is not to serve for the time being.
 	Standby bool
+	// Against is the session whose place the candidate is to take because it seems dead, though
+	// nothing has shown that it is not the network; nil: none. It is asked once more when a
+	// candidate has answered, and stays if it answers. AgainstUsual is how long it usually takes.
+	Against      *Session
+	AgainstUsual time.Duration
 	// Trigger, Reason and PreviousID, the session that served before, go into the record.
 	Trigger    rotation.Trigger
 	Reason     Reason
@@ -76,6 +83,9 @@ const (
 	codeLoop        = "loop"
 	codeStartFailed = "start_failed"
 )
+
+// ErrAnswers is why a session was not replaced after all.
+var ErrAnswers = errors.New("the server in use answers again")
 
 // failure returns that a candidate failed; once ctx has ended, whatever happens is the fault of
 // that.

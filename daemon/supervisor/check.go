@@ -47,6 +47,7 @@ type checkResult struct {
 	findings  liveness.Findings
 	control   *store.Config // what the control was; nil: there was none
 	urgent    bool          // strong hints had brought it about
+	hinted    bool          // or any
 	offline   bool
 }
 

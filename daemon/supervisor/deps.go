@@ -35,6 +35,8 @@ type Front interface {
 	// Evidence is what the traffic of a session has shown of late. It may wait for a moment;
 	// workers call it.
 	Evidence(id int64) front.Evidence
+	// Answers tells that a check was answered through a session just now.
+	Answers(id int64)
 	// Trust tells that a session does the work, whatever the front suspects.
 	Trust(id int64)
 	// Leave gives the front up without ending anything, if it goes on without this process, and

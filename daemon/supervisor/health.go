@@ -36,8 +36,8 @@ const (
 	longDead        = time.Minute
 	// inboundsTime is how long the inbounds are believed to be well, if the way out is.
 	inboundsTime = 2 * time.Minute
-	// silentAgain is how soon after its start a core that falls silent is not replaced by another
-	// with the same config.
+	// silentAgain is how soon after it took the place of a silent core another one must not fall
+	// silent, too: then there is more to it.
 	silentAgain = 5 * time.Second
 	// recovered is how many checks in a row must end well for a session that was dead to be well
 	// again: one may be chance.
@@ -84,13 +84,14 @@ func (s *Supervisor) startCheck(now time.Time) {
 	if standby := s.standby.session; standby != nil {
 		order.control, order.exam.Control = standby.Session, true
 	}
+	weakly := s.health.hints > 0
 	s.health.check, s.health.urgent, s.health.hints = run, false, 0
 	work(s, func(context.Context) checkResult {
 		defer cancel()
 		return checker.check(ctx, order)
 	}, func(s *Supervisor, result checkResult) {
 		if s.health.check == run { // else it was called off
-			result.urgent = hinted
+			result.urgent, result.hinted = hinted, hinted || weakly
 			s.checked(active, result)
 		}
 	})
@@ -154,6 +155,9 @@ func (s *Supervisor) foundAlive(active *tracked, result checkResult, now time.Ti
 		}
 	}
 	s.health.verdict = verdict{}
+	if result.hinted {
+		s.Front.Answers(active.ID)
+	}
 	// The probe has just asked the front whether it has come back, so that they are new.
 	active.quiet = s.Front.Recent(active.ID)
 	if standby := s.standby.session; standby != nil {
@@ -224,7 +228,7 @@ func (s *Supervisor) foundDead(result checkResult, now time.Time) {
 	if s.retry.attempts == 0 {
 		s.retry.message = text
 	}
-	if result.core != nil && now.Sub(active.servingSince) > silentAgain && (s.op == nil || !s.op.manual) {
+	if result.core != nil && !(active.reasonCode == codeInbound && now.Sub(active.servingSince) < silentAgain) && (s.op == nil || !s.op.manual) {
 		s.replaceCore(session.Reason{Code: code, Text: text}, result.findings)
 		return
 	}

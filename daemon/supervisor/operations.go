@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -109,6 +110,9 @@ func (s *Supervisor) concluded(op *operation) {
 			s.learn(op.result.Lessons(spared, s.Settings.Rotation.Cooldown.Std(), next.latency)...)
 		}
 		s.swap(op, next)
+	case errors.Is(err, session.ErrAnswers):
+		s.Log.Info().Msg("the server in use answers again and stays")
+		s.health.dueAt = time.Now()
 	case err == nil: // only the front was missing
 		s.retry.attempts, s.retry.message = 0, ""
 	default:

@@ -51,6 +51,9 @@ func (s *Supervisor) healthRotation(why session.Reason, found checkResult) {
 		spec.Fresh, spec.Keep = true, 1
 		selection.First = s.standby.session.Config.ID
 	}
+	if !found.findings.ControlOK {
+		spec.Against, spec.AgainstUsual = s.active.Session, s.active.usual
+	}
 	spec.Candidates = selected(s.Catalog, selection)
 	s.begin(&operation{kind: opReplace, findings: found.findings, control: found.control}, spec)
 }

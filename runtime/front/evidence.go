@@ -195,6 +195,14 @@ func (f *Front) Trust(id int64) {
 	}
 }
 
+// Answers tells that a check has just been answered through the session id, so that whoever has no
+// answer there has the destination to blame. Any goroutine may call it.
+func (f *Front) Answers(id int64) {
+	if l := f.known(id); l != nil {
+		l.rtt.prove(f.now())
+	}
+}
+
 // Evidence returns what the traffic through the session id has shown of late; zero if nothing, or
 // if the session is unknown.
 func (f *Front) Evidence(id int64) Evidence {

@@ -87,34 +87,38 @@ func (r *rescuer) moveUntouched() *leg {
 func (r *rescuer) moveAnswerless(l *leg) *leg {
 	u, f, g := r.u, r.u.f, r.u.f.guard
 	nothing := len(u.kept.sent) == 0
-	if g.off() || r.rescues >= maxRescues || !u.kept.mayRepeat() || u.upEnded && nothing {
+	if g.off() || !u.kept.mayRepeat() || u.upEnded && nothing {
 		return nil
 	}
 	replaced := func() bool {
 		current := f.state.Load().target
-		return current != l.target && !slices.Contains(r.tried, current)
+		return r.replays < maxReplays && current != l.target && !slices.Contains(r.tried, current)
 	}
-	if replaced() || !f.takes(l.target) {
-		r.rescues++
+	follow := func() *leg { // going there is no rescue and costs no token
+		r.replays++
 		return r.reachAny()
+	}
+	if replaced() || !f.takes(l.target) && r.replays < maxReplays {
+		return follow()
 	}
 	// The core is there. Perhaps its server is not, or the destination has nothing to say.
 	if g.recall(string(u.dest), f.now()).empty {
 		return nil
 	}
 	for end := time.Now().Add(max(f.wait(), g.ceiling())); ; {
-		if replaced() { // going there is no rescue and costs no token
-			r.rescues++
-			return r.reachAny()
+		if replaced() {
+			return follow()
 		}
 		st := f.other(r.tried)
-		if st == nil {
-			return nil
-		}
-		if g.take(f.now()) {
+		if st != nil && r.rescues < maxRescues && g.take(f.now()) {
 			if next := r.reachPaid(st); next != nil {
 				return next
 			}
+		}
+		// Where nobody who came later was answered either, it is the servers: the daemon is about
+		// to find another.
+		if (st == nil || r.rescues >= maxRescues) && r.atFault() {
+			return nil
 		}
 		if time.Now().After(end) || u.pause(guardPause) != nil {
 			return nil

@@ -349,17 +349,42 @@ func TestNewTargetCostsNoToken(t *testing.T) {
 	}
 }
 
-// Two rescues at most, too, when one core after the other hangs up.
-func TestTwoRescuesFromTheEnd(t *testing.T) {
-	p := newPair(t, 1, hangUp, nil, nil)
-	third, fourth := site{expect: 1}, site{expect: 1, answer: sayGood}
-	thirdCore, fourthCore := startFakeCore(t, third.serve), startFakeCore(t, fourth.serve)
-	p.standby.answer = func(net.Conn) { p.SetTarget(thirdCore.target(3)) }
-	third.answer = func(net.Conn) { p.SetTarget(fourthCore.target(4)) }
+// When the standby hangs up as well, and nobody was answered meanwhile, it is not the destination:
+// the next target is waited for, and after some of those it is enough.
+func TestNextTargetIsAwaited(t *testing.T) {
+	for _, last := range []int{3, 20} { // the number of the first core that answers
+		p := newPair(t, 1, hangUp, nil, func(o *Options) { o.Wait, o.Rescue.Ceiling = 300*time.Millisecond, 60*time.Millisecond })
+		var asked atomic.Int64
+		var next func(net.Conn)
+		next = func(c net.Conn) {
+			n := asked.Add(1)
+			if int(n) == last {
+				sayGood(c)
+				return
+			}
+			core := startFakeCore(t, func(c net.Conn, _ socks5.Address) { succeed(c); c.Read(make([]byte, 100)); next(c) })
+			time.AfterFunc(20*time.Millisecond, func() { p.SetTarget(core.target(10 + n)) })
+		}
+		p.standby.answer = next
+		c := mustDial(t, p.Front, "a.invalid:80")
+		io.WriteString(c, getRequest)
+		n, _ := c.Read(make([]byte, 10))
+		if answered := n > 0; answered != (last == 3) || asked.Load() > maxRescues+maxReplays {
+			t.Errorf("%d bytes after %d cores", n, asked.Load())
+		}
+	}
+}
+
+// What nobody answers although others are answered is the destination's own: it is told at once.
+func TestEmptyDestinationIsNotWaitedFor(t *testing.T) {
+	p := newPair(t, len(getRequest), hangUp, hangUp, nil)
 	c := mustDial(t, p.Front, "a.invalid:80")
 	io.WriteString(c, getRequest)
-	if b, _ := io.ReadAll(c); len(b) > 0 || third.times() != 1 || fourth.times() != 0 {
-		t.Errorf("%q; the third core was asked %d times, the fourth %d", b, third.times(), fourth.times())
+	eventually(t, "both were asked", func() bool { return p.target.times() == 1 && p.standby.times() == 1 })
+	began := time.Now()
+	p.Answers(1) // as a check tells
+	if b, err := io.ReadAll(c); len(b) > 0 || err != nil || time.Since(began) > patience/2 {
+		t.Errorf("%q, %v after %v", b, err, time.Since(began))
 	}
 }
 

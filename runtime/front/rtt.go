@@ -41,13 +41,18 @@ func (r *rtt) limit(floor, ceiling time.Duration) time.Duration {
 	return min(max(time.Duration(mean+max(4*deviation, mean/2))*time.Microsecond, floor), ceiling)
 }
 
+// prove notes that something that was sent at sent has been answered.
+func (r *rtt) prove(sent int64) {
+	for old := r.proof.Load(); sent > old && !r.proof.CompareAndSwap(old, sent); old = r.proof.Load() {
+	}
+}
+
 // note records the first answer to something that was sent at sent. One very slow destination must
 // not hide the death of the core from all others, so that a single observation counts at most twice
 // the limit.
 func (r *rtt) note(sent, now int64, floor, ceiling time.Duration) {
 	r.answered.Store(now)
-	for old := r.proof.Load(); sent > old && !r.proof.CompareAndSwap(old, sent); old = r.proof.Load() {
-	}
+	r.prove(sent)
 	x := int64(min(time.Duration(now-sent), 2*r.limit(floor, ceiling)) / time.Microsecond)
 	e := r.estimate.Load()
 	if e == 0 {

@@ -460,6 +460,13 @@ func (c *Client) Trust(id int64) {
 	c.tell(command{Do: doTrust, Session: id})
 }
 
+// Answers is as front.Front.Answers. It returns at once.
+func (c *Client) Answers(id int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tell(command{Do: doAnswers, Session: id})
+}
+
 // Forget is as front.Front.Forget. It returns at once.
 func (c *Client) Forget(id int64) {
 	c.mu.Lock()

@@ -23,6 +23,7 @@ const (
 	doReturned = "returned" // front.Returned
 	doEvidence = "evidence" // front.Evidence
 	doTrust    = "trust"    // front.Trust
+	doAnswers  = "answers"  // front.Answers
 	doForget   = "forget"   // front.Forget
 	doRetire   = "retire"   // take no new connections, and end with the last one
 	doSeen     = "seen"     // the signals have arrived

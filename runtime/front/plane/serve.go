@@ -154,6 +154,8 @@ func (p *plane) carryOut(c *channel, cmd command) (answer reply, err error) {
 		answer.Evidence = p.front.Evidence(cmd.Session)
 	case doTrust:
 		p.front.Trust(cmd.Session)
+	case doAnswers:
+		p.front.Answers(cmd.Session)
 	case doForget:
 		p.front.Forget(cmd.Session)
 	case doRetire:
