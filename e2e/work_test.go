@@ -141,7 +141,7 @@ func TestServersThatStrangleAreLeft(t *testing.T) {
 			if left.LastRotation.ReasonCode != test.code {
 				t.Errorf("left for %q: %s", left.LastRotation.ReasonCode, left.LastRotation.Reason)
 			}
-			if why := b.ok("why"); !strings.Contains(why, "answers checks") {
+			if why := b.ok("why"); !strings.Contains(why, "answers checks and") {
 				t.Errorf("why says %q", why)
 			}
 		})

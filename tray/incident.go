@@ -12,6 +12,8 @@ const (
 	// lossGrace is how long a loss must last to be worth a notification: a restart of the daemon or
 	// of the core takes less.
 	lossGrace = 3 * time.Second
+	// limitedGrace is how long a server must strangle work with nothing better in sight.
+	limitedGrace = 10 * time.Second
 	// noteSpacing is the shortest time between two notifications.
 	noteSpacing = 10 * time.Second
 	// manyLosses is how many lost daemons in a row are worth one: of a single one nobody need know.
@@ -132,6 +134,11 @@ func (i *incidents) state(s ipc.StatusPayload) announcement {
 		return announcement{note: &notification{
 			Icon: assets.Degraded, Title: "No working server found",
 			Body: sentence(fmt.Sprintf("Staying on %s and trying again.", sessionName(s)), detail(s.Message)),
+		}}
+	case s.State == ipc.StateDegraded && s.Condition == ipc.ConditionLimited && i.trouble == well:
+		i.trouble = stuck
+		return announcement{grace: limitedGrace, note: &notification{
+			Icon: assets.Degraded, Title: "No server lets data through", Body: sentence(fmt.Sprintf("Staying on %s.", sessionName(s)), clean(s.Message, textWidth)),
 		}}
 	case s.State == ipc.StateConnected && i.trouble != well:
 		i.trouble = well

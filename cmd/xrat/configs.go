@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xrat-tray/xrat/daemon/ipc"
+	"github.com/xrat-tray/xrat/daemon/rotation"
 )
 
 func server(c ipc.ConfigPayload) string {
@@ -72,6 +73,9 @@ func printConfig(w io.Writer, c ipc.ConfigPayload, subscriptions map[int64]strin
 	}
 	if c.LastFailure != nil {
 		line("Failed", "%s ago (%d times)", ago(now.Sub(*c.LastFailure)), c.Failures)
+	}
+	if c.Limit != "" {
+		line("Limited", "it answers checks and %s", rotation.LimitText(fit(c.Limit, 20)))
 	}
 }
 

@@ -40,7 +40,7 @@ func (f listFilter) takes(c ipc.ConfigPayload) bool {
 	return among(c.Protocol, f.protocol) && among(c.Network, f.network) && among(c.Security, f.security) &&
 		(len(f.subscriptions) == 0 || slices.ContainsFunc(f.subscriptions, of)) &&
 		(!f.favourite || c.Favourite) && (!f.pinned || c.Pinned) && (!f.excluded || c.Excluded) &&
-		(!f.working || works(c)) && (!f.failed || c.LastFailure != nil && !works(c))
+		(!f.working || works(c) && c.Limit == "") && (!f.failed || c.LastFailure != nil && !works(c))
 }
 
 // works reports whether a config worked when it was last tried.
@@ -92,7 +92,10 @@ func listCommand(a *app) *cobra.Command {
 flags say. Before the id stands a mark for each that applies:
 
   *  in use now          +  pinned: preferred
-  ♥  favourite           -  excluded: never chosen without being asked for`,
+  ♥  favourite           -  excluded: never chosen without being asked for
+
+A config that answers checks and strangles what applications do has a word for that in the
+place of its latency: stalls, throttled, cuts short, lossy or slow.`,
 		PreRunE: func(*cobra.Command, []string) error {
 			if _, known := orders[order]; !known {
 				return &exitError{exitUsage, fmt.Errorf("--sort %s: use %s", fit(order, 40), orderNames)}
@@ -149,6 +152,9 @@ func printConfigs(w io.Writer, width int, configs []ipc.ConfigPayload, f listFil
 		latency := "-"
 		if c.LatencyMillis > 0 {
 			latency = fmt.Sprintf("%d ms", c.LatencyMillis)
+		}
+		if c.Limit != "" {
+			latency = strings.ReplaceAll(fit(c.Limit, 20), "_", " ")
 		}
 		rows = append(rows, []string{
 			marks(c), fmt.Sprint(c.ID), fit(c.Name, 60), c.Protocol, server(c), c.Network, c.Security, latency, strings.Join(c.Tags, ","),

@@ -22,6 +22,7 @@ func (cat *Catalog) listConfigs(ctx context.Context, retired bool) (ipc.ConfigLi
 		p.Active = active != 0 && active == c.ID
 		p.Successes, p.Failures, p.LatencyMillis = h.Successes, h.Failures, h.Latency.Milliseconds()
 		p.LastSuccess, p.LastFailure = timeOrNil(h.LastSuccess), timeOrNil(h.LastFailure)
+		p.Limit = h.LimitNow(time.Now())
 		payload.Configs = append(payload.Configs, p)
 	}
 	if retired {

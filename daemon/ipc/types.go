@@ -238,6 +238,8 @@ type SessionPayload struct {
 	StartedAt  time.Time `json:"started_at"`
 	// LatencyMillis is that of the last probe that succeeded; 0: none did.
 	LatencyMillis int64 `json:"latency_ms"`
+	// Limit is as in ConfigPayload.
+	Limit string `json:"limit"`
 }
 
 // TrafficPayload counts what the front carried in the session.
@@ -328,6 +330,7 @@ type Condition string
 const (
 	ConditionOffline   Condition = "offline"           // the machine has no route to anywhere
 	ConditionNoWorking Condition = "no_working_config" // no server works, and none is blamed
+	ConditionLimited   Condition = "limited"           // the server in use strangles work, and none that does better is known
 )
 
 // StatusPayload is the whole state: what "xrat status --json" prints and what the tray shows.
@@ -395,6 +398,9 @@ type ConfigPayload struct {
 	LatencyMillis int64      `json:"latency_ms"`
 	LastSuccess   *time.Time `json:"last_success"`
 	LastFailure   *time.Time `json:"last_failure"`
+	// Limit is what the config does to work although it answers checks: "stalls", "throttled",
+	// "cuts_short", "lossy" or "slow". Empty: nothing of that is known.
+	Limit string `json:"limit"`
 }
 
 // ConfigListPayload answers config_list, by id.

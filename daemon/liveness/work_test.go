@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// A workScript is what the downloads of each side come to, after which time: a success, a failure in
-// the midst of an answer if it is negative, or silence. lost is how many of ten small probes each
-// side loses; the others take 50 ms.
+// A workScript is what the downloads of each side come to, after which time: a success, a failure
+// in the midst of an answer if it is negative, or silence. lost is how many of ten small probes
+// each side loses; the others take 50 ms.
 type workScript struct {
 	way, control         []time.Duration
 	unreachable          bool // failures are those of pages that cannot be reached

@@ -122,6 +122,14 @@ func (h History) DidWork() History {
 	return h
 }
 
+// LimitNow is the Limit as far as it is believed.
+func (h History) LimitNow(now time.Time) string {
+	if !h.limited(now) {
+		return ""
+	}
+	return h.Limit
+}
+
 // limited reports whether the config is known to strangle work. What was found a day ago may have
 // passed.
 func (h *History) limited(now time.Time) bool {

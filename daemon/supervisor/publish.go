@@ -47,7 +47,10 @@ func (s *Supervisor) publish() {
 		status.Session = &ipc.SessionPayload{
 			ID: active.ID, ConfigID: id, ConfigName: active.Config.Name, PID: active.Core.Identity().PID,
 			Trigger: ipc.Trigger(active.trigger), ReasonCode: active.reasonCode, StartedAt: active.startedAt,
-			LatencyMillis: active.latency.Milliseconds(),
+			LatencyMillis: active.latency.Milliseconds(), Limit: active.limit,
+		}
+		if active.limit != "" && status.Condition == "" {
+			status.Condition = ipc.ConditionLimited
 		}
 		next.sessionID, next.carried = active.ID, active.Carried
 		endpoints = active.endpoints

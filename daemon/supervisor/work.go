@@ -203,7 +203,7 @@ func (s *Supervisor) noteStandbyWork(standby *tracked, found liveness.WorkFindin
 func (s *Supervisor) foundLimited(active *tracked, limit string, judgement liveness.Judgement, found liveness.WorkFindings, now time.Time) {
 	active.limit = limit
 	s.work.dueAt = now.Add(limitedSpacing)
-	text := "it answers checks and " + rotation.LimitText(limit)
+	text := "answers checks and " + rotation.LimitText(limit)
 	if found.Err != nil {
 		text += ": " + found.Err.Error()
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/xrat-tray/xrat/runtime/socks5"
 )
 
-// answering is a core whose every connection is answered with a head that promises n bytes, and then
-// as body says.
+// answering is a core whose every connection is answered with a head that promises n bytes, and
+// then as body says.
 func answering(n int, body func(c net.Conn)) func(net.Conn, socks5.Address) {
 	return func(c net.Conn, _ socks5.Address) {
 		succeed(c)
