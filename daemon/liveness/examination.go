@@ -43,11 +43,10 @@ type Examination struct {
 	Urgent    bool          // in doubt from the beginning
 	Control   bool          // there is one
 
-	findings    Findings
-	rounds      []round
-	doubted     bool          // something measured has given a reason for doubt
-	nextRound   time.Time     // when it may begin; in doubt only
-	controlTook time.Duration // to its first success
+	findings  Findings
+	rounds    []round
+	doubted   bool      // something measured has given a reason for doubt
+	nextRound time.Time // when it may begin; in doubt only
 }
 
 // round is a number of measurements that began together.
@@ -143,7 +142,7 @@ func (e *Examination) take(now time.Time, m Measurement) {
 	switch {
 	case m.Control:
 		if m.Result.OK && !f.ControlOK {
-			f.ControlOK, e.controlTook = true, now.Sub(m.At)
+			f.ControlOK, f.ControlTook = true, now.Sub(m.At)
 		}
 	case m.Result.OK:
 		f.Success = m.Result
@@ -214,7 +213,7 @@ func (e *Examination) doubtAt() time.Time {
 func (e *Examination) patience() time.Duration {
 	switch {
 	case e.findings.ControlOK:
-		return min(max(5*max(e.Usual, e.controlTook), leastPatience), e.Timeout)
+		return min(max(5*max(e.Usual, e.findings.ControlTook), leastPatience), e.Timeout)
 	case e.Usual > 0:
 		return min(max(5*e.Usual, leastUnaided), e.Timeout)
 	}

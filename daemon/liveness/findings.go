@@ -12,9 +12,24 @@ type Findings struct {
 	Cause        Result // of the first failed round; zero without one
 	Success      Result // the one that settled it; zero if there was none
 	ControlOK    bool   // the control answered
+	// ControlTook is how long the control took to its first answer; zero without one.
+	ControlTook time.Duration
 	// Measured are the measurements in the order in which their results came. One that was given up
 	// is there with a timeout, and once more if it came to something later.
 	Measured []Measurement
+}
+
+const (
+	// slower is how many times as long as through the control an answer must take for the way out to
+	// be slow, and leastSlower how much longer.
+	slower      = 3
+	leastSlower = 400 * time.Millisecond
+)
+
+// Slow reports whether the way out answered, but far later than the control.
+func (f Findings) Slow() bool {
+	took := f.Success.Latency
+	return f.Success.OK && f.ControlOK && took >= slower*f.ControlTook && took-f.ControlTook >= leastSlower
 }
 
 // Measurement is one measurement of an examination, of the way out or of the control.

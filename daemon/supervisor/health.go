@@ -39,6 +39,9 @@ const (
 	// silentAgain is how soon after it took the place of a silent core another one must not fall
 	// silent, too: then there is more to it.
 	silentAgain = 5 * time.Second
+	// slowChecks is how many checks in a row must be far slower than those of the standby for the
+	// server to be left.
+	slowChecks = 3
 	// recovered is how many checks in a row must end well for a session that was dead to be well
 	// again: one may be chance.
 	recovered = 2
@@ -154,7 +157,11 @@ func (s *Supervisor) foundAlive(active *tracked, result checkResult, now time.Ti
 			return
 		}
 	}
-	s.health.verdict = verdict{}
+	slow := 0
+	if result.findings.Slow() || s.health.slow > 0 && !result.findings.ControlOK { // or nobody knows
+		slow = s.health.slow + 1
+	}
+	s.health.verdict = verdict{slow: slow}
 	if result.hinted {
 		s.Front.Answers(active.ID)
 	}
@@ -179,6 +186,9 @@ func (s *Supervisor) foundAlive(active *tracked, result checkResult, now time.Ti
 		s.Front.SetTarget(active.target()) // with what is now known of its latency
 	}
 	s.recordAlive(active, firstTime, now)
+	if slow >= slowChecks && result.findings.Slow() {
+		s.foundSlow(active, result, now)
+	}
 }
 
 // weighHints has hints count for less after a check that ended well. A site whose connections end

@@ -56,6 +56,7 @@ type verdict struct {
 	failures int  // that it found
 	good     int  // checks in a row that ended well since then
 	since    time.Time
+	slow     int // checks in a row that were answered far later than those of the standby
 }
 
 func (v verdict) doubtful() bool { return v.doubt || v.dead }

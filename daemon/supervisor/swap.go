@@ -33,7 +33,7 @@ func (s *Supervisor) swap(op *operation, next *tracked) {
 		s.dropStandby()
 	}
 	s.health = health{dueAt: time.Now()} // all of it is asked soon after, the front included
-	s.planWork(next)
+	s.work.begin(next, s.Settings.Health.LooksAtWork(), time.Now())
 	s.standby.dueAt = time.Now().Add(standbyPause)
 	s.desired.Connected, s.desired.ConfigID = true, next.Config.ID
 	s.Log.Info().Int64("session", next.ID).Int64("config", next.Config.ID).Int("pid", next.Core.Identity().PID).

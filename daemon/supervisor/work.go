@@ -43,24 +43,23 @@ type workState struct {
 	message  string
 }
 
-// planWork begins to know what the session does, which serves from now on.
-func (s *Supervisor) planWork(t *tracked) {
-	if c := s.work.check; c != nil {
-		c.cancel()
+// begin begins to know what the session does, which serves from now on. looks tells that anybody
+// looks at work.
+func (w *workState) begin(t *tracked, looks bool, now time.Time) {
+	if w.check != nil {
+		w.check.cancel()
 	}
-	s.work = workState{}
-	if !s.Settings.Health.LooksAtWork() {
-		return
-	}
-	wait := workSpacing
+	*w = workState{}
 	switch {
+	case !looks:
 	case t.limit != "":
-		wait = limitedSpacing
-		s.work.message = limitedMessage(t, "no other config does better")
+		w.dueAt = now.Add(limitedSpacing)
+		w.message = limitedMessage(t, "no other config does better")
 	case !t.worked:
-		wait = firstWork
+		w.dueAt = now.Add(firstWork)
+	default:
+		w.dueAt = now.Add(workSpacing)
 	}
-	s.work.dueAt = time.Now().Add(wait)
 }
 
 // evident takes evidence of the front that the work is strangled, and reports whether it was that.
@@ -222,6 +221,18 @@ func (s *Supervisor) foundLimited(active *tracked, limit string, judgement liven
 		return
 	}
 	s.limitedRotation(session.Reason{Code: limit, Text: text}, judgement == liveness.Limited, found.Began)
+}
+
+// foundSlow is where a server is held to be slow: it is left for the standby, which is far faster.
+func (s *Supervisor) foundSlow(active *tracked, result checkResult, now time.Time) {
+	if _, allowed := s.rotation.pace.Allow(now); !allowed || !s.Settings.Health.Enabled || !s.rotates() || s.op != nil || s.standby.session == nil {
+		return
+	}
+	active.limit = classSlow
+	f := result.findings
+	text := fmt.Sprintf("answers far slower than the standby: %d ms, and %d ms through that", f.Success.Latency.Milliseconds(), f.ControlTook.Milliseconds())
+	s.Log.Info().Int64("session", active.ID).Dur("latency", f.Success.Latency).Dur("control", f.ControlTook).Msg("the server is slow")
+	s.limitedRotation(session.Reason{Code: classSlow, Text: text}, true, f.Began)
 }
 
 // limitedRotation rotates away from a server that is limited. ready tells that the standby does

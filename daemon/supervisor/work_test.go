@@ -162,3 +162,35 @@ func TestNoPageForWork(t *testing.T) {
 		}
 	})
 }
+
+// A server that has become far slower than the standby is left, after some checks and not more often
+// than the pace allows; one that everything has become slow with is not.
+func TestSlowIsLeft(t *testing.T) {
+	slow := func(s *daemontest.Server) { s.Latency = 1200 * time.Millisecond }
+	daemontest.Bubble(t, "a b c", daemontest.WithStandby, func(h *daemontest.Harness) {
+		h.Settle()
+		h.Set("a", slow)
+		for range 12 {
+			h.Rescued()
+			time.Sleep(time.Second)
+		}
+		if p := h.State(); h.TargetHost() == "a" || p.LastRotation == nil || p.LastRotation.ReasonCode != "slow" {
+			t.Errorf("on %q, %+v", h.TargetHost(), p.LastRotation)
+		}
+		time.Sleep(2 * time.Minute)
+		if o := h.Look().Outcomes[1]; o.Limit != "slow" || o.Failures > 0 {
+			t.Errorf("learned %+v", o)
+		}
+	})
+	daemontest.Bubble(t, "a b c", daemontest.WithStandby, func(h *daemontest.Harness) {
+		h.Settle()
+		for _, host := range []string{"a", "b", "c"} {
+			h.Set(host, slow)
+		}
+		for range 300 {
+			h.Rescued()
+			time.Sleep(time.Second)
+		}
+		h.Want(ipc.StateConnected, "a")
+	})
+}
