@@ -147,3 +147,94 @@ func TestServersThatStrangleAreLeft(t *testing.T) {
 		})
 	}
 }
+
+// spoiled has three servers far away, traffic of some kind, and the one in use spoiled after a
+// while. It returns when that was, and the state in which another one serves.
+func (b *box) spoiled(spoil func(*lab.Server) error) (when time.Time, left ipc.StatusPayload) {
+	b.t.Helper()
+	when = time.Now()
+	must(b.t, spoil(b.servers[0]))
+	left = b.await("another session", 40*time.Second, func(p ipc.StatusPayload) bool { return p.Session != nil && p.Session.ConfigName != "s1" })
+	b.t.Logf("left after %v: %s", time.Since(when), left.LastRotation.Reason)
+	return when, left
+}
+
+// connectFarAway connects to the first of three servers that are far away, and waits for a standby.
+func connectFarAway(t *testing.T) *box {
+	b := newBox(t, "")
+	b.serve(lab.VLESS, lab.VLESS, lab.VLESS)
+	for _, s := range b.servers {
+		must(t, s.Network(farAway))
+	}
+	b.ok("connect", "s1")
+	b.await("a standby", 30*time.Second, func(p ipc.StatusPayload) bool { return p.Standby != nil && p.State == ipc.StateConnected })
+	return b
+}
+
+// A server that loses a share of new connections is left, although each is rescued.
+func TestLossyServerIsLeft(t *testing.T) {
+	b := connectFarAway(t)
+	load := b.startLoad(40, 0)
+	time.Sleep(3 * time.Second)
+	_, left := b.spoiled(func(s *lab.Server) error {
+		n := farAway
+		n.Unanswered = 0.3
+		return s.Network(n)
+	})
+	time.Sleep(2 * time.Second)
+	load.stop()
+	load.check(t)
+	if left.LastRotation.ReasonCode != "lossy" {
+		t.Errorf("left for %q", left.LastRotation.ReasonCode)
+	}
+}
+
+// A server that has become far slower is left.
+func TestSlowServerIsLeft(t *testing.T) {
+	for name, rtt := range map[string]time.Duration{"by half a second": 600 * time.Millisecond, "by three seconds": 3 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			b := connectFarAway(t)
+			load := b.startLoad(20, 0)
+			time.Sleep(3 * time.Second)
+			b.spoiled(func(s *lab.Server) error { return s.Network(lab.Network{RTT: rtt}) })
+			time.Sleep(2 * time.Second)
+			load.stop()
+			load.check(t)
+		})
+	}
+}
+
+// Everything is strangled: the session stays and says so, and all is well soon after the network
+// is.
+func TestEverythingIsStrangled(t *testing.T) {
+	b := connectFarAway(t)
+	traffic := b.startDownloads(5, 60_000)
+	time.Sleep(3 * time.Second)
+	curtain := farAway
+	curtain.Curtain = 16 << 10
+	for _, s := range b.servers {
+		must(t, s.Network(curtain))
+	}
+	stuck := b.await("it says so", 60*time.Second, func(p ipc.StatusPayload) bool { return p.Condition == ipc.ConditionLimited && !strings.Contains(p.Message, "looking") })
+	if stuck.Session.ConfigName != "s1" || !strings.Contains(stuck.Message, "stalls on data") {
+		t.Errorf("on %s: %s", stuck.Session.ConfigName, stuck.Message)
+	}
+	for _, s := range b.servers {
+		must(t, s.Network(farAway))
+	}
+	mended := time.Now()
+	b.await("all is well", 40*time.Second, func(p ipc.StatusPayload) bool { return p.State == ipc.StateConnected && p.Message == "" })
+	t.Logf("well %v after the network", time.Since(mended))
+	time.Sleep(2 * time.Second)
+	traffic.stop()
+	if n, failed, _, one := traffic.after(mended.Add(time.Second)); failed > 0 || n == 0 {
+		t.Errorf("afterwards %d of %d failed: %v", failed, n, one)
+	}
+	var configs []ipc.ConfigPayload
+	b.into(&configs, "list")
+	for _, c := range configs {
+		if c.Failures > 0 || c.Limit != "" {
+			t.Errorf("%s is blamed: %+v", c.Name, c)
+		}
+	}
+}

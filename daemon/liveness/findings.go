@@ -20,8 +20,8 @@ type Findings struct {
 }
 
 const (
-	// slower is how many times as long as through the control an answer must take for the way out to
-	// be slow, and leastSlower how much longer.
+	// slower is how many times as long as through the control an answer must take for the way out
+	// to be slow, and leastSlower how much longer.
 	slower      = 3
 	leastSlower = 400 * time.Millisecond
 )

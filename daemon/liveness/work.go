@@ -197,6 +197,8 @@ func (e *WorkExamination) Close(now time.Time, calledOff ...WorkMeasurement) Wor
 		ControlWorks: e.control.done > 0, ControlStrangled: e.Control && e.control.done == 0 && e.control.strangled,
 	}
 	switch {
+	case e.Loss && e.way.done == 0 && e.way.answered == 0:
+		// It does not answer checks either: that is another examination's to judge.
 	case e.way.done > 0 && e.isLossy():
 		f.Judgement, f.Class = Limited, ClassLossy
 	case e.way.done > 0:

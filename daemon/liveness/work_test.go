@@ -98,6 +98,7 @@ func TestWorkExamination(t *testing.T) {
 		"one is lost by chance":   {loss, workScript{way: times(400 * ms), control: times(300 * ms), wayLost: 1}, "works 1500ms"},
 		"three are lost":          {loss, workScript{way: times(400 * ms), control: times(300 * ms), wayLost: 3}, "limited lossy 1500ms"},
 		"three on each side":      {loss, workScript{way: times(400 * ms), control: times(300 * ms), wayLost: 3, controlLost: 3}, "works 1500ms"},
+		"it does not even answer": {loss, workScript{way: times(silent), control: times(300 * ms), wayLost: 10}, "unclear stalls 1500ms"},
 		"the control loses":       {loss, workScript{way: times(400 * ms), control: times(300 * ms), controlLost: 3}, "works 400ms"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -68,8 +68,12 @@ const (
 	otherMultiple = 5
 )
 
-// answers reports whether the session that is about to be replaced answers after all.
+// answers reports whether the session that is about to be replaced answers after all or, if work is
+// asked for, does it.
 func (l *Lifecycle) answers(ctx context.Context, spec Spec, other time.Duration) bool {
+	if spec.MustWork {
+		return l.work(ctx, spec.Against, min(max(leastWorkTime/2, workMultiple*other), mostWorkTime)).OK
+	}
 	limit := max(leastAnswer, usualMultiple*spec.AgainstUsual, otherMultiple*other)
 	ctx, cancel := context.WithTimeout(ctx, min(limit, l.Settings.Health.Timeout.Std()))
 	defer cancel()

@@ -42,6 +42,8 @@ const (
 	// slowChecks is how many checks in a row must be far slower than those of the standby for the
 	// server to be left.
 	slowChecks = 3
+	// slowSpacing lies between these.
+	slowSpacing = 2 * time.Second
 	// recovered is how many checks in a row must end well for a session that was dead to be well
 	// again: one may be chance.
 	recovered = 2
@@ -78,7 +80,7 @@ func (s *Supervisor) startCheck(now time.Time) {
 		session: active.Session, offline: s.retry.condition == conditionOffline, inbounds: s.asksInbounds(active, now),
 		exam: liveness.Examination{
 			Threshold: s.Settings.Health.Threshold, Timeout: s.Settings.Health.Timeout.Std(),
-			Usual: active.usual, Urgent: hinted || s.health.dead,
+			Usual: active.usual, Urgent: hinted || s.health.dead || s.health.slow > 0,
 		},
 		doubtful: func() {
 			remote.tell(func(s *Supervisor) { s.health.doubt = s.health.doubt || s.health.check == run })
@@ -181,7 +183,13 @@ func (s *Supervisor) foundAlive(active *tracked, result checkResult, now time.Ti
 		return
 	}
 	latency := result.findings.Success.Latency
-	active.measured(now, latency)
+	if usual := active.usual; slow > 0 {
+		active.measured(now, latency)
+		active.usual = usual // that is what it is not
+		s.health.dueAt = now.Add(min(slowSpacing, interval))
+	} else {
+		active.measured(now, latency)
+	}
 	if firstTime {
 		s.Front.SetTarget(active.target()) // with what is now known of its latency
 	}

@@ -113,6 +113,9 @@ func (s *Supervisor) concluded(op *operation) {
 	case errors.Is(err, session.ErrAnswers):
 		s.Log.Info().Msg("the server in use answers again and stays")
 		s.health.dueAt = time.Now()
+		if op.limited {
+			s.work.dueAt = s.health.dueAt
+		}
 	case err == nil: // only the front was missing
 		s.retry.attempts, s.retry.message = 0, ""
 	default:

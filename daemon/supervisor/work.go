@@ -244,6 +244,9 @@ func (s *Supervisor) limitedRotation(why session.Reason, ready bool, doubted tim
 		spec.Fresh, spec.Keep = true, 1
 		selection.First = s.standby.session.Config.ID
 	}
+	if !ready { // it may be the network's
+		spec.Against = s.active.Session
+	}
 	spec.Candidates = selected(s.Catalog, selection)
 	s.begin(&operation{kind: opReplace, limited: true, findings: liveness.Findings{Began: doubted}}, spec)
 }

@@ -163,8 +163,8 @@ func TestNoPageForWork(t *testing.T) {
 	})
 }
 
-// A server that has become far slower than the standby is left, after some checks and not more often
-// than the pace allows; one that everything has become slow with is not.
+// A server that has become far slower than the standby is left, after some checks and not more
+// often than the pace allows; one that everything has become slow with is not.
 func TestSlowIsLeft(t *testing.T) {
 	slow := func(s *daemontest.Server) { s.Latency = 1200 * time.Millisecond }
 	daemontest.Bubble(t, "a b c", daemontest.WithStandby, func(h *daemontest.Harness) {
