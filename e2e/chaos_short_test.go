@@ -7,4 +7,10 @@ import "time"
 const (
 	chaosTime = 15 * time.Second
 	chaosRate = 20 // requests a second
+	// browserPause lies between two faults.
+	browserPause = time.Second
+	// frozenCores is how many cores freeze.
+	frozenCores = 3
 )
+
+var browserFaults = map[string][]string{"SOCKS": {"freeze", "curtain", "rotation"}, "HTTP CONNECT": {"kill", "dead exit", "curtain"}}

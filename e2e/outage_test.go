@@ -30,11 +30,12 @@ func (b *box) server(name string) *lab.Server {
 // A core that freezes is replaced by another with the same config, however often; no request fails,
 // and no server is blamed.
 func TestFrozenCoresAreReplaced(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, "")
 	b.serve(lab.VLESS, lab.VLESS)
 	b.ok("connect", "s1")
 	load := b.startLoad(20, 0)
-	for i := range 5 {
+	for i := range frozenCores {
 		before := b.await("a standby", quickly, func(p ipc.StatusPayload) bool { return connected(p) && p.Standby != nil })
 		began := time.Now()
 		must(t, syscall.Kill(before.Session.PID, syscall.SIGSTOP))
@@ -59,6 +60,7 @@ func TestFrozenCoresAreReplaced(t *testing.T) {
 // The server in use and the standby freeze at once, again and again, while others work: that is
 // left each time, however often it was a moment ago.
 func TestFrozenAgainAndAgain(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, "")
 	b.serve(lab.VLESS, lab.VLESS, lab.VLESS, lab.VLESS, lab.VLESS)
 	b.ok("connect", "s1")
@@ -111,6 +113,7 @@ func (b *box) chaos(duration time.Duration, most int) {
 
 // With one server that works at least, none of many requests fails.
 func TestChaos(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, "")
 	b.serve(lab.VLESS, lab.VLESS, lab.VLESS, lab.VLESS, lab.VLESS)
 	b.ok("connect", "s1")

@@ -115,6 +115,7 @@ var strangled = map[string]struct {
 func TestServersThatStrangleAreLeft(t *testing.T) {
 	for name, test := range strangled {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			b := newBox(t, "")
 			b.serve(lab.VLESS, lab.VLESS, lab.VLESS)
 			for _, s := range b.servers {
@@ -173,6 +174,7 @@ func connectFarAway(t *testing.T) *box {
 
 // A server that loses a share of new connections is left, although each is rescued.
 func TestLossyServerIsLeft(t *testing.T) {
+	t.Parallel()
 	b := connectFarAway(t)
 	load := b.startLoad(40, 0)
 	time.Sleep(3 * time.Second)
@@ -193,6 +195,7 @@ func TestLossyServerIsLeft(t *testing.T) {
 func TestSlowServerIsLeft(t *testing.T) {
 	for name, rtt := range map[string]time.Duration{"by half a second": 600 * time.Millisecond, "by three seconds": 3 * time.Second} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			b := connectFarAway(t)
 			load := b.startLoad(20, 0)
 			time.Sleep(3 * time.Second)
@@ -207,6 +210,7 @@ func TestSlowServerIsLeft(t *testing.T) {
 // Everything is strangled: the session stays and says so, and all is well soon after the network
 // is.
 func TestEverythingIsStrangled(t *testing.T) {
+	t.Parallel()
 	b := connectFarAway(t)
 	traffic := b.startDownloads(5, 60_000)
 	time.Sleep(3 * time.Second)
@@ -215,7 +219,9 @@ func TestEverythingIsStrangled(t *testing.T) {
 	for _, s := range b.servers {
 		must(t, s.Network(curtain))
 	}
-	stuck := b.await("it says so", 60*time.Second, func(p ipc.StatusPayload) bool { return p.Condition == ipc.ConditionLimited && !strings.Contains(p.Message, "looking") })
+	stuck := b.await("it says so", 60*time.Second, func(p ipc.StatusPayload) bool {
+		return p.Condition == ipc.ConditionLimited && !strings.Contains(p.Message, "looking")
+	})
 	if stuck.Session.ConfigName != "s1" || !strings.Contains(stuck.Message, "stalls on data") {
 		t.Errorf("on %s: %s", stuck.Session.ConfigName, stuck.Message)
 	}

@@ -81,31 +81,35 @@ func TestWorkExamination(t *testing.T) {
 		workScript
 		want string
 	}{
-		"it works":                {both, workScript{way: times(400 * ms), control: times(300 * ms)}, "works 400ms"},
-		"one of a pair":           {both, workScript{way: times(silent, 900*ms), control: times(300 * ms)}, "works 900ms"},
-		"slow, as the control is": {both, workScript{way: times(5 * time.Second), control: times(2 * time.Second)}, "works 5000ms"},
-		"far slower":              {both, workScript{way: times(5 * time.Second), control: times(300 * ms)}, "limited stalls 1500ms"},
-		"three times as long":     {both, workScript{way: times(3100 * ms), control: times(time.Second)}, "limited stalls 3000ms"},
-		"cut short at once":       {both, workScript{way: times(-100 * ms), control: times(300 * ms)}, "limited stalls 300ms"},
-		"so is the control":       {both, workScript{way: times(-100 * ms), control: times(-200 * ms)}, "none works stalls 200ms"},
-		"both stall":              {both, workScript{way: times(silent), control: times(silent)}, "none works stalls 10000ms"},
-		"no page is reached":      {both, workScript{way: times(-100 * ms), control: times(-200 * ms), unreachable: true}, "unclear stalls 200ms"},
-		"pages of the control":    {both, workScript{way: times(silent), control: times(300 * ms), unreachable: true}, "limited stalls 1500ms"},
-		"one of many":             {WorkExamination{Control: true, Short: true}, workScript{way: times(silent), control: times(silent)}, "none works stalls 4000ms"},
-		"no control":              {WorkExamination{}, workScript{way: times(-100 * ms)}, "none works stalls 100ms"},
-		"no control, it works":    {WorkExamination{}, workScript{way: times(100 * ms)}, "works 100ms"},
-		"nothing is lost":         {loss, workScript{way: times(400 * ms), control: times(300 * ms)}, "works 400ms"},
-		"one is lost by chance":   {loss, workScript{way: times(400 * ms), control: times(300 * ms), wayLost: 1}, "works 1500ms"},
-		"three are lost":          {loss, workScript{way: times(400 * ms), control: times(300 * ms), wayLost: 3}, "limited lossy 1500ms"},
-		"three on each side":      {loss, workScript{way: times(400 * ms), control: times(300 * ms), wayLost: 3, controlLost: 3}, "works 1500ms"},
-		"it does not even answer": {loss, workScript{way: times(silent), control: times(300 * ms), wayLost: 10}, "unclear stalls 1500ms"},
-		"the control loses":       {loss, workScript{way: times(400 * ms), control: times(300 * ms), controlLost: 3}, "works 400ms"},
+		"it works":                 {both, workScript{way: times(400 * ms), control: times(300 * ms)}, "works 400ms"},
+		"nobody waits for control": {both, workScript{way: times(400 * ms), control: times(silent)}, "works 400ms"},
+		"one of a pair":            {both, workScript{way: times(silent, 900*ms), control: times(300 * ms)}, "works 900ms"},
+		"slow, as the control is":  {both, workScript{way: times(5 * time.Second), control: times(2 * time.Second)}, "works 5000ms"},
+		"far slower":               {both, workScript{way: times(5 * time.Second), control: times(300 * ms)}, "limited stalls 1500ms"},
+		"three times as long":      {both, workScript{way: times(3100 * ms), control: times(time.Second)}, "limited stalls 3000ms"},
+		"cut short at once":        {both, workScript{way: times(-100 * ms), control: times(300 * ms)}, "limited stalls 300ms"},
+		"so is the control":        {both, workScript{way: times(-100 * ms), control: times(-200 * ms)}, "none works stalls 200ms"},
+		"both stall":               {both, workScript{way: times(silent), control: times(silent)}, "none works stalls 10000ms"},
+		"no page is reached":       {both, workScript{way: times(-100 * ms), control: times(-200 * ms), unreachable: true}, "unclear stalls 200ms"},
+		"pages of the control":     {both, workScript{way: times(silent), control: times(300 * ms), unreachable: true}, "limited stalls 1500ms"},
+		"one of many":              {WorkExamination{Control: true, Short: true}, workScript{way: times(silent), control: times(silent)}, "none works stalls 4000ms"},
+		"no control":               {WorkExamination{}, workScript{way: times(-100 * ms)}, "none works stalls 100ms"},
+		"no control, it works":     {WorkExamination{}, workScript{way: times(100 * ms)}, "works 100ms"},
+		"nothing is lost":          {loss, workScript{way: times(400 * ms), control: times(300 * ms)}, "works 400ms"},
+		"one is lost by chance":    {loss, workScript{way: times(400 * ms), control: times(300 * ms), wayLost: 1}, "works 1500ms"},
+		"three are lost":           {loss, workScript{way: times(400 * ms), control: times(300 * ms), wayLost: 3}, "limited lossy 1500ms"},
+		"three on each side":       {loss, workScript{way: times(400 * ms), control: times(300 * ms), wayLost: 3, controlLost: 3}, "works 1500ms"},
+		"it does not even answer":  {loss, workScript{way: times(silent), control: times(300 * ms), wayLost: 10}, "unclear stalls 1500ms"},
+		"the control loses":        {loss, workScript{way: times(400 * ms), control: times(300 * ms), controlLost: 3}, "works 400ms"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, took := test.play(t, test.WorkExamination)
 			got := names[f.Judgement]
 			if f.Class != "" {
 				got += " " + f.Class
+			}
+			if f.ControlStrangled != (f.Judgement == NoneWorks && test.Control) {
+				t.Errorf("the control has failed: %v", f.ControlStrangled)
 			}
 			if got = fmt.Sprint(got, " ", took.Milliseconds(), "ms"); got != test.want {
 				t.Errorf("%s, want %s", got, test.want)

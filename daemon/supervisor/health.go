@@ -279,6 +279,13 @@ func failedChecks(n int) string {
 // which the check begins in doubt, is another server that answered where this one was silent, or a
 // core that takes no connections or brings them back.
 func (s *Supervisor) hint(signal front.Signal) {
+	if r := s.retired[signal.TargetID]; r != nil && s.active != nil {
+		if r.session.Config.ID != s.active.Config.ID {
+			s.drainHint(r, time.Now())
+			return
+		}
+		signal.TargetID = s.active.ID // it is the same server
+	}
 	if s.active == nil || signal.TargetID != s.active.ID || s.op != nil && s.op.kind != opReplace {
 		return
 	}

@@ -91,7 +91,7 @@ func (s *Supervisor) reattach(ctx context.Context, record store.Session) (code s
 	if !serves && !stepsIn {
 		life, why := s.life, session.Reason{Code: record.EndCode, Text: record.EndReason}
 		s.journal.Update(taken.ID, func(r *store.Session) { r.Status = store.StatusDraining })
-		s.letGo(taken.ID, func(drain context.Context) { life.Retire(drain, taken, why) })
+		s.letGo(taken, func(drain context.Context) { life.Retire(drain, taken, why) })
 		return "", nil
 	}
 	t := &tracked{

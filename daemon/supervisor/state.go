@@ -166,8 +166,12 @@ func (t *tracked) target() *front.Target { return t.Target(t.usual, t.limit != "
 
 // retirement is a session that is on its way out.
 type retirement struct {
-	hurry context.CancelFunc // ends the drain
-	done  chan struct{}      // closed when its core is gone
+	session *session.Session
+	drain   context.Context    // over when the drain is
+	hurry   context.CancelFunc // ends the drain
+	done    chan struct{}      // closed when its core is gone
+	cutting bool               // what hangs on it is being cut
+	looked  time.Time          // when it was last looked at because of a hint
 }
 
 // opKind is what an operation does.

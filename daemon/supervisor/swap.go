@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/xrat-tray/xrat/daemon/failpoint"
+	"github.com/xrat-tray/xrat/daemon/session"
 	"github.com/xrat-tray/xrat/daemon/store"
 )
 
@@ -104,30 +105,31 @@ func (s *Supervisor) watch(t *tracked) {
 // retire lets a session drain, and then stops it, in workers. op is the operation that took its
 // place.
 func (s *Supervisor) retire(old *tracked, op *operation) {
-	life, remote, left, why := s.life, s.Remote, old.Session, op.reason
+	life, left, why := s.life, old.Session, op.reason
 	s.journal.Update(left.ID, func(r *store.Session) { r.Status = store.StatusDraining })
-	drain := s.letGo(left.ID, func(drain context.Context) { life.Retire(drain, left, why) })
-	if op.automatic() && s.Settings.Rotation.Cut {
-		doubted, limited := op.findings.Began, op.limited
-		s.workers.background(func(context.Context) {
-			life.CutHanging(drain, left.ID, limited, doubted, func(n int) {
-				remote.tell(func(s *Supervisor) { s.noteCut(left.ID, n) })
-			})
-		})
+	s.letGo(left, func(drain context.Context) { life.Retire(drain, left, why) })
+	if !op.automatic() {
+		return
+	}
+	for _, r := range s.retired { // earlier ones with the same server have the same fate
+		if r.session.Config.ID == left.Config.ID {
+			s.cutHanging(r, op.limited, op.findings.Began)
+		}
 	}
 }
 
 // dismiss ends, in a worker, a session that never served.
 func (s *Supervisor) dismiss(t *tracked) {
 	life, unused := s.life, t.Session
-	s.letGo(unused.ID, func(drain context.Context) { life.Dismiss(drain, unused) })
+	s.letGo(unused, func(drain context.Context) { life.Dismiss(drain, unused) })
 }
 
 // letGo notes that a session is on its way out, which end carries out in a worker. The context that
-// it returns is over when the drain is.
-func (s *Supervisor) letGo(id int64, end func(drain context.Context)) (drain context.Context) {
+// this is given is over when the drain is.
+func (s *Supervisor) letGo(left *session.Session, end func(drain context.Context)) {
+	id := left.ID
 	drain, hurry := context.WithTimeout(s.workers.base, s.Settings.Rotation.Drain.Std())
-	r := &retirement{hurry: hurry, done: make(chan struct{})}
+	r := &retirement{session: left, drain: drain, hurry: hurry, done: make(chan struct{})}
 	s.retired[id] = r
 	work(s, func(context.Context) int64 {
 		defer close(r.done)
@@ -135,5 +137,4 @@ func (s *Supervisor) letGo(id int64, end func(drain context.Context)) (drain con
 		end(drain)
 		return id
 	}, func(s *Supervisor, id int64) { delete(s.retired, id) })
-	return drain
 }

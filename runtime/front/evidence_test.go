@@ -219,7 +219,7 @@ func TestHanging(t *testing.T) {
 		"it crawls":             {starved: true, h: Hanging{Strangled: true}, want: true},
 		"nobody asks for those": {starved: true, h: Hanging{Silent: 20 * time.Second}},
 	} {
-		l.wrote.Store(test.asked)
+		l.asked.Store(test.asked)
 		l.flow.since.Store(test.due)
 		l.flow.starved.Store(test.starved)
 		if got := l.hangs(test.h, now); got != test.want {

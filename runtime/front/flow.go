@@ -16,6 +16,11 @@ const (
 	// done, the last third of it within provenTime. What strangles lets less pass.
 	provenBytes = 48 << 10
 	provenTime  = time.Second
+	// A connection is prompt if what was asked over it was answered within promptTime, so often in
+	// a row. When it is silent for promptStall, it has stalled.
+	promptTime  = time.Second
+	promptTimes = 3
+	promptStall = 400 * time.Millisecond
 	// watchPause lies between two looks at the connections that wait for the rest of an answer.
 	watchPause = 200 * time.Millisecond
 )
@@ -29,9 +34,19 @@ type flow struct {
 	waited  time.Duration // for the core, in the midst of answers
 	since   atomic.Int64  // since when the rest of an answer is waited for, on the front's clock; 0: it is not
 	stalled atomic.Bool   // told
+	prompt  atomic.Int32  // how often in a row what was asked was answered soon
+	hushed  atomic.Int64  // the moment of asking of which it was told that it is unanswered
 	starved atomic.Bool   // told
 	proven  bool          // told, or it never will be
 	nearly  int64         // when two thirds of provenBytes had come, on the front's clock; 0: they have not
+}
+
+// asks notes that the client sends something, after the first answer.
+func (l *leg) asks() {
+	if l.asked.Load() <= l.last.Load() {
+		l.asked.Store(l.u.f.now())
+		l.u.f.watchStalls()
+	}
 }
 
 // awaits notes that the core is waited for from now on.
@@ -45,10 +60,20 @@ func (l *leg) awaits() {
 // heardOf notes that b has come.
 func (l *leg) heardOf(b []byte) {
 	now, fl := l.u.f.now(), &l.flow
+	if asked := l.asked.Load(); asked > l.last.Load() {
+		if time.Duration(now-asked) < promptTime {
+			fl.prompt.Add(1)
+		} else {
+			fl.prompt.Store(0)
+		}
+	}
 	l.last.Store(now)
 	if since := fl.since.Load(); since != 0 {
 		fl.since.Store(0)
 		fl.waited += time.Duration(now - since)
+	}
+	if fl.stalled.Load() {
+		fl.stalled.Store(false) // it goes on
 	}
 	if fl.framing.protocol == protocolOpaque {
 		return
@@ -132,26 +157,60 @@ func (f *Front) watchStalls() {
 // findStalls gives evidence of the answers that have stalled, and reports whether any answer is
 // waited for.
 func (f *Front) findStalls() (awaited bool) {
-	var stalled []*leg
+	var stalled, silent []*leg
 	now := f.now()
 	for _, led := range f.allLedgers() {
-		limit := min(max(stallLimit*f.guard.limit(led), leastStall), mostStall)
+		limit := f.guard.limit(led)
 		led.mu.Lock()
 		for u := range led.users {
 			l, ok := u.(*leg)
 			if !ok {
 				continue
 			}
-			since := l.flow.since.Load()
-			awaited = awaited || since != 0 && !l.flow.stalled.Load()
-			if since != 0 && time.Duration(now-since) > limit && l.flow.stalled.CompareAndSwap(false, true) {
+			s, waits := l.stall(limit, now)
+			awaited = awaited || waits
+			if s.silent {
+				silent = append(silent, l)
+			}
+			if s.stalled {
 				stalled = append(stalled, l)
 			}
 		}
 		led.mu.Unlock()
 	}
+	for _, l := range silent {
+		f.signal(l.target.id, Silent)
+	}
 	for _, l := range stalled {
 		l.witness(Stalled)
 	}
 	return awaited
+}
+
+// stall is what has to be told of a connection now.
+type stall struct{ silent, stalled bool }
+
+// stall finds out what is to be told of the wait for an answer, and reports whether there will be
+// more. limit is the silence that is unusual.
+func (l *leg) stall(limit time.Duration, now int64) (s stall, waits bool) {
+	fl := &l.flow
+	if since := fl.since.Load(); since != 0 {
+		if fl.stalled.Load() {
+			return s, false
+		}
+		s.stalled = time.Duration(now-since) > min(max(stallLimit*limit, leastStall), mostStall) && fl.stalled.CompareAndSwap(false, true)
+		return s, !s.stalled
+	}
+	asked := l.asked.Load()
+	if asked <= l.last.Load() {
+		return s, false
+	}
+	quiet, prompt := time.Duration(now-asked), fl.prompt.Load() >= promptTimes
+	if quiet > 2*limit && fl.hushed.Swap(asked) != asked {
+		s.silent = true
+	}
+	if prompt && !fl.stalled.Load() && quiet > max(2*limit, promptStall) {
+		s.stalled = fl.stalled.CompareAndSwap(false, true)
+	}
+	return s, fl.hushed.Load() != asked || prompt && !fl.stalled.Load()
 }

@@ -22,7 +22,9 @@ type leg struct {
 	aborted atomic.Bool                 // ended from outside, for good
 	moved   atomic.Bool                 // ended from outside, and may be replaced
 	last    atomic.Int64                // when the core last sent something, or else when the leg began, on the front's clock
-	wrote   atomic.Int64                // when the client last sent something after the first answer; 0: it has not
+	// asked is when the client sent the first of what has not been answered, once the first answer
+	// is there; before last: all of it has been.
+	asked atomic.Int64
 
 	// Guarded by the mu of u until it is answered.
 	head    int   // length of greeting, credentials and request
@@ -178,7 +180,7 @@ func isReplyError(err error) bool {
 func (l *leg) hangs(h Hanging, now int64) bool {
 	last, due := l.last.Load(), l.flow.since.Load()
 	silent := time.Duration(now - last)
-	waits := max(l.u.lastSent.Load(), l.wrote.Load()) > last || due != 0
+	waits := max(l.u.lastSent.Load(), l.asked.Load()) > last || due != 0
 	return h.Silent > 0 && silent >= h.Silent ||
 		h.Waiting > 0 && waits && silent >= h.Waiting ||
 		h.Strangled && (l.flow.stalled.Load() || l.flow.starved.Load())

@@ -70,7 +70,7 @@ func (t tunnel) copyUp() error {
 				if l := u.won.Load(); l != nil {
 					fromClient, err = t.f.moveBulk(l.tcp.Load(), t.client, func(n int) {
 						l.target.ledger.countUp(n)
-						l.wrote.Store(t.f.now())
+						l.asks()
 						alive()
 					})
 				}

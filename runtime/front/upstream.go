@@ -178,7 +178,7 @@ func (u *upstream) mayRepeat() bool {
 func (u *upstream) Write(p []byte) (int, error) {
 	for n := 0; ; {
 		if l := u.won.Load(); l != nil {
-			l.wrote.Store(u.f.now())
+			l.asks()
 			m, err := l.write(p[n:])
 			return n + m, err
 		}
