@@ -2,7 +2,6 @@ package front
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -99,7 +98,7 @@ func FuzzFraming(f *testing.F) {
 		parts.feed(answer[:at])
 		parts.feed(answer[at:])
 		if whole.protocol != parts.protocol || whole.left != parts.left || whole.due() != parts.due() {
-			t.Error(fmt.Sprintf("%+v, in parts %+v", whole, parts))
+			t.Errorf("%+v, in parts %+v", whole, parts)
 		}
 	})
 }

@@ -14,6 +14,9 @@ import (
 type Network struct {
 	// RTT is the round trip, and Jitter how much longer one may take; order is kept.
 	RTT, Jitter time.Duration
+	// Loss is the share of pieces, from 0 to 1, that are lost and come a round trip and 200 ms later,
+	// as TCP sends them again. What follows them waits.
+	Loss float64
 	// Curtain lets so many bytes of each connection through and then nothing, in neither direction.
 	Curtain int64
 	// Rate is how many bytes a second of each connection come through.
@@ -75,6 +78,9 @@ func (g *gate) shaped(p *pair, to, from *net.TCPConn, state gateState) error {
 				at := time.Now().Add(net.RTT / 2)
 				if net.Jitter > 0 {
 					at = at.Add(rand.N(net.Jitter / 2))
+				}
+				if rand.Float64() < net.Loss {
+					at = at.Add(net.RTT + 200*time.Millisecond)
 				}
 				if !down && p.begun.CompareAndSwap(false, true) {
 					at = at.Add(net.RTT) // which it took to connect

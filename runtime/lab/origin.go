@@ -33,7 +33,8 @@ const (
 //	/exit                    the name of the server that the request came through
 //	/bytes?n=                n zero bytes
 //	/stream?interval=&chunks= a line per interval ("10ms"), flushed
-//	/stall?n=&after=         n zero bytes, of which no more than the first ones ever come
+//	/stall?n=&after=         n zero bytes, of which no more than the first ones ever come; with
+//	                         cut=1 the connection ends then
 //	/slow?wait=              204 after wait, nothing before
 //	/echo, /echo/ANYTHING    the request's body (POST)
 //
@@ -250,7 +251,9 @@ func stall(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Length", r.FormValue("n"))
 	_, _ = w.Write(zeros[:after])
 	_ = http.NewResponseController(w).Flush()
-	<-r.Context().Done()
+	if r.FormValue("cut") == "" {
+		<-r.Context().Done()
+	}
 	panic(http.ErrAbortHandler)
 }
 
