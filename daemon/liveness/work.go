@@ -45,10 +45,9 @@ type WorkExamination struct {
 	Loss    bool // it is also examined whether connections are lost
 	Short   bool // others came before, and others will follow
 
-	began    time.Time
-	way      side
-	control  side
-	strangle WorkResult // how the work failed here
+	began   time.Time
+	way     side
+	control side
 }
 
 // side is what has come of the measurements of one side.
