@@ -63,6 +63,7 @@ the exit code is 130. It is 1 if nothing worked.
 	f.StringSliceVar(&flags.Tags, "tag", nil, "only configs with this tag; several: with all")
 	f.IntVar(&flags.limit, "limit", 0, "only so many configs, those that a rotation would try first")
 	f.BoolVar(&flags.TCPOnly, "tcp-only", false, "only connect to the servers, without a request through them")
+	f.BoolVar(&flags.Work, "work", false, "also download 64 KiB through each config that answers: some answer and strangle more than that")
 	f.BoolVar(&flags.speed, "speed", false, "download for some seconds through each config that works, one after the other")
 	f.StringVar(&flags.speedURL, "speed-url", defaultSpeedURL, "what --speed downloads, 10 MiB at most")
 	f.IntVar(&flags.Concurrency, "concurrency", 0, "how many configs at a time (default 64)")
@@ -79,6 +80,8 @@ func (f *testFlags) check(refs []string) error {
 		return usage("--all, --tag and --limit choose configs, and so does REF: use one or the other")
 	case f.speed && f.TCPOnly:
 		return usage("--speed needs more than --tcp-only does: use one or the other")
+	case f.Work && f.TCPOnly:
+		return usage("--work needs more than --tcp-only does: use one or the other")
 	case f.sort != "" && testOrders[f.sort] == nil:
 		return usage("unknown --sort %q: use %s", f.sort, sortNames())
 	case f.limit < 0:

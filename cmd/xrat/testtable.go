@@ -75,6 +75,8 @@ func printTest(w io.Writer, width int, results []ipc.TestResultPayload, summary 
 			switch {
 			case !r.OK:
 				result = fmt.Sprintf("%s: %s", r.Code, r.Message)
+			case r.Work != "" && r.Work != "ok":
+				result = fmt.Sprintf("answers, but %s: %s", strings.ReplaceAll(r.Work, "_", " "), r.WorkMessage)
 			case r.SpeedMessage != "":
 				result = "ok, but no download: " + r.SpeedMessage
 			}

@@ -53,6 +53,29 @@ func TestConfigTest(t *testing.T) {
 	})
 }
 
+// Work tells those that answer and strangle from those that work; alone among themselves nothing
+// does.
+func TestConfigTestWork(t *testing.T) {
+	pages := func(config *settings.Settings) { config.Health.WorkURLs = []string{"https://page.test/"} }
+	daemontest.Bubble(t, "good strangling dead", pages, func(h *daemontest.Harness) {
+		results, summary := h.Tested(ipc.TestArguments{Work: true})
+		if g, s := results["good"], results["strangling"]; g.Work != "ok" || s.Work != "stalls" || !s.OK || s.WorkMessage == "" || results["dead"].Work != "" {
+			t.Errorf("%+v", results)
+		}
+		if summary.OK != 2 || h.Outcome("strangling").Limit != "stalls" || h.Outcome("good").Limit != "" {
+			t.Errorf("%+v, %+v", summary, h.Look().Outcomes)
+		}
+		if _, err := h.Testing(context.Background(), ipc.TestArguments{Work: true, TCPOnly: true}); err == nil {
+			t.Error("work without requests")
+		}
+	})
+	daemontest.Bubble(t, "strangling dead", pages, func(h *daemontest.Harness) {
+		if h.Tested(ipc.TestArguments{Work: true}); h.Outcome("strangling").Limit != "" {
+			t.Errorf("blamed: %+v", h.Outcome("strangling"))
+		}
+	})
+}
+
 // While nothing works the network may be at fault.
 func TestConfigTestBlamesNobody(t *testing.T) {
 	daemontest.Bubble(t, "dead refusing unreachable", nil, func(h *daemontest.Harness) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/xrat-tray/xrat/daemon/ipc"
 	"github.com/xrat-tray/xrat/daemon/rotation"
+	"github.com/xrat-tray/xrat/runtime/probe"
 )
 
 // learn keeps what a result says about a config, until record. The lock is held.
@@ -17,6 +18,13 @@ func (t *run) learn(s *subject, r ipc.TestResultPayload) {
 			return // that a server takes connections does not mean that it works
 		}
 		t.learned = append(t.learned, rotation.Worked(s.config.ID, now, time.Duration(r.DelayMillis)*time.Millisecond))
+		switch {
+		case r.Work == probe.ClassOK:
+			t.didWork = true
+			t.learned = append(t.learned, rotation.DidWork(s.config.ID))
+		case s.strangled:
+			t.limited = append(t.limited, rotation.Limited(s.config.ID, now, r.Work))
+		}
 		return
 	}
 	switch r.Code {
@@ -36,6 +44,9 @@ func (t *run) record(ctx context.Context) {
 	var all []rotation.Lesson
 	if t.worked {
 		all, t.learned = t.learned, nil
+	}
+	if t.didWork {
+		all, t.limited = append(all, t.limited...), nil
 	}
 	t.mu.Unlock()
 	t.Catalog.Learn(ctx, all...)

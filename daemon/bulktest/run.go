@@ -30,6 +30,13 @@ const (
 	linger = 300 * time.Millisecond
 	// batchReady bounds how long a batch's core may take until it serves.
 	batchReady = 15 * time.Second
+	// worksAtOnce is how many configs do work at a time: more would only take each other's
+	// bandwidth.
+	worksAtOnce = 8
+	// leastWorkTime and mostWorkTime bound what a config has for it, which is workMultiple times
+	// what a request took otherwise.
+	leastWorkTime, mostWorkTime = 4 * time.Second, 10 * time.Second
+	workMultiple                = 8
 	// aloneAtOnce is how many cores run at a time that serve one server each.
 	aloneAtOnce = 4
 )
@@ -40,6 +47,9 @@ type subject struct {
 	link   link.Link
 	took   time.Duration // of the TCP connection
 	ended  bool          // has its result
+
+	result    ipc.TestResultPayload // of what answers, until it is finished
+	strangled bool                  // it answers, and strangles work
 }
 
 // run is one test of many configs; done is closed after the last event.
@@ -55,10 +65,14 @@ type run struct {
 	events      chan ipc.TestEventPayload
 	done        chan struct{}
 
+	working chan struct{} // has room for those that do work
+
 	mu      sync.Mutex
 	summary ipc.TestSummaryPayload
 	worked  bool // something did: the network is there
 	learned []rotation.Lesson
+	didWork bool              // something did: the network does not strangle all of it
+	limited []rotation.Lesson // kept until then
 }
 
 // over reports whether the test has ended.
@@ -322,7 +336,7 @@ func (t *run) measure(ctx context.Context, core Batch, batch []*subject) {
 	}
 	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(delays[a], delays[b]) })
 	for _, i := range order {
-		result := ipc.TestResultPayload{OK: true, Code: probe.ClassOK, DelayMillis: ipc.Millis(delays[i])}
+		result := batch[i].result
 		d := t.Tools.Fetch(ctx, proxyOf(core.Inbound(i)), t.arguments.SpeedURL, speedBytes, speedWait, speedTime)
 		if context.Cause(ctx) == errCoreEnded {
 			return
@@ -352,12 +366,38 @@ func (t *run) ask(ctx context.Context, s *subject, p probe.Proxy) time.Duration 
 		return 0 // the core is gone, which is not this server's fault as far as is known
 	case !r.OK:
 		t.finish(ctx, s, ipc.TestResultPayload{Code: r.Class, Message: r.Err.Error()})
-	case t.arguments.SpeedURL != "":
-		return r.Latency
 	default:
-		t.finish(ctx, s, ipc.TestResultPayload{OK: true, Code: probe.ClassOK, DelayMillis: ipc.Millis(r.Latency)})
+		s.result = ipc.TestResultPayload{OK: true, Code: probe.ClassOK, DelayMillis: ipc.Millis(r.Latency)}
+		if t.arguments.Work {
+			t.work(ctx, s, p, r.Latency)
+		}
+		if t.arguments.SpeedURL != "" {
+			return r.Latency
+		}
+		t.finish(ctx, s, s.result)
 	}
 	return 0
+}
+
+// work has a server do work, which takes its turn, and notes what came of it.
+func (t *run) work(ctx context.Context, s *subject, p probe.Proxy, latency time.Duration) {
+	select {
+	case t.working <- struct{}{}:
+		defer func() { <-t.working }()
+	case <-ctx.Done():
+		return
+	}
+	limited, cancel := context.WithTimeout(ctx, min(max(leastWorkTime, workMultiple*latency), mostWorkTime))
+	defer cancel()
+	pages := t.Settings.Health.WorkURLs
+	w := t.Tools.Work(limited, p, pages[int(s.config.ID)%len(pages)])
+	if ctx.Err() != nil {
+		return
+	}
+	if s.result.Work = w.Class; w.Err != nil {
+		s.result.WorkMessage = w.Err.Error()
+	}
+	s.strangled = w.Strangled()
 }
 
 func proxyOf(in xray.Inbound) probe.Proxy {

@@ -185,6 +185,9 @@ func (t *Tester) newRun(ctx context.Context, r ipc.Request) (*run, error) {
 	if !r.TCPOnly && len(t.Settings.Health.URLs) == 0 {
 		return nil, ipc.Errorf(ipc.CodeInvalidState, "there is no URL to ask for: set health.urls in the settings, or use --tcp-only")
 	}
+	if r.Work && (r.TCPOnly || !t.Settings.Health.LooksAtWork()) {
+		return nil, ipc.Errorf(ipc.CodeInvalidState, "no work can be done: set health.work_urls in the settings, and do not ask for TCP only")
+	}
 	configs, err := t.Catalog.Choose(ctx, r)
 	if err != nil {
 		return nil, err
@@ -192,7 +195,7 @@ func (t *Tester) newRun(ctx context.Context, r ipc.Request) (*run, error) {
 	next := &run{
 		Deps: t.Deps, client: ctx, arguments: r.TestArguments, timeout: timeout, concurrency: defaultConcurrency,
 		events: make(chan ipc.TestEventPayload, len(configs)+2), done: make(chan struct{}),
-		nonce: t.own + uuid.NewString(),
+		nonce: t.own + uuid.NewString(), working: make(chan struct{}, worksAtOnce),
 	}
 	if r.Concurrency > 0 {
 		next.concurrency = r.Concurrency

@@ -31,6 +31,7 @@ type Tools struct {
 	// Connect makes a TCP connection and closes it.
 	Connect func(ctx context.Context, address string) error
 	Get     func(ctx context.Context, p probe.Proxy, urls []string, timeout time.Duration) probe.Result
+	Work    func(ctx context.Context, p probe.Proxy, page string) probe.Work
 	Fetch   func(ctx context.Context, p probe.Proxy, url string, most int64, wait, limit time.Duration) probe.Download
 }
 
@@ -57,6 +58,9 @@ func RealTools(log zerolog.Logger, stagger time.Duration, own func(ctx context.C
 		},
 		Get: func(ctx context.Context, p probe.Proxy, urls []string, timeout time.Duration) probe.Result {
 			return probe.Get(ctx, p, urls, timeout, stagger, returned)
+		},
+		Work: func(ctx context.Context, p probe.Proxy, page string) probe.Work {
+			return probe.DoWork(ctx, p, page, returned)
 		},
 		Fetch: probe.Fetch,
 	}

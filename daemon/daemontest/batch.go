@@ -57,7 +57,7 @@ type batches struct {
 func (w *World) Tools() bulktest.Tools {
 	b := &batches{w: w, at: map[string]*Batch{}}
 	return bulktest.Tools{
-		StartBatch: b.start, Own: func(context.Context, string) bool { return false }, Connect: b.connect, Get: b.get, Fetch: b.fetch,
+		StartBatch: b.start, Own: func(context.Context, string) bool { return false }, Connect: b.connect, Get: b.get, Fetch: b.fetch, Work: b.work,
 		FindNonces: func(func(string) bool) ([]xray.Identity, error) { return nil, nil },
 	}
 }
@@ -122,6 +122,17 @@ func (bs *batches) fetch(ctx context.Context, p probe.Proxy, _ string, most int6
 		return probe.Download{Class: probe.ClassTimeout, Err: errors.New("sent nothing in time")}
 	}
 	return probe.Download{OK: true, Bytes: most / 2, Took: limit}
+}
+
+func (bs *batches) work(ctx context.Context, p probe.Proxy, _ string) probe.Work {
+	_, host := bs.way(p)
+	if err := wait(ctx, time.Second); err != nil {
+		return probe.Work{Class: probe.ClassTimeout, Err: err}
+	}
+	if strings.HasPrefix(host, "strangling") {
+		return probe.Work{Class: probe.ClassStalls, Err: errors.New("nothing more came after 16384 bytes")}
+	}
+	return probe.Work{OK: true, Class: probe.ClassOK}
 }
 
 // way finds the batch and the server that a user of an inbound goes out through.

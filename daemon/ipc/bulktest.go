@@ -13,6 +13,8 @@ type TestArguments struct {
 	Tags []string `json:"tags,omitempty"`
 	// TCPOnly connects to the servers without a request through them.
 	TCPOnly bool `json:"tcp_only,omitempty"`
+	// Work has each config that answers do work: a page of health.work_urls is fetched through it.
+	Work bool `json:"work,omitempty"`
 	// SpeedURL is downloaded through each config that works; absent: there is no download.
 	SpeedURL string `json:"speed_url,omitempty"`
 	// Concurrency is how many configs are measured at a time; absent: the daemon's own number.
@@ -60,6 +62,11 @@ type TestResultPayload struct {
 	// nothing came, which SpeedMessage then explains.
 	SpeedBytes   int64  `json:"speed_bytes_per_sec"`
 	SpeedMessage string `json:"speed_message,omitempty"`
+	// Work is "ok" if the config has done work, and otherwise how it failed at it: "stalls",
+	// "throttled", "cuts_short", or another code, which WorkMessage then explains. Empty: it was
+	// not asked to.
+	Work        string `json:"work,omitempty"`
+	WorkMessage string `json:"work_message,omitempty"`
 }
 
 // TestSummaryPayload ends a config_test. The results that OK and Failed count are stored.

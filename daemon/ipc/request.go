@@ -29,7 +29,7 @@ var arguments = map[Kind][]string{
 	KindConfigUpdate:      {"ids!", "name", "pinned", "excluded", "favourite", "add_tags", "remove_tags"},
 	KindConfigRemove:      {"ids!"},
 	KindSessionList:       {"limit"},
-	KindConfigTest:        {"ids", "all", "tags", "limit", "tcp_only", "speed_url", "concurrency", "timeout_ms"},
+	KindConfigTest:        {"ids", "all", "tags", "limit", "tcp_only", "work", "speed_url", "concurrency", "timeout_ms"},
 
 	KindSubscriptionAdd:    {"url!", "name", "interval_secs", "no_update", "private"},
 	KindSubscriptionList:   nil,

@@ -14,8 +14,8 @@ import (
 type Network struct {
 	// RTT is the round trip, and Jitter how much longer one may take; order is kept.
 	RTT, Jitter time.Duration
-	// Loss is the share of pieces, from 0 to 1, that are lost and come a round trip and 200 ms later,
-	// as TCP sends them again. What follows them waits.
+	// Loss is the share of pieces, from 0 to 1, that are lost and come a round trip and 200 ms
+	// later, as TCP sends them again. What follows them waits.
 	Loss float64
 	// Curtain lets so many bytes of each connection through and then nothing, in neither direction.
 	Curtain int64
