@@ -135,6 +135,11 @@ func (i *incidents) state(s ipc.StatusPayload) announcement {
 			Icon: assets.Degraded, Title: "No working server found",
 			Body: sentence(fmt.Sprintf("Staying on %s and trying again.", sessionName(s)), detail(s.Message)),
 		}}
+	case s.State == ipc.StateDegraded && s.Condition == ipc.ConditionClock && i.trouble == well:
+		i.trouble = stuck
+		return announcement{note: &notification{
+			Icon: assets.Degraded, Title: "The clock is wrong", Body: sentence(clean(s.Message, textWidth), ""),
+		}}
 	case s.State == ipc.StateDegraded && s.Condition == ipc.ConditionLimited && i.trouble == well:
 		i.trouble = stuck
 		return announcement{grace: limitedGrace, note: &notification{

@@ -22,6 +22,7 @@ type World struct {
 
 	Servers  map[string]*Server // by host
 	Offline  bool               // the machine has no route to anywhere
+	Skew     time.Duration      // by how much the machine's clock is ahead
 	Loss     float64            // the share of probes that are lost, independent of each other
 	LossFast bool               // these fail at once instead of staying silent
 	Random   *rand.Rand         // decides about Loss, the same in every run
@@ -144,6 +145,7 @@ func (w *World) Asked() int {
 func (w *World) Probe(ctx context.Context, p probe.Proxy, _ int) probe.Result {
 	w.Mu.Lock()
 	w.Probes++
+	skew := w.Skew
 	lost := w.Loss > 0 && w.Random.Float64() < w.Loss
 	c := w.CoreAt(p.Address)
 	var s Server
@@ -174,7 +176,10 @@ func (w *World) Probe(ctx context.Context, p probe.Proxy, _ int) probe.Result {
 	if c == nil || s.Dead || lost {
 		return probe.Result{Class: "timeout", Err: errors.New("no answer within 3s")}
 	}
-	return probe.Result{OK: true, Class: "ok", Latency: s.Latency}
+	if skew.Abs() > time.Hour {
+		return probe.Result{Class: probe.ClassClock, Err: errors.New("this computer's clock is wrong: " + probe.SkewText(skew)), Skew: skew}
+	}
+	return probe.Result{OK: true, Class: "ok", Latency: s.Latency, Skew: skew}
 }
 
 // Work has a core do work.

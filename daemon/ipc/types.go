@@ -330,6 +330,7 @@ type Condition string
 const (
 	ConditionOffline   Condition = "offline"           // the machine has no route to anywhere
 	ConditionNoWorking Condition = "no_working_config" // no server works, and none is blamed
+	ConditionClock     Condition = "clock"             // checks fail because this computer's clock is wrong
 	ConditionLimited   Condition = "limited"           // the server in use strangles work, and none that does better is known
 )
 

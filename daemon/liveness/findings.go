@@ -47,7 +47,8 @@ type Result struct {
 	OK      bool
 	Class   string // what kind of failure it was, or ClassTimeout
 	Latency time.Duration
-	Err     error // nil if OK
+	Err     error         // nil if OK
+	Skew    time.Duration // by how much this computer's clock is ahead of the one that answered; 0: not known
 }
 
 // ClassTimeout is the class of a measurement that was given up. It is the one that the prober gives

@@ -10,6 +10,7 @@ import (
 	"github.com/xrat-tray/xrat/daemon/rotation"
 	"github.com/xrat-tray/xrat/daemon/store"
 	"github.com/xrat-tray/xrat/runtime/descriptors"
+	"github.com/xrat-tray/xrat/runtime/probe"
 )
 
 // Spec says what is to be brought up.
@@ -81,6 +82,7 @@ const (
 	codeNoCore      = "no_core"
 	codeBadLink     = "bad_link"
 	codeLoop        = "loop"
+	codeClock       = "probe_" + probe.ClassClock
 	codeStartFailed = "start_failed"
 )
 
@@ -98,7 +100,7 @@ func failure(ctx context.Context, config store.Config, code string, err error) *
 
 // Blamed reports whether the failure says anything about the config, if others work.
 func (f Failure) Blamed() bool {
-	return !f.Limited && f.Code != CodeNoWork && f.Code != CodeCanceled && f.Code != codeNoCore && !descriptors.Exhausted(f.Err)
+	return !f.Limited && f.Code != CodeNoWork && f.Code != codeClock && f.Code != CodeCanceled && f.Code != codeNoCore && !descriptors.Exhausted(f.Err)
 }
 
 // sumUp says why none of the candidates came up.

@@ -28,7 +28,7 @@ func examine(ctx context.Context, e liveness.Examination, way, control measure, 
 		if r.Class == probe.ClassCanceled {
 			return // says nothing
 		}
-		m.Result = liveness.Result{OK: r.OK, Class: r.Class, Latency: r.Latency, Err: r.Err}
+		m.Result = liveness.Result{OK: r.OK, Class: r.Class, Latency: r.Latency, Err: r.Err, Skew: r.Skew}
 		select {
 		case ended <- m:
 		case <-ctx.Done():

@@ -11,6 +11,7 @@ import (
 	"github.com/xrat-tray/xrat/daemon/session"
 	"github.com/xrat-tray/xrat/daemon/store"
 	"github.com/xrat-tray/xrat/runtime/front"
+	"github.com/xrat-tray/xrat/runtime/probe"
 )
 
 const (
@@ -122,6 +123,8 @@ func (s *Supervisor) checked(active *tracked, result checkResult) {
 		s.foundOffline(active, now)
 	case result.findings.Alive && !result.findings.Success.OK:
 		s.health.dueAt = now.Add(s.Settings.Health.Interval.Std()) // called off
+	case !result.findings.Alive && result.findings.Cause.Class == probe.ClassClock:
+		s.foundClock(result.findings.Cause, now)
 	case result.findings.Alive && result.core == nil:
 		s.foundAlive(active, result, now)
 	case result.findings.Alive && s.health.failures < s.Settings.Health.Threshold && !s.health.dead:
@@ -150,6 +153,15 @@ func (s *Supervisor) foundOffline(active *tracked, now time.Time) {
 	s.health.dueAt = now.Add(offlineSpacing) // sends nothing
 }
 
+// foundClock is where checks are held to fail because of this computer's clock: no other server
+// would do better.
+func (s *Supervisor) foundClock(cause liveness.Result, now time.Time) {
+	s.health.died(now)
+	s.skew = cause.Skew
+	s.retry.condition, s.retry.message = conditionClock, cause.Err.Error()
+	s.health.dueAt = now.Add(longDeadSpacing)
+}
+
 func (s *Supervisor) foundAlive(active *tracked, result checkResult, now time.Time) {
 	interval := s.Settings.Health.Interval.Std()
 	s.health.dueAt = now.Add(interval)
@@ -159,6 +171,7 @@ func (s *Supervisor) foundAlive(active *tracked, result checkResult, now time.Ti
 			return
 		}
 	}
+	s.skew = result.findings.Success.Skew
 	slow := 0
 	if result.findings.Slow() || s.health.slow > 0 && !result.findings.ControlOK { // or nobody knows
 		slow = s.health.slow + 1
@@ -221,7 +234,7 @@ func (s *Supervisor) recordAlive(t *tracked, atOnce bool, now time.Time) {
 func (s *Supervisor) foundDead(result checkResult, now time.Time) {
 	active := s.active
 	s.health.died(now)
-	if s.retry.condition == conditionOffline {
+	if s.retry.condition == conditionOffline || s.retry.condition == conditionClock {
 		s.retry.condition = conditionNone
 	}
 	spacing := deadSpacing

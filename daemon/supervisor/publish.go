@@ -8,7 +8,12 @@ import (
 	"github.com/xrat-tray/xrat/daemon/ipc"
 	"github.com/xrat-tray/xrat/daemon/store"
 	"github.com/xrat-tray/xrat/runtime/front"
+	"github.com/xrat-tray/xrat/runtime/probe"
 )
+
+// tellSkew is how wrong the clock must be to be worth a warning: some protocols allow half a
+// minute.
+const tellSkew = 30 * time.Second
 
 // snapshot is the state as the loop last published it. It is never changed.
 type snapshot struct {
@@ -40,6 +45,9 @@ func (s *Supervisor) publish() {
 		Configs: s.configs, ConfigsRevision: s.revision,
 		Warnings: append([]string{}, s.Warnings...),
 		Rotation: s.proxyStatus(),
+	}
+	if s.skew.Abs() > tellSkew {
+		status.Warnings = append(status.Warnings, "this computer's clock is wrong: "+probe.SkewText(s.skew.Round(tellSkew)))
 	}
 	if active := s.active; active != nil {
 		id := active.Config.ID
@@ -91,7 +99,7 @@ func (s *Supervisor) proxyStatus() ipc.ProxyStatusPayload {
 }
 
 func (c condition) payload() ipc.Condition {
-	return [...]ipc.Condition{conditionNone: "", conditionOffline: ipc.ConditionOffline, conditionNoWorking: ipc.ConditionNoWorking}[c]
+	return [...]ipc.Condition{conditionNone: "", conditionOffline: ipc.ConditionOffline, conditionNoWorking: ipc.ConditionNoWorking, conditionClock: ipc.ConditionClock}[c]
 }
 
 func (s standby) payload() *ipc.StandbyPayload {

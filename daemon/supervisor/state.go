@@ -28,6 +28,7 @@ type state struct {
 
 	health   health
 	work     workState
+	skew     time.Duration // by how much this computer's clock is ahead, as of the last check that was answered
 	standby  standby
 	retry    retry
 	crashes  crashes
@@ -90,6 +91,7 @@ const (
 	conditionNone      condition = iota
 	conditionOffline             // the machine has no route to anywhere
 	conditionNoWorking           // no server works, and none is blamed
+	conditionClock               // checks fail because this computer's clock is wrong
 )
 
 // crashes counts the cores of one config that ended by themselves in a row.

@@ -26,7 +26,12 @@ type answer struct {
 //
 // It does what an http.Transport without keep-alive does, in the goroutine of its caller: checks go
 // on all day, and most of their cost is the waking of threads.
-func exchangeHTTP(ctx context.Context, p Proxy, request *http.Request, came *progress) (a answer, err error) {
+func exchangeHTTP(ctx context.Context, p Proxy, request *http.Request, came *progress) (answer, error) {
+	return exchange(ctx, p, request, came, &tls.Config{ServerName: request.URL.Hostname(), NextProtos: []string{"http/1.1"}})
+}
+
+// exchange is exchangeHTTP with this configuration of TLS.
+func exchange(ctx context.Context, p Proxy, request *http.Request, came *progress, config *tls.Config) (a answer, err error) {
 	port := request.URL.Port()
 	secret := request.URL.Scheme == "https"
 	switch {
@@ -46,7 +51,7 @@ func exchangeHTTP(ctx context.Context, p Proxy, request *http.Request, came *pro
 	a.stop = context.AfterFunc(ctx, func() { _ = a.conn.SetDeadline(time.Unix(1, 0)) })
 	var conn net.Conn = a.conn
 	if secret {
-		conn = tls.Client(conn, &tls.Config{ServerName: request.URL.Hostname(), NextProtos: []string{"http/1.1"}})
+		conn = tls.Client(conn, config)
 	}
 	if user := request.URL.User; user != nil {
 		password, _ := user.Password()

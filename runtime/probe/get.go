@@ -30,6 +30,7 @@ const (
 	ClassBody     = "body"     // the right shape of answer with the wrong content: a captive portal
 	ClassLoop     = "loop"     // it has come back to this machine's own front
 	ClassTLS      = "tls"      // the TLS handshake or the certificate is wrong
+	ClassClock    = "clock"    // the certificate seems wrong because this computer's clock is
 	ClassCanceled = "canceled" // the caller's context ended: says nothing about the proxy
 	ClassInternal = "internal" // nothing was measured: an unusable URL, no URL at all
 )
@@ -45,6 +46,9 @@ type Result struct {
 	Latency time.Duration // of the attempt that gave this result, to the end of the answer
 	Class   string        // one of the Class constants
 	Err     error         // nil when OK; its text holds no secret and may be shown
+	// Skew is by how much this computer's clock is ahead of the one that answered, as far as that
+	// is known; less than a second is 0.
+	Skew time.Duration
 }
 
 // Get asks the URLs through p and returns the first answer that proves that there is a way out. The
@@ -104,8 +108,9 @@ func Get(ctx context.Context, p Proxy, urls []string, timeout, stagger time.Dura
 
 func attempt(ctx context.Context, p Proxy, target string, returned func(mark.Mark) bool) Result {
 	begin := time.Now()
-	class, sent, err := ask(ctx, p, target)
-	r := Result{OK: err == nil, URL: target, Latency: time.Since(begin), Class: class, Err: err}
+	var skew time.Duration
+	class, sent, err := ask(ctx, p, target, &skew)
+	r := Result{OK: err == nil, URL: target, Latency: time.Since(begin), Class: class, Err: err, Skew: skew}
 	if sent != 0 && returned != nil && class != ClassCanceled && returned(sent) {
 		r.OK, r.Class, r.Err = false, ClassLoop, errLoop
 	}
@@ -115,7 +120,7 @@ func attempt(ctx context.Context, p Proxy, target string, returned func(mark.Mar
 var errLoop = errors.New("it leads back to xrat: what is sent there comes back as a new connection")
 
 // ask makes one request and judges the answer. sent is the mark of what has gone out; 0: nothing.
-func ask(ctx context.Context, p Proxy, target string) (class string, sent mark.Mark, err error) {
+func ask(ctx context.Context, p Proxy, target string, skew *time.Duration) (class string, sent mark.Mark, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil || request.URL.Host == "" {
 		return ClassInternal, 0, errors.New("the probe URL is not usable: it has to be like https://host/path")
@@ -132,9 +137,16 @@ func ask(ctx context.Context, p Proxy, target string) (class string, sent mark.M
 		_, err = io.Copy(io.Discard, io.LimitReader(a.Body, maxBody))
 	}
 	if err != nil {
-		class, err := classify(ctx, host, err)
-		return class, a.sent(), err
+		class, shown := classify(ctx, host, err)
+		var invalid x509.CertificateInvalidError
+		if errors.As(err, &invalid) && invalid.Reason == x509.Expired {
+			if *skew = skewOf(ctx, p, request); skew.Abs() > wrongClock {
+				class, shown = ClassClock, fmt.Errorf("this computer's clock is wrong: %s", SkewText(*skew))
+			}
+		}
+		return class, a.sent(), shown
 	}
+	*skew = skewFrom(a.Response)
 	class, err = judge(a.Response, request.URL)
 	return class, a.sent(), err
 }

@@ -38,7 +38,7 @@ func Handshake(ctx context.Context, p Proxy) error {
 	if p.tooLong() {
 		return errors.New("SOCKS user and password can have at most 255 bytes each (RFC 1929)")
 	}
-	return exchange(ctx, p.Address, func(conn net.Conn) error {
+	return converse(ctx, p.Address, func(conn net.Conn) error {
 		method := byte(socks5.MethodNone)
 		if p.User != "" {
 			method = socks5.MethodPassword
@@ -77,7 +77,7 @@ func Handshake(ctx context.Context, p Proxy) error {
 // request is OPTIONS with Max-Forwards: 0, which a proxy must answer itself (RFC 9110 section
 // 7.6.2), so nothing leaves the machine. The deadline is the context's.
 func HTTPInbound(ctx context.Context, address, user, password string) error {
-	return exchange(ctx, address, func(conn net.Conn) error {
+	return converse(ctx, address, func(conn net.Conn) error {
 		request := "OPTIONS * HTTP/1.1\r\nHost: localhost\r\nMax-Forwards: 0\r\nConnection: close\r\n"
 		if user != "" {
 			request += "Proxy-Authorization: Basic " +
@@ -96,9 +96,9 @@ func HTTPInbound(ctx context.Context, address, user, password string) error {
 	})
 }
 
-// exchange runs talk on a new connection to address and closes it. The end of ctx, also without a
+// converse runs talk on a new connection to address and closes it. The end of ctx, also without a
 // deadline, ends the talk.
-func exchange(ctx context.Context, address string, talk func(net.Conn) error) error {
+func converse(ctx context.Context, address string, talk func(net.Conn) error) error {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {

@@ -3,9 +3,15 @@ package probe
 import (
 	"bufio"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"log"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -357,4 +363,60 @@ func TestGetKnowsALoop(t *testing.T) {
 			t.Errorf("%s that has not come back: %+v", scheme, got)
 		}
 	}
+}
+
+// A certificate that counts as expired because the clock is wrong is told from one that has
+// expired, and good answers tell how the clock is.
+func TestGetKnowsAWrongClock(t *testing.T) {
+	for name, test := range map[string]struct {
+		validFor time.Duration // from a day ago on
+		date     time.Duration // that the server has, from now
+		class    string
+	}{
+		"a fast clock":        {time.Hour, -23*time.Hour - 30*time.Minute, ClassClock},
+		"an expired one":      {time.Hour, 0, ClassTLS},
+		"an unknown one":      {48 * time.Hour, 0, ClassTLS},
+		"and a fast clock":    {48 * time.Hour, -time.Hour, ClassTLS},
+		"a clock that is off": {0, -10 * time.Minute, ClassOK},
+	} {
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Date", time.Now().Add(test.date).UTC().Format(http.TimeFormat))
+		}))
+		server.Config.ErrorLog = log.New(io.Discard, "", 0)
+		if test.validFor == 0 {
+			server.Start()
+		} else {
+			server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate(t, test.validFor)}}
+			server.StartTLS()
+		}
+		got := Get(t.Context(), Proxy{Address: socks(t, "", "")}, []string{server.URL + "/"}, long, long, nil)
+		server.Close()
+		if got.Class != test.class {
+			t.Errorf("%s: %s, %v", name, got.Class, got.Err)
+		}
+		if off := got.Skew + test.date; (got.Class == ClassOK || got.Class == ClassClock) && off.Abs() > 5*time.Second {
+			t.Errorf("%s: skew %v", name, got.Skew)
+		}
+	}
+	if text := SkewText(-3 * 24 * time.Hour); !strings.Contains(text, "3 days slow") {
+		t.Error(text)
+	}
+}
+
+// certificate makes one for 127.0.0.1 that is valid from a day ago on.
+func certificate(t *testing.T, validFor time.Duration) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := time.Now().Add(-24 * time.Hour)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: from, NotAfter: from.Add(validFor), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
