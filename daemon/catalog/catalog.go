@@ -83,6 +83,7 @@ type Catalog struct {
 	// replan has one slot: the subscriptions have changed, so the next refresh is to be planned
 	// anew.
 	replan chan struct{}
+	urgent chan struct{} // has one slot: nothing works, and the subscriptions may have what does
 
 	// counting is held from counting the configs until the supervisor is told, so that it learns of
 	// counts in their order.
@@ -98,6 +99,7 @@ func New(deps Deps) *Catalog {
 	return &Catalog{
 		Deps: deps, startedAt: time.Now(),
 		replan: make(chan struct{}, 1),
+		urgent: make(chan struct{}, 1),
 	}
 }
 

@@ -77,6 +77,9 @@ func (cat *Catalog) Run(ctx context.Context) {
 			timer.Reset(min(max(time.Until(plan.lookAt), 0), updateRecheck))
 		}
 		select {
+		case <-cat.urgent:
+			cat.lookNow(ctx)
+			cat.plan(ctx, &plan, true)
 		case <-cat.replan:
 			cat.plan(ctx, &plan, false)
 		case now := <-timer.C:
@@ -146,6 +149,30 @@ func (cat *Catalog) look(ctx context.Context, plan *schedule) {
 		cat.changed(ctx)
 	}
 	cat.plan(ctx, plan, true)
+}
+
+// urgentPause is how long after an attempt at a subscription none is made because nothing works.
+const urgentPause = 5 * time.Minute
+
+// NothingWorks has the subscriptions updated that are updated by themselves: the provider may have
+// servers by now that work. Any goroutine may call it; it returns at once.
+func (cat *Catalog) NothingWorks() {
+	select {
+	case cat.urgent <- struct{}{}:
+	default:
+	}
+}
+
+// lookNow updates the subscriptions, due or not, but those that were asked a moment ago.
+func (cat *Catalog) lookNow(ctx context.Context) {
+	subscriptions, err := cat.Store.Subscriptions(ctx)
+	if err != nil || cat.Supervisor.Stopping() != nil {
+		return
+	}
+	now := time.Now()
+	cat.updateThese(ctx, slices.DeleteFunc(subscriptions, func(sub store.Subscription) bool {
+		return cat.updateInterval(sub) <= 0 || now.Sub(sub.AttemptedAt).Abs() < urgentPause
+	}))
 }
 
 // updateThese updates subscriptions that are due, except for those that have to wait for a network

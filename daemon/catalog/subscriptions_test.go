@@ -50,6 +50,31 @@ func TestRefreshReconciles(t *testing.T) {
 	})
 }
 
+// When no config works, the provider is asked at once for what may work, and that is tried at once.
+func TestNothingWorksRefreshes(t *testing.T) {
+	daemontest.Bubble(t, "", nil, func(h *daemontest.Harness) {
+		h.Serve("a", "b")
+		h.Add(ipc.Request{})
+		h.Locked(func() {
+			for _, host := range []string{"a", "b", "c"} {
+				h.Servers[host] = &daemontest.Server{Latency: 50 * time.Millisecond}
+			}
+		})
+		h.Connect(1)
+		time.Sleep(10 * time.Minute)
+		h.Requests()
+		h.Serve("a", "b", "c")
+		for _, host := range []string{"a", "b"} {
+			h.Set(host, daemontest.Dead)
+		}
+		time.Sleep(time.Minute)
+		if n := len(h.Requests()); n != 1 {
+			t.Errorf("the provider was asked %d times", n)
+		}
+		h.Want(ipc.StateConnected, "c")
+	})
+}
+
 // A subscription from the internet names servers in private networks only if the user allows it to,
 // and no longer when that is withdrawn.
 func TestPrivateServersNeedPermission(t *testing.T) {

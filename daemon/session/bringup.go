@@ -42,7 +42,7 @@ func (l *Lifecycle) BringUp(ctx context.Context, spec Spec) (result Result) {
 		result.Err = err
 		return result
 	}
-	looked := window(candidates, spec.Turn, spec.Keep)
+	looked := window(candidates, spec.Turn, spec.Keep, max(maxTried, 2*spec.Race))
 	result.Considered, result.Candidates = looked[:min(len(looked), maxConsidered)], len(candidates)
 	l.race(ctx, looked, spec, &result)
 	switch {
@@ -125,12 +125,12 @@ func (l *Lifecycle) candidates(ctx context.Context, spec Spec) ([]Candidate, err
 	return a.candidates, a.err
 }
 
-// window returns the part of the candidates that the turn-th attempt looks at.
-func window(candidates []Candidate, turn, keep int) []Candidate {
-	if len(candidates) <= maxTried {
+// window returns the part of the candidates that the turn-th attempt looks at, most of them.
+func window(candidates []Candidate, turn, keep, most int) []Candidate {
+	if len(candidates) <= most {
 		return candidates
 	}
 	rest := candidates[keep:]
-	start := turn * (maxTried - keep) % len(rest)
-	return slices.Concat(candidates[:keep], rest[start:], rest[:start])[:maxTried]
+	start := turn * (most - keep) % len(rest)
+	return slices.Concat(candidates[:keep], rest[start:], rest[:start])[:most]
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/xrat-tray/xrat/daemon/rotation"
 	"github.com/xrat-tray/xrat/daemon/store"
@@ -31,8 +32,12 @@ func (l *Lifecycle) race(ctx context.Context, candidates []Candidate, spec Spec,
 	running := make(map[int64]bool)
 	var aside aside
 	width := 1 // one that worked a moment ago needs no rivals
-	if !spec.Fresh {
+	if !spec.Fresh && spec.HeadStart == 0 {
 		width = max(spec.Race, 1)
+	}
+	var lead <-chan time.Time // nil: nobody has a head start
+	if spec.HeadStart > 0 {
+		lead = time.After(spec.HeadStart)
 	}
 	for result.Session == nil {
 		for len(running) < width && len(candidates) > 0 && !aside.enough() {
@@ -44,7 +49,13 @@ func (l *Lifecycle) race(ctx context.Context, candidates []Candidate, spec Spec,
 		if len(running) == 0 {
 			break
 		}
-		f := <-finishes
+		var f finish
+		select {
+		case f = <-finishes:
+		case <-lead:
+			lead, width = nil, max(spec.Race, 1)
+			continue
+		}
 		delete(running, f.config)
 		width = max(spec.Race, 1)
 		if f.failure == nil && (!l.asksWork(spec) || f.proof.Worked) {

@@ -21,8 +21,10 @@ type Spec struct {
 	Turn int
 	// Keep is how many of the first come first at every turn.
 	Keep int
-	// Race is how many are tried at a time; 0 means one.
-	Race int
+	// Race is how many are tried at a time; 0 means one. The first has a head start before the
+	// others, if there is one: it is the most likely to work.
+	Race      int
+	HeadStart time.Duration
 	// Ready is a session that runs already, for when its config is a candidate; Fresh tells that it
 	// worked a moment ago. Who gives the spec hands the session over, and gets it back in the
 	// result if it was not used.

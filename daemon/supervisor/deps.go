@@ -52,6 +52,9 @@ type Catalog interface {
 	Explore(ctx context.Context, exclude ...int64) (id int64, found bool, err error)
 	// Better reports whether the config challenger is clearly better than incumbent.
 	Better(ctx context.Context, challenger, incumbent int64) bool
+	// NothingWorks tells that an attempt has found no config that works, although there is a
+	// network. It returns at once.
+	NothingWorks()
 	// Learn changes what is known of configs.
 	Learn(ctx context.Context, lessons ...rotation.Lesson)
 }

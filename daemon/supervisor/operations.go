@@ -147,6 +147,9 @@ func (op *operation) stepsIn() bool { return op.lent != nil && op.lent.Session =
 // nothingWorked plans what follows an operation that brought nothing up, and answers.
 func (s *Supervisor) nothingWorked(op *operation, err error) {
 	s.Log.Warn().Err(err).Str("trigger", string(op.trigger)).Msg("no session came up")
+	if !op.manual && len(op.result.Tried) > 0 && s.retry.condition != conditionOffline && s.retry.condition != conditionClock {
+		s.Catalog.NothingWorks()
+	}
 	if !op.manual && (s.active == nil || !s.frontOpen || s.health.dead) {
 		s.retry.attempts++
 		s.retry.message = err.Error()

@@ -95,7 +95,7 @@ func (s *Supervisor) startRecovery() {
 		spec.Trigger = rotation.TriggerManual
 		spec.Reason = session.Reason{Code: "restored", Text: "the daemon was restarted while connected"}
 	}
-	s.begin(op, spec)
+	s.begin(op, widened(spec, s.retry.attempts))
 }
 
 // replaceCore starts another core with the config in use, since the one that there is is silent:
@@ -111,6 +111,9 @@ func (s *Supervisor) replaceCore(why session.Reason, found liveness.Findings) {
 func (s *Supervisor) configsChanged(count int, eligible map[int64]bool) {
 	s.configs = count
 	s.revision++
+	if s.retry.attempts > 0 { // there may be one that works now
+		s.retry.at, s.retry.rotateAfter = time.Time{}, time.Time{}
+	}
 	switch t := s.standby.session; {
 	case t == nil:
 		s.standby.failures, s.standby.dueAt = 0, time.Time{}

@@ -10,6 +10,21 @@ import (
 // healthRace is how many candidates are tried at a time when the active server is dead.
 const healthRace = 3
 
+const (
+	// wideRace is how many are tried at a time when an attempt has found none that works, and
+	// headStart the time that the first has before the others.
+	wideRace  = 10
+	headStart = 300 * time.Millisecond
+)
+
+// widened has more candidates tried at a time after attempts that were in vain.
+func widened(spec session.Spec, attempts int) session.Spec {
+	if attempts > 0 && spec.Candidates != nil {
+		spec.Race, spec.HeadStart = wideRace, headStart
+	}
+	return spec
+}
+
 // rotates reports whether automatic rotation is on: the settings allow it and the user has not
 // switched it off.
 func (s *Supervisor) rotates() bool {
@@ -55,7 +70,7 @@ func (s *Supervisor) healthRotation(why session.Reason, found checkResult) {
 		spec.Against, spec.AgainstUsual = s.active.Session, s.active.usual
 	}
 	spec.Candidates = selected(s.Catalog, selection)
-	s.begin(&operation{kind: opReplace, findings: found.findings, control: found.control}, spec)
+	s.begin(&operation{kind: opReplace, findings: found.findings, control: found.control}, widened(spec, s.retry.attempts))
 }
 
 // noteRotation keeps what a rotation that was tried came to.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/xrat-tray/xrat/runtime/mark"
 )
 
 const (
@@ -98,8 +100,12 @@ func (r *rescuer) moveAnswerless(l *leg) *leg {
 		r.replays++
 		return r.reachAny()
 	}
-	if replaced() || !f.takes(l.target) && r.replays < maxReplays {
+	if replaced() {
 		return follow()
+	}
+	if r.rescues < maxRescues && !f.takes(l.target) {
+		r.rescues++
+		return r.reachAny()
 	}
 	// The core is there. Perhaps its server is not, or the destination has nothing to say.
 	if g.recall(string(u.dest), f.now()).empty {
@@ -116,8 +122,9 @@ func (r *rescuer) moveAnswerless(l *leg) *leg {
 			}
 		}
 		// Where nobody who came later was answered either, it is the servers: the daemon is about
-		// to find another.
-		if (st == nil || r.rescues >= maxRescues) && r.atFault() {
+		// to find another. But what goes round in a loop must end.
+		spent := st == nil || r.rescues >= maxRescues
+		if spent && (r.atFault() || f.marks.Again(mark.Of(u.kept.sent))) {
 			return nil
 		}
 		if time.Now().After(end) || u.pause(guardPause) != nil {

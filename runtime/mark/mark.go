@@ -109,5 +109,8 @@ func (s *Memory) Note(m Mark) (loop bool) {
 	return false
 }
 
+// Again reports whether m has turned up more than once.
+func (s *Memory) Again(m Mark) bool { return s.Seen(m) && s.of(m).Load()&counter > 0 }
+
 // Seen reports whether m was noted not long ago.
 func (s *Memory) Seen(m Mark) bool { return m != 0 && s.of(m).Load()&^counter == uint64(m)&^counter }

@@ -74,6 +74,9 @@ func TestMemory(t *testing.T) {
 		if loop := memory.Note(one); loop != (i > often) {
 			t.Errorf("time %d: loop is %v", i+1, loop)
 		}
+		if again := memory.Again(one); again != (i > 0) {
+			t.Errorf("time %d: again is %v", i+1, again)
+		}
 	}
 	if !memory.Seen(one) || memory.Seen(two) {
 		t.Error("what was seen, and what was not")
