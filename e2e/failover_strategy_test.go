@@ -261,7 +261,7 @@ func (r *rival) run(ctx context.Context) {
 		case <-check.C:
 			check.Reset(rivalInterval)
 			go func() {
-				result := probe.Get(ctx, probe.Proxy{Address: r.socks}, probeURLs(r.box), rivalTimeout, rivalTimeout, nil)
+				result := probe.Get(ctx, probe.Proxy{Address: r.socks}, probe.Question{URLs: probeURLs(r.box), Timeout: rivalTimeout, Stagger: rivalTimeout}, nil)
 				verdicts <- result.OK
 			}()
 		case good := <-verdicts:

@@ -176,7 +176,10 @@ func (a *app) dependencies(config settings.Settings, records *store.Store, log z
 // addProbes adds what measures through cores; returned is that of addFront.
 func addProbes(deps *daemon.Deps, config settings.Settings, returned func(mark.Mark) bool, log zerolog.Logger) {
 	deps.Probe = func(ctx context.Context, core probe.Proxy, first int) probe.Result {
-		return probe.Get(ctx, core, turned(config.Health.URLs, first), config.Health.Timeout.Std(), probeStagger, returned)
+		return probe.Get(ctx, core, probe.Question{
+			URLs: turned(config.Health.URLs, first), Statuses: config.Health.Statuses,
+			Timeout: config.Health.Timeout.Std(), Stagger: probeStagger,
+		}, returned)
 	}
 	deps.Work = func(ctx context.Context, core probe.Proxy, first int) probe.Work {
 		pages := config.Health.WorkURLs

@@ -360,7 +360,9 @@ func (t *run) ask(ctx context.Context, s *subject, p probe.Proxy) time.Duration 
 	if ctx.Err() != nil {
 		return 0
 	}
-	r := t.Tools.Get(ctx, p, t.Settings.Health.URLs, max(t.timeout-s.took, t.timeout/4))
+	r := t.Tools.Get(ctx, p, probe.Question{
+		URLs: t.Settings.Health.URLs, Statuses: t.Settings.Health.Statuses, Timeout: max(t.timeout-s.took, t.timeout/4),
+	})
 	switch {
 	case !r.OK && r.Class != probe.ClassTimeout && t.Handshake(ctx, p) != nil:
 		return 0 // the core is gone, which is not this server's fault as far as is known

@@ -30,7 +30,7 @@ type Tools struct {
 	Own func(ctx context.Context, host string) bool
 	// Connect makes a TCP connection and closes it.
 	Connect func(ctx context.Context, address string) error
-	Get     func(ctx context.Context, p probe.Proxy, urls []string, timeout time.Duration) probe.Result
+	Get     func(ctx context.Context, p probe.Proxy, q probe.Question) probe.Result
 	Work    func(ctx context.Context, p probe.Proxy, page string) probe.Work
 	Fetch   func(ctx context.Context, p probe.Proxy, url string, most int64, wait, limit time.Duration) probe.Download
 }
@@ -56,8 +56,9 @@ func RealTools(log zerolog.Logger, stagger time.Duration, own func(ctx context.C
 			}
 			return conn.Close()
 		},
-		Get: func(ctx context.Context, p probe.Proxy, urls []string, timeout time.Duration) probe.Result {
-			return probe.Get(ctx, p, urls, timeout, stagger, returned)
+		Get: func(ctx context.Context, p probe.Proxy, q probe.Question) probe.Result {
+			q.Stagger = stagger
+			return probe.Get(ctx, p, q, returned)
 		},
 		Work: func(ctx context.Context, p probe.Proxy, page string) probe.Work {
 			return probe.DoWork(ctx, p, page, returned)

@@ -91,12 +91,12 @@ func (bs *batches) connect(ctx context.Context, address string) error {
 	return wait(ctx, 20*time.Millisecond)
 }
 
-func (bs *batches) get(ctx context.Context, p probe.Proxy, _ []string, timeout time.Duration) probe.Result {
+func (bs *batches) get(ctx context.Context, p probe.Proxy, q probe.Question) probe.Result {
 	b, host := bs.way(p)
 	took := 50 * time.Millisecond
 	switch {
 	case strings.HasPrefix(host, "dead"):
-		took = timeout
+		took = q.Timeout
 	case strings.HasPrefix(host, "fatal"):
 		took = 10 * time.Millisecond
 	}

@@ -27,6 +27,7 @@ var keys = []key{
 	{"health", "timeout", func(s *Settings) any { return &s.Health.Timeout }},
 	{"health", "threshold", func(s *Settings) any { return &s.Health.Threshold }},
 	{"health", "urls", func(s *Settings) any { return &s.Health.URLs }},
+	{"health", "statuses", func(s *Settings) any { return &s.Health.Statuses }},
 	{"health", "work_urls", func(s *Settings) any { return &s.Health.WorkURLs }},
 
 	{"rotation", "enabled", func(s *Settings) any { return &s.Rotation.Enabled }},

@@ -36,6 +36,8 @@ func literal(pointer any) string {
 			quoted[i] = strconv.Quote(s)
 		}
 		return "[" + strings.Join(quoted, ", ") + "]"
+	case *[]int:
+		return strings.ReplaceAll(fmt.Sprint(*v), " ", ", ")
 	case *int:
 		return strconv.Itoa(*v)
 	case *bool:

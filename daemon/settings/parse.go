@@ -147,6 +147,19 @@ func set(pointer, value any) (wanted string) {
 			return ""
 		}
 		return `a list of strings such as ["https://example.org/generate_204"]`
+	case *[]int:
+		items, ok := value.([]any)
+		list := make([]int, 0, len(items))
+		for _, item := range items {
+			if v, isInt := item.(int64); isInt && int64(int(v)) == v {
+				list = append(list, int(v))
+			}
+		}
+		if ok && len(list) == len(items) {
+			*target = list
+			return ""
+		}
+		return "a list of whole numbers such as [200, 204]"
 	}
 	panic(fmt.Sprintf("settings: a key of type %T", pointer))
 }

@@ -58,6 +58,7 @@ type Health struct {
 	Timeout   Duration // of one probe
 	Threshold int      // more failures in a row than this rotate
 	URLs      []string // fetched through the proxy; empty: only handshakes are checked
+	Statuses  []int    // of HTTP, that prove a way out; empty: 204, and 200 where it is not said to be 204
 	WorkURLs  []string // pages of 64 KiB and more, fetched to see whether a server does work; empty: nobody looks
 }
 
@@ -142,6 +143,7 @@ func Default() Settings {
 			Timeout:   Duration(3 * time.Second),
 			Threshold: 2,
 			URLs:      []string{"https://www.gstatic.com/generate_204", "https://cp.cloudflare.com/generate_204"},
+			Statuses:  []int{},
 			// Pages of 87 kB that never change, on two networks that sites use everywhere.
 			WorkURLs: []string{
 				"https://cdnjs.cloudflare.com/ajax/libs/jquery/3.7.1/jquery.min.js",

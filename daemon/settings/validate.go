@@ -80,6 +80,11 @@ func (s Settings) check() []finding {
 	checkURLs("health.urls", s.Health.URLs, add)
 	checkURLs("health.work_urls", s.Health.WorkURLs, add)
 
+	for _, status := range s.Health.Statuses {
+		if status < 200 || status > 599 {
+			add(fmt.Sprintf("health.statuses has %d; a status of HTTP is from 200 to 599", status), "health.statuses")
+		}
+	}
 	if s.Rescue.Floor > s.Rescue.Ceiling {
 		add(fmt.Sprintf("rescue.floor %s is longer than rescue.ceiling %s; exchange them", shortDuration(s.Rescue.Floor), shortDuration(s.Rescue.Ceiling)),
 			"rescue.floor", "rescue.ceiling")

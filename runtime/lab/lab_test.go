@@ -436,14 +436,14 @@ func TestFaults(t *testing.T) {
 	}
 	silent := func(t *testing.T) {
 		t.Helper()
-		got := probe.Get(t.Context(), proxy(in), []string{l.Origin().URL("/generate_204")}, 300*time.Millisecond, long, nil)
+		got := probe.Get(t.Context(), proxy(in), probe.Question{URLs: []string{l.Origin().URL("/generate_204")}, Timeout: 300 * time.Millisecond, Stagger: long}, nil)
 		if got.Class != probe.ClassTimeout {
 			t.Errorf("class %q (%v), want silence", got.Class, got.Err)
 		}
 	}
 	closed := func(t *testing.T) {
 		t.Helper()
-		got := probe.Get(t.Context(), proxy(in), []string{l.Origin().URL("/generate_204")}, long, long, nil)
+		got := probe.Get(t.Context(), proxy(in), probe.Question{URLs: []string{l.Origin().URL("/generate_204")}, Timeout: long, Stagger: long}, nil)
 		if got.Class != probe.ClassClosed {
 			t.Errorf("class %q (%v), want closed", got.Class, got.Err)
 		}

@@ -19,7 +19,7 @@ func TestOpeningComesWithTheFirstBytes(t *testing.T) {
 		n, _ := conn.Read(buffer)
 		got <- buffer[:n]
 	})
-	Get(t.Context(), Proxy{Address: address, User: "user", Password: "pass"}, []string{"http://name.invalid/"}, long, long, nil)
+	Get(t.Context(), Proxy{Address: address, User: "user", Password: "pass"}, Question{URLs: []string{"http://name.invalid/"}, Timeout: long, Stagger: long}, nil)
 	want := "\x05\x01\x02\x01\x04user\x04pass\x05\x01\x00\x03\x0cname.invalid\x00\x50GET / HTTP/1.1\r\n"
 	if text := string(<-got); len(text) < len(want) || text[:len(want)] != want {
 		t.Errorf("the first bytes are %q", text)
@@ -62,7 +62,7 @@ func TestAnswers(t *testing.T) {
 			conn.(*net.TCPConn).CloseWrite()
 			io.Copy(io.Discard, conn)
 		})
-		r := Get(t.Context(), Proxy{Address: address}, []string{"http://192.0.2.1/generate_204"}, long, long, nil)
+		r := Get(t.Context(), Proxy{Address: address}, Question{URLs: []string{"http://192.0.2.1/generate_204"}, Timeout: long, Stagger: long}, nil)
 		if r.Class != test.class {
 			t.Errorf("%s: %s, %v", test.name, r.Class, r.Err)
 		}

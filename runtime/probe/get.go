@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -51,22 +52,30 @@ type Result struct {
 	Skew time.Duration
 }
 
+// Question is what Get asks.
+type Question struct {
+	URLs []string
+	// Statuses are those of HTTP that prove a way out. None: 204, or 200 unless the URL's last path
+	// element says that it has to be 204 (generate_204, gen_204).
+	Statuses []int
+	Timeout  time.Duration // bounds the whole
+	// Stagger is how long a URL is waited for until the next is asked as well.
+	Stagger time.Duration
+}
+
 // Get asks the URLs through p and returns the first answer that proves that there is a way out. The
-// next URL is asked after stagger, or at once when one fails, so that a blocked one costs no more
-// than stagger. If none proves it, the result is that of the first URL. timeout bounds the whole
-// call.
-//
-// The proof is status 204, or status 200 unless the URL's last path element says that it has to be
-// 204 (generate_204, gen_204). Redirects are not followed: a captive portal or an error page is no
-// way out.
+// next URL is asked after a while, or at once when one fails, so that a blocked one costs no more
+// than that. If none proves it, the result is that of the first URL. Redirects are not
+// followed: a captive portal or an error page is no way out.
 //
 // returned reports whether a connection with this mark has come back to the front; nil: nobody
 // knows. Then p leads there, and whatever is answered comes from another server.
-func Get(ctx context.Context, p Proxy, urls []string, timeout, stagger time.Duration, returned func(mark.Mark) bool) Result {
+func Get(ctx context.Context, p Proxy, q Question, returned func(mark.Mark) bool) Result {
+	urls := q.URLs
 	if len(urls) == 0 {
 		return Result{Class: ClassInternal, Err: errors.New("no probe URL: set health.urls in the settings")}
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, q.Timeout)
 	defer cancel()
 	type numbered struct {
 		index  int
@@ -77,9 +86,9 @@ func Get(ctx context.Context, p Proxy, urls []string, timeout, stagger time.Dura
 	start := func() {
 		index, target := started, urls[started]
 		started++
-		go func() { results <- numbered{index, attempt(ctx, p, target, returned)} }()
+		go func() { results <- numbered{index, attempt(ctx, p, target, q.Statuses, returned)} }()
 	}
-	next := time.NewTimer(stagger)
+	next := time.NewTimer(q.Stagger)
 	defer next.Stop()
 	start()
 	var best Result
@@ -97,7 +106,7 @@ func Get(ctx context.Context, p Proxy, urls []string, timeout, stagger time.Dura
 		}
 		if !best.OK && ctx.Err() == nil && started < len(urls) {
 			start()
-			next.Reset(stagger)
+			next.Reset(q.Stagger)
 		}
 	}
 	if best.OK {
@@ -106,10 +115,10 @@ func Get(ctx context.Context, p Proxy, urls []string, timeout, stagger time.Dura
 	return failures[0]
 }
 
-func attempt(ctx context.Context, p Proxy, target string, returned func(mark.Mark) bool) Result {
+func attempt(ctx context.Context, p Proxy, target string, statuses []int, returned func(mark.Mark) bool) Result {
 	begin := time.Now()
 	var skew time.Duration
-	class, sent, err := ask(ctx, p, target, &skew)
+	class, sent, err := ask(ctx, p, target, statuses, &skew)
 	r := Result{OK: err == nil, URL: target, Latency: time.Since(begin), Class: class, Err: err, Skew: skew}
 	if sent != 0 && returned != nil && class != ClassCanceled && returned(sent) {
 		r.OK, r.Class, r.Err = false, ClassLoop, errLoop
@@ -120,7 +129,7 @@ func attempt(ctx context.Context, p Proxy, target string, returned func(mark.Mar
 var errLoop = errors.New("it leads back to xrat: what is sent there comes back as a new connection")
 
 // ask makes one request and judges the answer. sent is the mark of what has gone out; 0: nothing.
-func ask(ctx context.Context, p Proxy, target string, skew *time.Duration) (class string, sent mark.Mark, err error) {
+func ask(ctx context.Context, p Proxy, target string, statuses []int, skew *time.Duration) (class string, sent mark.Mark, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil || request.URL.Host == "" {
 		return ClassInternal, 0, errors.New("the probe URL is not usable: it has to be like https://host/path")
@@ -147,13 +156,17 @@ func ask(ctx context.Context, p Proxy, target string, skew *time.Duration) (clas
 		return class, a.sent(), shown
 	}
 	*skew = skewFrom(a.Response)
-	class, err = judge(a.Response, request.URL)
+	class, err = judge(a.Response, request.URL, statuses)
 	return class, a.sent(), err
 }
 
 // judge reports whether an answer proves a way out.
-func judge(response *http.Response, asked *url.URL) (class string, err error) {
+func judge(response *http.Response, asked *url.URL, statuses []int) (class string, err error) {
 	switch {
+	case slices.Contains(statuses, response.StatusCode):
+		return ClassOK, nil
+	case len(statuses) > 0:
+		return ClassStatus, fmt.Errorf("%s answered with status %d, which is none of health.statuses", asked.Host, response.StatusCode)
 	case response.StatusCode == http.StatusNoContent:
 		return ClassOK, nil
 	case response.StatusCode != http.StatusOK:

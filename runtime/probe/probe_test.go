@@ -279,7 +279,7 @@ func TestGetAcceptsOnlyAWayOut(t *testing.T) {
 		{"no host", proxy, "/generate_204", ClassInternal},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got := Get(t.Context(), test.proxy, []string{test.url}, long, long, nil)
+			got := Get(t.Context(), test.proxy, Question{URLs: []string{test.url}, Timeout: long, Stagger: long}, nil)
 			if got.Class != test.class || got.OK != (test.class == ClassOK) || (got.Err == nil) != got.OK {
 				t.Fatalf("got %q, OK %v, error %v; want %q", got.Class, got.OK, got.Err, test.class)
 			}
@@ -291,8 +291,20 @@ func TestGetAcceptsOnlyAWayOut(t *testing.T) {
 			}
 		})
 	}
-	if got := Get(t.Context(), proxy, nil, long, long, nil); got.Class != ClassInternal {
+	if got := Get(t.Context(), proxy, Question{URLs: nil, Timeout: long, Stagger: long}, nil); got.Class != ClassInternal {
 		t.Errorf("no URLs: %q", got.Class)
+	}
+}
+
+// The statuses that count can be chosen.
+func TestGetStatuses(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	defer server.Close()
+	for status, class := range map[int]string{http.StatusTeapot: ClassOK, http.StatusOK: ClassStatus} {
+		q := Question{URLs: []string{server.URL + "/generate_204"}, Statuses: []int{status}, Timeout: long, Stagger: long}
+		if got := Get(t.Context(), Proxy{Address: socks(t, "", "")}, q, nil); got.Class != class {
+			t.Errorf("%d wanted: %s, %v", status, got.Class, got.Err)
+		}
 	}
 }
 
@@ -312,25 +324,25 @@ func TestGetDoesNotWaitForSilence(t *testing.T) {
 	defer failing.Close()
 	proxy := Proxy{Address: socks(t, "", "")}
 
-	if got := Get(t.Context(), proxy, []string{ignored}, 50*time.Millisecond, long, nil); got.Class != ClassTimeout {
+	if got := Get(t.Context(), proxy, Question{URLs: []string{ignored}, Timeout: 50 * time.Millisecond, Stagger: long}, nil); got.Class != ClassTimeout {
 		t.Errorf("silence: %q (%v)", got.Class, got.Err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	if got := Get(ctx, proxy, []string{silent(cancel)}, long, long, nil); got.Class != ClassCanceled {
+	if got := Get(ctx, proxy, Question{URLs: []string{silent(cancel)}, Timeout: long, Stagger: long}, nil); got.Class != ClassCanceled {
 		t.Errorf("canceled: %q (%v)", got.Class, got.Err)
 	}
-	if got := Get(t.Context(), proxy, []string{ignored, alive.URL}, long, time.Millisecond, nil); !got.OK || got.URL != alive.URL {
+	if got := Get(t.Context(), proxy, Question{URLs: []string{ignored, alive.URL}, Timeout: long, Stagger: time.Millisecond}, nil); !got.OK || got.URL != alive.URL {
 		t.Errorf("second URL after the stagger: %q for %s (%v)", got.Class, got.URL, got.Err)
 	}
 	begin := time.Now()
-	if got := Get(t.Context(), proxy, []string{failing.URL, alive.URL}, long, long, nil); !got.OK {
+	if got := Get(t.Context(), proxy, Question{URLs: []string{failing.URL, alive.URL}, Timeout: long, Stagger: long}, nil); !got.OK {
 		t.Errorf("second URL after a failure: %q (%v)", got.Class, got.Err)
 	}
 	if passed := time.Since(begin); passed >= long/2 {
 		t.Errorf("the second URL waited for the stagger: %v", passed)
 	}
 	ctx, cancel = context.WithCancel(t.Context())
-	if got := Get(ctx, proxy, []string{failing.URL, silent(cancel)}, long, long, nil); got.Class != ClassStatus {
+	if got := Get(ctx, proxy, Question{URLs: []string{failing.URL, silent(cancel)}, Timeout: long, Stagger: long}, nil); got.Class != ClassStatus {
 		t.Errorf("none alive: %q, want the first URL's", got.Class)
 	}
 }
@@ -355,11 +367,11 @@ func TestGetKnowsALoop(t *testing.T) {
 			io.WriteString(c, "HTTP/1.1 204 No Content\r\n\r\n")
 		})}
 		target := []string{scheme + "://site.invalid/generate_204"}
-		if got := Get(t.Context(), proxy, target, long, long, seen.Seen); got.OK || got.Class != ClassLoop || got.Err == nil {
+		if got := Get(t.Context(), proxy, Question{URLs: target, Timeout: long, Stagger: long}, seen.Seen); got.OK || got.Class != ClassLoop || got.Err == nil {
 			t.Errorf("%s: %+v", scheme, got)
 		}
 		nobody := func(mark.Mark) bool { return false }
-		if got := Get(t.Context(), proxy, target, long, long, nobody); got.Class == ClassLoop || got.OK != (scheme == "http") {
+		if got := Get(t.Context(), proxy, Question{URLs: target, Timeout: long, Stagger: long}, nobody); got.Class == ClassLoop || got.OK != (scheme == "http") {
 			t.Errorf("%s that has not come back: %+v", scheme, got)
 		}
 	}
@@ -389,7 +401,7 @@ func TestGetKnowsAWrongClock(t *testing.T) {
 			server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate(t, test.validFor)}}
 			server.StartTLS()
 		}
-		got := Get(t.Context(), Proxy{Address: socks(t, "", "")}, []string{server.URL + "/"}, long, long, nil)
+		got := Get(t.Context(), Proxy{Address: socks(t, "", "")}, Question{URLs: []string{server.URL + "/"}, Timeout: long, Stagger: long}, nil)
 		server.Close()
 		if got.Class != test.class {
 			t.Errorf("%s: %s, %v", name, got.Class, got.Err)

@@ -74,7 +74,7 @@ func startBatch(t testing.TB, spec BatchSpec) *Batch {
 // askThrough returns the answer of a site through one server of a batch.
 func askThrough(t *testing.T, in Inbound) string {
 	t.Helper()
-	d := probe.Get(t.Context(), probe.Proxy{Address: in.Address, User: in.User, Password: in.Password}, []string{"http://site.invalid/"}, long, long, nil)
+	d := probe.Get(t.Context(), probe.Proxy{Address: in.Address, User: in.User, Password: in.Password}, probe.Question{URLs: []string{"http://site.invalid/"}, Timeout: long, Stagger: long}, nil)
 	if !d.OK {
 		t.Fatal(d.Err)
 	}
