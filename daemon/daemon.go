@@ -32,7 +32,9 @@ type Deps struct {
 	// Tools are for tests of many configs.
 	Tools bulktest.Tools
 	// Fetch gets what a subscription's address serves.
-	Fetch   func(ctx context.Context, r subscription.Request) (subscription.Response, error)
+	Fetch func(ctx context.Context, r subscription.Request) (subscription.Response, error)
+	// Network names the network that the machine is in; empty: it is not known.
+	Network func() string
 	Version string
 	// Hung is called when the loop hangs; it is to end the process.
 	Hung func()
@@ -53,7 +55,7 @@ type Daemon struct {
 func New(deps Deps) *Daemon {
 	remote := supervisor.NewRemote(deps.Front, deps.Settings.Front, deps.Version)
 	configs := catalog.New(catalog.Deps{
-		Settings: deps.Settings, Store: deps.Store, Supervisor: remote, Fetch: deps.Fetch, Online: deps.Online, Log: deps.Log,
+		Settings: deps.Settings, Store: deps.Store, Supervisor: remote, Fetch: deps.Fetch, Online: deps.Online, Network: deps.Network, Log: deps.Log,
 	})
 	deps.Deps.Store, deps.Catalog, deps.Remote = deps.Store, configs, remote
 	deps.Watchdog = &watchdog{hung: deps.Hung, log: deps.Log}

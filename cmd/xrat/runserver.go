@@ -163,6 +163,7 @@ func (a *app) dependencies(config settings.Settings, records *store.Store, log z
 		Deps:    loop,
 		Store:   records,
 		Fetch:   subscription.Fetcher{UserAgent: "xrat/" + version}.Fetch,
+		Network: route.Network,
 		Version: version,
 		Hung: func() {
 			// A panic writes the stacks of all goroutines to the crash log, and whoever brings the

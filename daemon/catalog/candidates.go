@@ -35,14 +35,16 @@ func (cat *Catalog) lookUp(ctx context.Context) (known, error) {
 	if err != nil {
 		return known{}, fmt.Errorf("reading how the configs did: %w", err)
 	}
+	now, network := time.Now(), cat.Network()
 	k := known{make(map[int64]store.Config, len(configs)), make([]rotation.Candidate, 0, len(configs))}
 	for _, c := range configs {
 		if c.Retired() {
 			continue // only by its id
 		}
 		k.configs[c.ID] = c
+		h := historyOf(outcomes[c.ID])
 		k.candidates = append(k.candidates, rotation.Candidate{
-			ConfigID: c.ID, History: historyOf(outcomes[c.ID]), Pinned: c.Pinned, Excluded: c.Excluded,
+			ConfigID: c.ID, History: h, Pinned: c.Pinned, Excluded: c.Excluded, Here: h.WorkedIn(network, now),
 		})
 	}
 	return k, nil

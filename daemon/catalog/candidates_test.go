@@ -7,9 +7,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/xrat-tray/xrat/daemon/catalog"
 	"github.com/xrat-tray/xrat/daemon/daemontest"
 	"github.com/xrat-tray/xrat/daemon/ipc"
+	"github.com/xrat-tray/xrat/daemon/rotation"
 	"github.com/xrat-tray/xrat/daemon/store"
 	"github.com/xrat-tray/xrat/daemon/store/storetest"
 )
@@ -17,7 +20,7 @@ import (
 // Without names, those that are described are measured, the most promising first.
 func TestChosenConfigs(t *testing.T) {
 	daemontest.Bubble(t, "a b c d e", nil, func(h *daemontest.Harness) {
-		now, configs := time.Now(), catalog.New(catalog.Deps{Store: h.Memory})
+		now, configs := time.Now(), catalog.New(catalog.Deps{Store: h.Memory, Network: h.Network})
 		for id, change := range map[int64]func(*store.Config){
 			2: func(c *store.Config) { c.Tags = []string{"Home", "x"} },
 			3: func(c *store.Config) { c.Tags, c.Excluded = []string{"home"}, true },
@@ -74,4 +77,39 @@ func sortMiddle(text, letters string) string {
 	middle := []byte(text[i : j+1])
 	slices.Sort(middle)
 	return text[:i] + string(middle) + text[j+1:]
+}
+
+// What worked in this network comes first when the machine is back in it, whatever it did
+// elsewhere.
+func TestWorkedHere(t *testing.T) {
+	daemontest.Bubble(t, "a b", nil, func(h *daemontest.Harness) {
+		cat := catalog.New(catalog.Deps{Store: h.Memory, Network: h.Network, Log: zerolog.Nop()})
+		ctx := context.Background()
+		at := func(place string, lessons ...rotation.Lesson) {
+			time.Sleep(time.Minute)
+			h.Locked(func() { h.Place = place })
+			cat.Learn(ctx, lessons...)
+		}
+		first := func() string {
+			all, err := cat.Candidates(ctx, rotation.Selection{Preference: rotation.PreferBest})
+			if err != nil || len(all) != 2 {
+				t.Fatal(all, err)
+			}
+			return all[0].Name
+		}
+		at("home", rotation.Worked(1, time.Now(), time.Millisecond))
+		for range 5 {
+			at("café", rotation.Failing(1, time.Now(), time.Hour), rotation.Worked(2, time.Now(), time.Second))
+		}
+		if got := first(); got != "b" {
+			t.Errorf("in the café %s", got)
+		}
+		if at("home"); first() != "a" {
+			t.Errorf("at home %s", first())
+		}
+		at("home", rotation.Failing(1, time.Now(), time.Hour))
+		if got := first(); got != "b" {
+			t.Errorf("it has failed at home as well: %s", got)
+		}
+	})
 }

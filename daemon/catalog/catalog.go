@@ -68,7 +68,9 @@ type Deps struct {
 	// Online reports whether the machine has a route to the host, or to anywhere if that is a name.
 	// It sends nothing.
 	Online func(host string) bool
-	Log    zerolog.Logger
+	// Network names the network that the machine is in; empty: it is not known.
+	Network func() string
+	Log     zerolog.Logger
 }
 
 // Catalog keeps the configs. Its methods may be called from any goroutine; Run at most once.

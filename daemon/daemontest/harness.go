@@ -48,7 +48,7 @@ func (h *Harness) Deps(config settings.Settings) daemon.Deps {
 			Handshake: h.World.Handshake, HTTPInbound: h.World.Handshake, Locate: h.World.Locate,
 			CheckFree: func(string) error { return nil }, CapLog: func() {}, Log: zerolog.Nop(),
 		},
-		Store: h.Memory, Tools: h.World.Tools(), Fetch: h.World.Fetch, Version: "test",
+		Network: h.World.Network, Store: h.Memory, Tools: h.World.Tools(), Fetch: h.World.Fetch, Version: "test",
 		Hung: func() { h.T.Error("the loop hangs") },
 	}
 }

@@ -22,6 +22,7 @@ type World struct {
 
 	Servers  map[string]*Server // by host
 	Offline  bool               // the machine has no route to anywhere
+	Place    string             // the network that the machine is in
 	Skew     time.Duration      // by how much the machine's clock is ahead
 	Loss     float64            // the share of probes that are lost, independent of each other
 	LossFast bool               // these fail at once instead of staying silent
@@ -222,6 +223,13 @@ func (w *World) Handshake(_ context.Context, p probe.Proxy) error {
 		return errors.New("connection refused")
 	}
 	return nil
+}
+
+// Network names the network that the machine is in.
+func (w *World) Network() string {
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	return w.Place
 }
 
 // Online reports whether the machine has a route, as the test says.

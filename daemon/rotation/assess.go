@@ -47,9 +47,9 @@ func assess(now time.Time, c *Candidate) assessment {
 		reliability: (good + priorGood) / (good + bad + priorGood + priorBad),
 	}
 	switch {
-	case h.cooling(now):
+	case h.cooling(now) && !c.Here:
 		a.class, a.standing = ClassCooling, standingCooling
-	case h.Consecutive > 0 || bad > good:
+	case (h.Consecutive > 0 || bad > good) && !c.Here:
 		a.class, a.standing = ClassRecovering, standingRecovering
 	case h.limited(now):
 		a.class, a.standing = ClassLimited, standingLimited
@@ -91,6 +91,9 @@ func (a *assessment) why(now time.Time) string {
 		if h.Latency > 0 {
 			text += fmt.Sprintf(", %d ms", h.Latency.Milliseconds())
 		}
+	}
+	if c := a.Candidate; c.Here && (h.Consecutive > 0 || h.cooling(now)) {
+		text += ", but worked in this network"
 	}
 	if h.limited(now) {
 		text += ", " + LimitText(h.Limit)

@@ -6,6 +6,8 @@ type Candidate struct {
 	History  History
 	// Pinned: the user prefers it. It comes before others unless it is known to be failing.
 	Pinned bool
+	// Here: it worked in this network not long ago, and what it did in others does not count.
+	Here bool
 	// Excluded: never chosen automatically, even if it is pinned.
 	Excluded bool
 }

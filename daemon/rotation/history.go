@@ -22,6 +22,8 @@ const (
 	// maxFlaps bounds what there is to forgive: more flaps would not lengthen the cooldown, only
 	// the way back.
 	maxFlaps = 6
+	// networkMemory is how long it counts that a config has worked in a network.
+	networkMemory = 24 * time.Hour
 	// limitMemory is how long it is believed that a config strangles work, when nobody looks.
 	limitMemory = 24 * time.Hour
 	// clockSlack is how far in the future a recorded time may lie. Beyond it the clock was set
@@ -58,6 +60,11 @@ type History struct {
 	// LimitedAt when that was last found. Only work that is done ends it: checks never do.
 	Limit     string
 	LimitedAt time.Time
+
+	// Network is where the config last answered, and has not failed since, NetworkAt when that was.
+	// Empty: unknown.
+	Network   string
+	NetworkAt time.Time
 }
 
 // Succeeded returns the history after a check that succeeded: it ends the row of failures, and the
@@ -120,6 +127,24 @@ func (h History) LimitedBy(now time.Time, limit string) History {
 func (h History) DidWork() History {
 	h.Limit, h.LimitedAt = "", time.Time{}
 	return h
+}
+
+// In returns the history h, which before became in the network that this machine is in.
+func (h History) In(network string, before History) History {
+	switch {
+	case network == "":
+	case h.LastSuccess.After(before.LastSuccess):
+		h.Network, h.NetworkAt = network, h.LastSuccess
+	case h.LastFailure.After(before.LastFailure) && h.Network == network:
+		h.Network, h.NetworkAt = "", time.Time{}
+	}
+	return h
+}
+
+// WorkedIn reports whether the config is known to have worked in a network not long ago, wherever
+// it may have failed since.
+func (h *History) WorkedIn(network string, now time.Time) bool {
+	return network != "" && h.Network == network && now.Sub(h.NetworkAt).Abs() < networkMemory
 }
 
 // LimitNow is the Limit as far as it is believed.

@@ -89,12 +89,16 @@ func placeOf(a *assessment, preference Preference, seed uint64) place {
 	h := &a.History
 	p := place{id: a.ConfigID, candidate: a.Candidate, class: a.class, score: a.score}
 	spread := preference == PreferNext && !a.failing()
-	group := 2 * uint64(a.standing)
+	group := 3 * uint64(a.standing)
 	if spread {
 		group = 0
 	}
-	if !a.Pinned && a.class != ClassCooling { // a pin does not shorten a cooldown
+	switch {
+	case a.Pinned || a.class == ClassCooling: // a pin does not shorten a cooldown
+	case spread || a.Here:
 		group++
+	default:
+		group += 2
 	}
 	switch {
 	case a.class == ClassCooling:

@@ -143,6 +143,9 @@ type Outcome struct {
 	// Limit is what the config does to work although it answers checks, as of LimitedAt.
 	Limit     string    `json:"limit,omitempty"`
 	LimitedAt time.Time `json:"limited_at,omitzero"`
+	// Network names the network in which the config last answered, as of NetworkAt.
+	Network   string    `json:"network,omitempty"`
+	NetworkAt time.Time `json:"network_at,omitzero"`
 }
 
 // configRecord is a Config as the database has it, with its secret.
