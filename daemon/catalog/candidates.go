@@ -129,14 +129,18 @@ func (cat *Catalog) ranked(ctx context.Context, selected rotation.Selection) ([]
 var errNoConfigs = ipc.Errorf(ipc.CodeInvalidState, "there are no configs yet: add some with `xrat import`")
 
 // Explore returns a config that has not been seen for a while and is worth a look, other than those
-// in exclude; false: there is none.
-func (cat *Catalog) Explore(ctx context.Context, exclude ...int64) (id int64, found bool, err error) {
+// in exclude, and whether it is known to strangle work; found is false if there is none.
+func (cat *Catalog) Explore(ctx context.Context, exclude ...int64) (id int64, limited, found bool, err error) {
 	k, err := cat.lookUp(ctx)
 	if err != nil {
-		return 0, false, err
+		return 0, false, false, err
 	}
-	id, found = rotation.Explore(time.Now(), rand.Uint64(), k.candidates, exclude...)
-	return id, found, nil
+	now := time.Now()
+	id, found = rotation.Explore(now, rand.Uint64(), k.candidates, exclude...)
+	for _, c := range k.candidates {
+		limited = limited || c.ConfigID == id && c.History.LimitNow(now) != ""
+	}
+	return id, limited, found, nil
 }
 
 // Better reports whether the config challenger is clearly better than incumbent, as far as is

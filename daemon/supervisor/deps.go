@@ -48,8 +48,9 @@ type Front interface {
 type Catalog interface {
 	// Candidates returns the configs that are selected, in the order in which to try them.
 	Candidates(ctx context.Context, selected rotation.Selection) ([]session.Candidate, error)
-	// Explore returns a config, none of exclude, that is worth a look; false: there is none.
-	Explore(ctx context.Context, exclude ...int64) (id int64, found bool, err error)
+	// Explore returns a config, none of exclude, that is worth a look, and whether it is known to
+	// strangle work; found is false if there is none.
+	Explore(ctx context.Context, exclude ...int64) (id int64, limited, found bool, err error)
 	// Better reports whether the config challenger is clearly better than incumbent.
 	Better(ctx context.Context, challenger, incumbent int64) bool
 	// NothingWorks tells that an attempt has found no config that works, although there is a

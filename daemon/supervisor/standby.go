@@ -59,7 +59,7 @@ func (s *Supervisor) lookForStandby(now time.Time) {
 		turn := s.standby.failures
 		work(s, func(context.Context) *operation {
 			defer cancel()
-			op.result = scout.bringUp(ctx, selection, turn)
+			op.result = scout.bringUp(ctx, selection, turn, true)
 			close(op.done)
 			return op
 		}, (*Supervisor).standbyCameUp)
@@ -68,10 +68,10 @@ func (s *Supervisor) lookForStandby(now time.Time) {
 	s.standby.looks++
 	explore := s.standby.looks%exploreEvery == 0
 	standby, active := s.standby.session, s.active.Session
-	current := standby.Session
+	current, limited := standby.Session, standby.limit != ""
 	work(s, func(context.Context) look {
 		defer cancel()
-		seen := scout.lookAfter(ctx, current, active)
+		seen := scout.lookAfter(ctx, current, active, limited)
 		if seen.alive && explore {
 			op.result = scout.explore(ctx, current, append(exclude, current.Config.ID))
 		}
@@ -137,6 +137,10 @@ func (s *Supervisor) lookedAfter(op *operation, t *tracked, seen look) {
 		s.standby.failures = 0
 		s.standby.dueAt = now.Add(standbySpacing)
 		t.measured(now, seen.latency)
+		if seen.worked {
+			t.worked, t.limit = true, ""
+			s.learn(rotation.DidWork(t.Config.ID))
+		}
 		s.Front.SetStandby(t.target())
 		s.recordAlive(t, false, now)
 	case seen.activeOK:

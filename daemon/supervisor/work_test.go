@@ -9,6 +9,8 @@ import (
 	"github.com/xrat-tray/xrat/daemon/daemontest"
 	"github.com/xrat-tray/xrat/daemon/ipc"
 	"github.com/xrat-tray/xrat/daemon/settings"
+	"github.com/xrat-tray/xrat/daemon/store"
+	"github.com/xrat-tray/xrat/daemon/store/storetest"
 	"github.com/xrat-tray/xrat/runtime/front"
 )
 
@@ -193,4 +195,23 @@ func TestSlowIsLeft(t *testing.T) {
 		}
 		h.Want(ipc.StateConnected, "a")
 	})
+}
+
+// A config that was found limited is looked at again, with work, and cleared when it does that;
+// checks that it answers clear nothing.
+func TestLimitedIsLookedAtAgain(t *testing.T) {
+	for _, how := range []string{"", "stalls"} {
+		daemontest.Bubble(t, "a b c", working, func(h *daemontest.Harness) {
+			h.Edit(func(r *storetest.Records) {
+				now := time.Now()
+				r.Outcomes[3] = store.Outcome{ConfigID: 3, Successes: 5, LastSuccess: now, Good: 5, LatencyMS: 50, Limit: "stalls", LimitedAt: now}
+			})
+			h.Set("c", limit(how))
+			h.Settle()
+			time.Sleep(12 * time.Hour)
+			if o := h.Look().Outcomes[3]; o.Limit != how || o.Successes <= 5 {
+				t.Errorf("%q: after hours %+v", how, o)
+			}
+		})
+	}
 }
