@@ -279,3 +279,32 @@ func TestFlappingServerIsLeftForLonger(t *testing.T) {
 		}
 	})
 }
+
+// However short or long everything is dead, nothing moves and nobody is blamed: what answers first
+// afterwards is no better than the server in use, which is asked once more.
+func TestOutagesMoveNothing(t *testing.T) {
+	for outage := time.Second; outage < 20*time.Second; outage += 700 * time.Millisecond {
+		daemontest.Bubble(t, "a b c d e f", daemontest.WithStandby, func(h *daemontest.Harness) {
+			h.Settle()
+			all := func(how func(*daemontest.Server)) {
+				for _, host := range strings.Fields("a b c d e f") {
+					h.Set(host, how)
+				}
+			}
+			all(daemontest.Dead)
+			h.Rescued()
+			time.Sleep(outage)
+			all(daemontest.Alive)
+			time.Sleep(time.Minute)
+			h.Want(ipc.StateConnected, "a")
+			if l := h.Status().LastRotation; l != nil {
+				t.Errorf("%v: rotated: %s", outage, l.Reason)
+			}
+			for id, o := range h.Look().Outcomes {
+				if o.Failures > 0 {
+					t.Errorf("%v: %d is blamed", outage, id)
+				}
+			}
+		})
+	}
+}

@@ -215,3 +215,29 @@ func TestLimitedIsLookedAtAgain(t *testing.T) {
 		})
 	}
 }
+
+// When everything was strangled for a while, whatever does work first afterwards is no better than
+// the server in use, which has one more chance.
+func TestStrangledForAWhileMovesNothing(t *testing.T) {
+	for while := 2 * time.Second; while < 25*time.Second; while += 900 * time.Millisecond {
+		daemontest.Bubble(t, "a b c d e f", working, func(h *daemontest.Harness) {
+			connected := h.Settle()
+			all := func(how string) {
+				for _, host := range strings.Fields("a b c d e f") {
+					h.Set(host, limit(how))
+				}
+			}
+			all("stalls")
+			trouble(h, connected.SessionID, front.Stalled)
+			time.Sleep(while)
+			all("")
+			time.Sleep(time.Minute)
+			h.Want(ipc.StateConnected, "a")
+			for id, o := range h.Look().Outcomes {
+				if o.Limit != "" || o.Failures > 0 {
+					t.Errorf("%v: %d is blamed: %+v", while, id, o)
+				}
+			}
+		})
+	}
+}
