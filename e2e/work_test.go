@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -88,64 +89,104 @@ func (f *downloads) after(moment time.Time) (n, failed int, longest time.Duratio
 }
 
 // strangled are the ways in which a network lets a server answer checks and nothing else.
-var strangled = map[string]struct {
-	spoil func(*lab.Server) error
+var strangled = []struct {
+	name  string
+	spoil func(s *lab.Server, n lab.Network) error // n is how the network is otherwise
 	code  string
 }{
-	"curtain": {func(s *lab.Server) error {
-		n := farAway
+	{"curtain", func(s *lab.Server, n lab.Network) error {
 		n.Curtain = 16 << 10
 		return s.Network(n)
 	}, "stalls"},
-	"throttled": {func(s *lab.Server) error {
-		n := farAway
+	{"throttled", func(s *lab.Server, n lab.Network) error {
 		n.Rate = 3000
 		return s.Network(n)
 	}, "throttled"},
-	"reset": {func(s *lab.Server) error {
-		n := farAway
+	{"reset", func(s *lab.Server, n lab.Network) error {
 		n.ResetAfter = 8 << 10
 		return s.Network(n)
 	}, "cuts_short"},
-	"only health": {(*lab.Server).HealthOnly, "stalls"},
+	{"only health", func(s *lab.Server, _ lab.Network) error { return s.HealthOnly() }, "stalls"},
+}
+
+// strangling is what applications met with when the server in use began to strangle.
+type strangling struct {
+	left                 time.Duration // until another one was in use
+	code, reason         string
+	late, lateFailed     int // downloads that began later than 3 s after the fault
+	all, allFailed       int // since the fault
+	lateLongest, longest time.Duration
+	one                  error // of those that failed late
+}
+
+// strangle has the server in use of three strangle 20 downloads of 60 kB a second.
+func (b *box) strangle(network lab.Network, spoil func(*lab.Server, lab.Network) error) (f strangling) {
+	b.t.Helper()
+	b.serve(lab.VLESS, lab.VLESS, lab.VLESS)
+	for _, s := range b.servers {
+		must(b.t, s.Network(network))
+	}
+	b.ok("connect", "s1")
+	b.await("a standby", 30*time.Second, func(p ipc.StatusPayload) bool { return p.Standby != nil && p.State == ipc.StateConnected })
+	traffic := b.startDownloads(20, 60_000)
+	time.Sleep(3 * time.Second) // what is usual is known
+	spoiled := time.Now()
+	must(b.t, spoil(b.servers[0], network))
+	left := b.await("another session", 30*time.Second, func(p ipc.StatusPayload) bool { return p.Session != nil && p.Session.ConfigName != "s1" })
+	f.left = time.Since(spoiled)
+	f.code, f.reason = left.LastRotation.ReasonCode, left.LastRotation.Reason
+	time.Sleep(4 * time.Second)
+	traffic.stop()
+	f.late, f.lateFailed, f.lateLongest, f.one = traffic.after(spoiled.Add(3 * time.Second))
+	f.all, f.allFailed, f.longest, _ = traffic.after(spoiled)
+	return f
 }
 
 // A server that answers checks and strangles the work is left, for a reason with a name, and it is
 // remembered what it does.
 func TestServersThatStrangleAreLeft(t *testing.T) {
-	for name, test := range strangled {
-		t.Run(name, func(t *testing.T) {
+	for _, test := range strangled {
+		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			b := newBox(t, "")
-			b.serve(lab.VLESS, lab.VLESS, lab.VLESS)
-			for _, s := range b.servers {
-				must(t, s.Network(farAway))
+			f := b.strangle(farAway, test.spoil)
+			t.Logf("%+v", f)
+			if f.lateFailed > 0 || f.late < 20 {
+				t.Errorf("%d of %d downloads failed: %v", f.lateFailed, f.late, f.one)
 			}
-			b.ok("connect", "s1")
-			b.await("a standby", 30*time.Second, func(p ipc.StatusPayload) bool { return p.Standby != nil && p.State == ipc.StateConnected })
-			traffic := b.startDownloads(20, 60_000)
-			time.Sleep(3 * time.Second) // what is usual is known
-			spoiled := time.Now()
-			must(t, test.spoil(b.servers[0]))
-			left := b.await("another session", 30*time.Second, func(p ipc.StatusPayload) bool { return p.Session != nil && p.Session.ConfigName != "s1" })
-			took := time.Since(spoiled)
-			time.Sleep(4 * time.Second)
-			traffic.stop()
-			n, failed, longest, one := traffic.after(spoiled.Add(3 * time.Second))
-			all, allFailed, _, _ := traffic.after(spoiled)
-			before, beforeFailed, usual, _ := traffic.after(time.Time{})
-			t.Logf("left after %v: %v; of %d downloads begun later than 3 s %d failed (%v), longest %v; of %d since the fault %d; in all %d, %d, %v",
-				took, left.LastRotation.Reason, n, failed, one, longest, all, allFailed, before, beforeFailed, usual)
-			if failed > 0 || n < 20 {
-				t.Errorf("%d of %d downloads failed: %v", failed, n, one)
-			}
-			if left.LastRotation.ReasonCode != test.code {
-				t.Errorf("left for %q: %s", left.LastRotation.ReasonCode, left.LastRotation.Reason)
+			if f.code != test.code {
+				t.Errorf("left for %q: %s", f.code, f.reason)
 			}
 			if why := b.ok("why"); !strings.Contains(why, "answers checks and") {
 				t.Errorf("why says %q", why)
 			}
 		})
+	}
+}
+
+// BenchmarkStrangled reports how soon a server that strangles work is left, and what applications
+// met with, far away and near. -benchtime 5x gives medians of five.
+func BenchmarkStrangled(b *testing.B) {
+	for _, network := range []struct {
+		name string
+		lab.Network
+	}{{"far", farAway}, {"near", lab.Network{}}} {
+		for _, fault := range strangled {
+			b.Run(network.name+"/"+strings.ReplaceAll(fault.name, " ", "_"), func(b *testing.B) {
+				var left, all, failed, lateFailed []float64
+				for b.Loop() {
+					scope := &trialScope{TB: b}
+					f := newBox(scope, "").strangle(network.Network, fault.spoil)
+					scope.end()
+					left, all = append(left, f.left.Seconds()), append(all, float64(f.all))
+					failed, lateFailed = append(failed, float64(f.allFailed)), append(lateFailed, float64(f.lateFailed))
+				}
+				for unit, values := range map[string][]float64{"s-left": left, "downloads": all, "failed": failed, "failed-late": lateFailed} {
+					slices.Sort(values)
+					b.ReportMetric(values[len(values)/2], unit)
+				}
+			})
+		}
 	}
 }
 
@@ -243,4 +284,31 @@ func TestEverythingIsStrangled(t *testing.T) {
 			t.Errorf("%s is blamed: %+v", c.Name, c)
 		}
 	}
+}
+
+// One user with some connections, over each of which the next download begins when the last one has
+// ended or the user has given up, has a server that works again soon.
+func TestOneUserIsHelped(t *testing.T) {
+	t.Parallel()
+	b := connectFarAway(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var connections sync.WaitGroup
+	traffic := new(downloads)
+	for range 6 {
+		connections.Go(func() {
+			for ctx.Err() == nil {
+				traffic.do(b, 100_000)
+			}
+		})
+	}
+	time.Sleep(3 * time.Second)
+	when, _ := b.spoiled(func(s *lab.Server) error { return strangled[0].spoil(s, farAway) })
+	time.Sleep(6 * time.Second)
+	cancel()
+	connections.Wait()
+	if n, failed, longest, one := traffic.after(when.Add(10 * time.Second)); failed > 0 {
+		t.Errorf("later than 10 s %d of %d failed, longest %v: %v", failed, n, longest, one)
+	}
+	_, failed, longest, _ := traffic.after(when)
+	t.Logf("%d failed, the longest took %v", failed, longest)
 }
