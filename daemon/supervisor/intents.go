@@ -93,7 +93,7 @@ func (s *Supervisor) replace(trigger rotation.Trigger, configID *int64, reply ch
 		selection.Preference = rotation.PreferBest
 	}
 	s.begin(op, session.Spec{
-		Candidates: selected(s.Catalog, selection), Checked: true, Work: selection.Only == nil, Trigger: trigger, Reason: why, OpenFront: !s.frontOpen,
+		Candidates: selected(s.Catalog, selection), Checked: true, Work: selection.Only == nil && !s.noPages, Trigger: trigger, Reason: why, OpenFront: !s.frontOpen,
 	})
 }
 

@@ -51,7 +51,7 @@ func (s *Supervisor) timerRotation(now time.Time) {
 		return
 	}
 	s.begin(&operation{kind: opReplace}, session.Spec{
-		Checked: true, Work: true, Trigger: rotation.TriggerTimer, Reason: session.Reason{Code: "timer", Text: "rotation.interval has passed"},
+		Checked: true, Work: !s.noPages, Trigger: rotation.TriggerTimer, Reason: session.Reason{Code: "timer", Text: "rotation.interval has passed"},
 		Candidates: selected(s.Catalog, rotation.Selection{Preference: rotation.PreferNext, Exclude: []int64{s.active.Config.ID}}),
 	})
 }

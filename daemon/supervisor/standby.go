@@ -56,10 +56,10 @@ func (s *Supervisor) lookForStandby(now time.Time) {
 	exclude := []int64{s.active.Config.ID}
 	if s.standby.session == nil {
 		selection := rotation.Selection{Preference: rotation.PreferBest, Exclude: exclude}
-		turn := s.standby.failures
+		turn, asksWork := s.standby.failures, !s.noPages
 		work(s, func(context.Context) *operation {
 			defer cancel()
-			op.result = scout.bringUp(ctx, selection, turn, true)
+			op.result = scout.bringUp(ctx, selection, turn, asksWork)
 			close(op.done)
 			return op
 		}, (*Supervisor).standbyCameUp)

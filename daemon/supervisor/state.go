@@ -28,6 +28,7 @@ type state struct {
 
 	health   health
 	work     workState
+	noPages  bool          // no page for work could be reached when that was last tried: work cannot be asked for
 	skew     time.Duration // by how much this computer's clock is ahead, as of the last check that was answered
 	standby  standby
 	retry    retry

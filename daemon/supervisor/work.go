@@ -124,6 +124,7 @@ func (s *Supervisor) worked(active, standby *tracked, result workResult, hinted 
 		s.noteStandbyWork(standby, found, now)
 	}
 	judgement, limit := found.Judgement, found.Class
+	s.noPages = judgement == liveness.Unclear && !found.ControlStrangled
 	if judgement == liveness.Unclear && result.ample() {
 		judgement = liveness.Limited
 	}

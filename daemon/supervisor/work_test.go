@@ -146,6 +146,14 @@ func TestNoPageForWork(t *testing.T) {
 		trouble(h, connected.SessionID, front.Stalled)
 		time.Sleep(time.Minute)
 		h.Want(ipc.StateConnected, "a")
+		// What cannot be found out does not hold the user up either.
+		began := time.Now()
+		if _, err := h.Rotate(nil); err != nil || time.Since(began) > 500*time.Millisecond {
+			t.Errorf("a rotation by hand took %v: %v", time.Since(began), err)
+		}
+		h.Rotate(new(int64(1)))
+		time.Sleep(time.Minute)
+		connected.SessionID = h.Status().Session.ID
 
 		var standby int64
 		for id, s := range h.Look().Sessions {
