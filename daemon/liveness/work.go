@@ -57,6 +57,7 @@ type side struct {
 	strangled             bool
 	failed                WorkResult
 	answered              int // small probes
+	loops                 bool
 }
 
 // WorkMeasurement is one download, or one small probe.
@@ -123,6 +124,7 @@ func (e *WorkExamination) take(now time.Time, m WorkMeasurement) {
 	if m.Control {
 		s = &e.control
 	}
+	s.loops = s.loops || m.Result.Class == ClassLoop
 	if m.Small {
 		s.smallPending--
 		if m.Result.OK {
@@ -184,6 +186,10 @@ type WorkFindings struct {
 // ClassLossy is the class of a way out that loses a share of its connections.
 const ClassLossy = "lossy"
 
+// ClassLoop is the class of a measurement that has come back to this machine. Nothing is known of the
+// way out then, and there is another examination that finds it out.
+const ClassLoop = "loop"
+
 // Close takes what was called off and returns the findings.
 func (e *WorkExamination) Close(now time.Time, calledOff ...WorkMeasurement) WorkFindings {
 	timeUp := !now.Before(e.deadline())
@@ -198,6 +204,8 @@ func (e *WorkExamination) Close(now time.Time, calledOff ...WorkMeasurement) Wor
 		ControlWorks: e.control.done > 0, ControlStrangled: e.Control && e.control.done == 0 && e.control.strangled,
 	}
 	switch {
+	case e.way.loops:
+		f.Class = ClassLoop
 	case e.Loss && e.way.done == 0 && e.way.answered == 0:
 		// It does not answer checks either: that is another examination's to judge.
 	case e.way.done > 0 && e.isLossy():

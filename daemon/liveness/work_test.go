@@ -12,6 +12,7 @@ import (
 // in the midst of an answer if it is negative, or silence. lost is how many of ten small probes
 // each side loses; the others take 50 ms.
 type workScript struct {
+	loops                bool // a small probe of the way has come back
 	way, control         []time.Duration
 	unreachable          bool // failures are those of pages that cannot be reached
 	wayLost, controlLost int
@@ -36,13 +37,15 @@ func (s workScript) play(t *testing.T, e WorkExamination) (WorkFindings, time.Du
 		switch {
 		case m.Small && m.First < lost:
 			after = silent
+		case m.Small && s.loops && !m.Control && m.First == 0:
+			m.Result.Class = ClassLoop
 		case m.Small:
 			m.Result.OK = true
 		default:
 			after = times[min(m.First, len(times)-1)]
 			m.Result.OK = after > 0
 		}
-		if !m.Result.OK {
+		if !m.Result.OK && m.Result.Class == "" {
 			m.Result = WorkResult{Class: "stalls", Strangled: !s.unreachable, Err: errors.New("16384 bytes")}
 		}
 		at := begin.Add(after.Abs())
@@ -97,6 +100,7 @@ func TestWorkExamination(t *testing.T) {
 		"no control, it works":     {WorkExamination{}, workScript{way: times(100 * ms)}, "works 100ms"},
 		"nothing is lost":          {loss, workScript{way: times(400 * ms), control: times(300 * ms)}, "works 400ms"},
 		"one is lost by chance":    {loss, workScript{way: times(400 * ms), control: times(300 * ms), wayLost: 1}, "works 1500ms"},
+		"it leads back":            {loss, workScript{way: times(400 * ms), control: times(300 * ms), loops: true}, "unclear loop 400ms"},
 		"three are lost":           {loss, workScript{way: times(400 * ms), control: times(300 * ms), wayLost: 3}, "limited lossy 1500ms"},
 		"three on each side":       {loss, workScript{way: times(400 * ms), control: times(300 * ms), wayLost: 3, controlLost: 3}, "works 1500ms"},
 		"it does not even answer":  {loss, workScript{way: times(silent), control: times(300 * ms), wayLost: 10}, "unclear stalls 1500ms"},

@@ -133,6 +133,9 @@ func (s *Supervisor) worked(active, standby *tracked, result workResult, hinted 
 	}
 	s.Log.Debug().Int64("session", active.ID).Int("judgement", int(judgement)).Str("class", found.Class).Err(found.Err).
 		Int("trouble", result.evidence.Trouble()).Int("worked", result.evidence.Worked).Bool("control", found.ControlWorks).Msg("work examined")
+	if found.Class == liveness.ClassLoop { // which a check finds out as well, and gives its name
+		s.health.urgent, s.health.dueAt = true, now
+	}
 	switch known := hinted || active.limit != ""; {
 	case judgement == liveness.Works:
 		s.doesWork(active, result.evidence.Trouble() > 0, now)
