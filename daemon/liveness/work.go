@@ -186,8 +186,8 @@ type WorkFindings struct {
 // ClassLossy is the class of a way out that loses a share of its connections.
 const ClassLossy = "lossy"
 
-// ClassLoop is the class of a measurement that has come back to this machine. Nothing is known of the
-// way out then, and there is another examination that finds it out.
+// ClassLoop is the class of a measurement that has come back to this machine. Nothing is known of
+// the way out then, and there is another examination that finds it out.
 const ClassLoop = "loop"
 
 // Close takes what was called off and returns the findings.
