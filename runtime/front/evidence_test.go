@@ -203,9 +203,18 @@ func TestHanging(t *testing.T) {
 	p := newPair(t, 1, sayTarget, sayGood, nil)
 	u := &upstream{f: p.Front}
 	l := &leg{u: u}
+	u.won.Store(l)
 	const second = int64(time.Second)
 	now := p.now() + 100*second
 	l.last.Store(now - 10*second)
+	unanswered := &leg{u: &upstream{f: p.Front}}
+	unanswered.last.Store(now - second) // the core's reply, which came later than the request went out
+	if unanswered.hangs(Hanging{Waiting: 1}, now) {
+		t.Error("nothing was sent, and it waits")
+	}
+	if unanswered.u.lastSent.Store(now - 2*second); !unanswered.hangs(Hanging{Waiting: 1}, now) {
+		t.Error("something was sent, and it does not wait")
+	}
 	for name, test := range map[string]struct {
 		asked, due int64 // when; 0: nothing
 		starved    bool

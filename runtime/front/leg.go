@@ -180,7 +180,10 @@ func isReplyError(err error) bool {
 func (l *leg) hangs(h Hanging, now int64) bool {
 	last, due := l.last.Load(), l.flow.since.Load()
 	silent := time.Duration(now - last)
-	waits := max(l.u.lastSent.Load(), l.asked.Load()) > last || due != 0
+	waits := l.asked.Load() > last || due != 0
+	if l.u.won.Load() == nil { // what has come is at most the core's own reply
+		waits = l.u.lastSent.Load() != 0
+	}
 	return h.Silent > 0 && silent >= h.Silent ||
 		h.Waiting > 0 && waits && silent >= h.Waiting ||
 		h.Strangled && (l.flow.stalled.Load() || l.flow.starved.Load())
