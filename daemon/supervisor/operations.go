@@ -160,6 +160,8 @@ func (s *Supervisor) nothingWorked(op *operation, err error) {
 		// The user tried, it did not work, nothing has changed.
 	case s.active == nil || !s.frontOpen:
 		s.retry.at = time.Now().Add(wait)
+	case op.limited && s.active.limit == classSlow:
+		s.active.limit = "" // if that lasts, the checks find it again
 	case op.limited:
 		s.work.inVain(s.active, time.Now())
 	case s.health.dead:

@@ -211,9 +211,13 @@ func (s *Supervisor) foundLimited(active *tracked, limit string, judgement liven
 		text += ": " + found.Err.Error()
 	}
 	s.Log.Info().Int64("session", active.ID).Str("limit", limit).Err(found.Err).Bool("control", found.ControlWorks).Msg("the server is limited")
-	s.work.message = limitedMessage(active, "looking for another")
-	if judgement == liveness.NoneWorks {
+	switch {
+	case !s.rotates() || !s.Settings.Health.Enabled:
+		s.work.message = limitedMessage(active, "xrat is not to leave it")
+	case judgement == liveness.NoneWorks:
 		s.work.message = limitedMessage(active, "no other config does better")
+	default:
+		s.work.message = limitedMessage(active, "looking for another")
 	}
 	mayLeave := s.Settings.Health.Enabled && s.rotates() && s.op == nil
 	if limit == liveness.ClassLossy || limit == classSlow {

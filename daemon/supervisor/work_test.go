@@ -91,6 +91,21 @@ func TestLimitedFromTheBeginning(t *testing.T) {
 	})
 }
 
+// Whoever has switched rotation off keeps the server, and is told.
+func TestLimitedStaysWithoutRotation(t *testing.T) {
+	daemontest.Bubble(t, "a b c", working, func(h *daemontest.Harness) {
+		connected := h.Settle()
+		h.Do(ipc.Request{Type: ipc.KindProxyStop})
+		h.Set("a", limit("stalls"))
+		trouble(h, connected.SessionID, front.Stalled)
+		time.Sleep(time.Minute)
+		h.Want(ipc.StateDegraded, "a")
+		if p := h.State(); !strings.Contains(p.Message, "not to leave it") {
+			t.Errorf("it says %q", p.Message)
+		}
+	})
+}
+
 // Where everything is strangled the session stays and says so; what does better is taken when there
 // is one, and nobody is blamed.
 func TestEverythingIsLimited(t *testing.T) {
@@ -190,6 +205,24 @@ func TestSlowIsLeft(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		if o := h.Look().Outcomes[1]; o.Limit != "slow" || o.Failures > 0 {
 			t.Errorf("learned %+v", o)
+		}
+	})
+	// The standby is faster, and its core ends before it can step in.
+	daemontest.Bubble(t, "a b", daemontest.WithStandby, func(h *daemontest.Harness) {
+		h.Settle()
+		h.Set("a", slow)
+		for range 60 {
+			h.Rescued()
+			h.Set("b", func(s *daemontest.Server) { s.NoStart = true })
+			time.Sleep(time.Second)
+			if h.TargetHost() != "a" {
+				break
+			}
+			h.Kill("b", "signal: killed")
+		}
+		time.Sleep(time.Minute)
+		if p := h.State(); p.State != ipc.StateConnected || p.Session.Limit == "slow" {
+			t.Errorf("%s: %s, limit %q", p.State, p.Message, p.Session.Limit)
 		}
 	})
 	daemontest.Bubble(t, "a b c", daemontest.WithStandby, func(h *daemontest.Harness) {
