@@ -52,7 +52,7 @@ deps: ## install what the tests need from Debian's packages, or say what is miss
 .PHONY: test
 test: deps bin/xray ## run every test with the race detector
 	$(GO) test -race -timeout 9m $$($(GO) list ./... | grep -v '/e2e')
-	$(GO) test -race -parallel 4 -timeout 15m ./e2e
+	$(GO) test -race -timeout 15m ./e2e
 	$(GO) test -race -timeout 9m ./e2e/desktop
 
 .PHONY: test-desktop

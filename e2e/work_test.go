@@ -117,6 +117,8 @@ type strangling struct {
 	all, allFailed       int // since the fault
 	lateLongest, longest time.Duration
 	one                  error // of those that failed late
+	after, afterFailed   int   // half a second after another one was in use
+	oneAfter             error
 }
 
 // strangle has the server in use of three strangle 20 downloads of 60 kB a second.
@@ -138,6 +140,7 @@ func (b *box) strangle(network lab.Network, spoil func(*lab.Server, lab.Network)
 	time.Sleep(4 * time.Second)
 	traffic.stop()
 	f.late, f.lateFailed, f.lateLongest, f.one = traffic.after(spoiled.Add(3 * time.Second))
+	f.after, f.afterFailed, _, f.oneAfter = traffic.after(spoiled.Add(f.left + time.Second/2))
 	f.all, f.allFailed, f.longest, _ = traffic.after(spoiled)
 	return f
 }
@@ -151,8 +154,9 @@ func TestServersThatStrangleAreLeft(t *testing.T) {
 			b := newBox(t, "")
 			f := b.strangle(farAway, test.spoil)
 			t.Logf("%+v", f)
-			if f.lateFailed > 0 || f.late < 20 {
-				t.Errorf("%d of %d downloads failed: %v", f.lateFailed, f.late, f.one)
+			// How soon that is depends on how busy this machine is; see BenchmarkStrangled.
+			if f.afterFailed > 0 || f.after < 20 {
+				t.Errorf("afterwards %d of %d downloads failed: %v", f.afterFailed, f.after, f.oneAfter)
 			}
 			if f.code != test.code {
 				t.Errorf("left for %q: %s", f.code, f.reason)

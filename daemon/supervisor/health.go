@@ -305,6 +305,9 @@ func (s *Supervisor) hint(signal front.Signal) {
 	if s.Settings.Health.LooksAtWork() && s.work.evident(front.EvidenceKind(signal.Kind), time.Now()) {
 		return
 	}
+	if signal.Kind == front.Returned {
+		s.work.putOff(time.Now()) // it would go round as well
+	}
 	strong := signal.Kind == front.Rescued || signal.Kind == front.DialRefused || signal.Kind == front.Returned
 	if s.health.hints++; s.health.hints >= hintsOfWeight && signal.Kind == front.Silent {
 		strong = true

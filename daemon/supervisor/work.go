@@ -83,6 +83,15 @@ func (w *workState) evident(kind front.EvidenceKind, now time.Time) bool {
 	return true
 }
 
+// putOff calls off the examination that is under way, and has none follow for a while.
+func (w *workState) putOff(now time.Time) {
+	if w.check != nil {
+		w.check.cancel()
+		w.check = nil
+	}
+	w.endedAt, w.wait, w.dueAt = now, max(w.wait, limitedSpacing), now.Add(limitedSpacing)
+}
+
 // startWork examines what the session in use does, unless it is about to be replaced.
 func (s *Supervisor) startWork(now time.Time) {
 	active := s.active

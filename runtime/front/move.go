@@ -122,9 +122,9 @@ func (r *rescuer) moveAnswerless(l *leg) *leg {
 			}
 		}
 		// Where nobody who came later was answered either, it is the servers: the daemon is about
-		// to find another. But what goes round in a loop must end.
+		// to find another. What goes round in a loop must end at once.
 		spent := st == nil || r.rescues >= maxRescues
-		if spent && (r.atFault() || f.marks.Again(mark.Of(u.kept.sent))) {
+		if spent && r.atFault() || f.marks.Again(mark.Of(u.kept.sent)) {
 			return nil
 		}
 		if time.Now().After(end) || u.pause(guardPause) != nil {
