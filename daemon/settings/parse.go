@@ -135,33 +135,29 @@ func set(pointer, value any) (wanted string) {
 		}
 		return `a duration in quotes such as "500ms", "15s" or "5m"`
 	case *[]string:
-		items, ok := value.([]any)
-		list := make([]string, 0, len(items))
-		for _, item := range items {
-			if v, isString := item.(string); isString {
-				list = append(list, v)
-			}
-		}
-		if ok && len(list) == len(items) {
+		if list, ok := listOf[string](value); ok {
 			*target = list
 			return ""
 		}
 		return `a list of strings such as ["https://example.org/generate_204"]`
 	case *[]int:
-		items, ok := value.([]any)
-		list := make([]int, 0, len(items))
-		for _, item := range items {
-			if v, isInt := item.(int64); isInt && int64(int(v)) == v {
-				list = append(list, int(v))
-			}
-		}
-		if ok && len(list) == len(items) {
+		if list, ok := listOf[int](value); ok {
 			*target = list
 			return ""
 		}
 		return "a list of whole numbers such as [200, 204]"
 	}
 	panic(fmt.Sprintf("settings: a key of type %T", pointer))
+}
+
+// listOf returns a list of the file, whose items must all fit.
+func listOf[T any](value any) (list []T, ok bool) {
+	items, ok := value.([]any)
+	list = make([]T, len(items))
+	for i, item := range items {
+		ok = ok && set(&list[i], item) == ""
+	}
+	return list, ok
 }
 
 // describe returns a TOML value if it is short, or else what kind it is.

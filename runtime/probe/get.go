@@ -117,10 +117,9 @@ func Get(ctx context.Context, p Proxy, q Question, returned func(mark.Mark) bool
 
 func attempt(ctx context.Context, p Proxy, target string, statuses []int, returned func(mark.Mark) bool) Result {
 	begin := time.Now()
-	var skew time.Duration
-	class, sent, err := ask(ctx, p, target, statuses, &skew)
-	r := Result{OK: err == nil, URL: target, Latency: time.Since(begin), Class: class, Err: err, Skew: skew}
-	if sent != 0 && returned != nil && class != ClassCanceled && returned(sent) {
+	r, sent := ask(ctx, p, target, statuses)
+	r.OK, r.URL, r.Latency = r.Err == nil, target, time.Since(begin)
+	if sent != 0 && returned != nil && r.Class != ClassCanceled && returned(sent) {
 		r.OK, r.Class, r.Err = false, ClassLoop, errLoop
 	}
 	return r
@@ -129,10 +128,11 @@ func attempt(ctx context.Context, p Proxy, target string, statuses []int, return
 var errLoop = errors.New("it leads back to xrat: what is sent there comes back as a new connection")
 
 // ask makes one request and judges the answer. sent is the mark of what has gone out; 0: nothing.
-func ask(ctx context.Context, p Proxy, target string, statuses []int, skew *time.Duration) (class string, sent mark.Mark, err error) {
+// Of the result it knows class, error and skew.
+func ask(ctx context.Context, p Proxy, target string, statuses []int) (r Result, sent mark.Mark) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil || request.URL.Host == "" {
-		return ClassInternal, 0, errors.New("the probe URL is not usable: it has to be like https://host/path")
+		return Result{Class: ClassInternal, Err: errors.New("the probe URL is not usable: it has to be like https://host/path")}, 0
 	}
 	host := request.URL.Host
 	// Some servers answer differently to clients they do not know.
@@ -145,19 +145,19 @@ func ask(ctx context.Context, p Proxy, target string, statuses []int, skew *time
 	if err == nil {
 		_, err = io.Copy(io.Discard, io.LimitReader(a.Body, maxBody))
 	}
-	if err != nil {
-		class, shown := classify(ctx, host, err)
-		var invalid x509.CertificateInvalidError
-		if errors.As(err, &invalid) && invalid.Reason == x509.Expired {
-			if *skew = skewOf(ctx, p, request); skew.Abs() > wrongClock {
-				class, shown = ClassClock, fmt.Errorf("this computer's clock is wrong: %s", SkewText(*skew))
-			}
-		}
-		return class, a.sent(), shown
+	if err == nil {
+		r.Skew = skewFrom(a.Response)
+		r.Class, r.Err = judge(a.Response, request.URL, statuses)
+		return r, a.sent()
 	}
-	*skew = skewFrom(a.Response)
-	class, err = judge(a.Response, request.URL, statuses)
-	return class, a.sent(), err
+	r.Class, r.Err = classify(ctx, host, err)
+	var invalid x509.CertificateInvalidError
+	if errors.As(err, &invalid) && invalid.Reason == x509.Expired {
+		if r.Skew = skewOf(ctx, p, request); r.Skew.Abs() > wrongClock {
+			r.Class, r.Err = ClassClock, fmt.Errorf("this computer's clock is wrong: %s", SkewText(r.Skew))
+		}
+	}
+	return r, a.sent()
 }
 
 // judge reports whether an answer proves a way out.
