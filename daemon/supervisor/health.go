@@ -196,12 +196,10 @@ func (s *Supervisor) foundAlive(active *tracked, result checkResult, now time.Ti
 		return
 	}
 	latency := result.findings.Success.Latency
-	if usual := active.usual; slow > 0 {
-		active.measured(now, latency)
+	usual := active.usual
+	if active.measured(now, latency); slow > 0 {
 		active.usual = usual // that is what it is not
 		s.health.dueAt = now.Add(min(slowSpacing, interval))
-	} else {
-		active.measured(now, latency)
 	}
 	if firstTime {
 		s.Front.SetTarget(active.target()) // with what is now known of its latency
@@ -264,7 +262,9 @@ func (s *Supervisor) foundDead(result checkResult, now time.Time) {
 		return
 	}
 	if s.mayLeave(result, now) {
-		s.healthRotation(session.Reason{Code: code, Text: text}, result)
+		s.moveAway(&operation{findings: result.findings, control: result.control}, result.findings.ControlOK, widened(session.Spec{
+			Reason: session.Reason{Code: code, Text: text}, Race: healthRace, AgainstUsual: active.usual,
+		}, s.retry.attempts))
 	}
 }
 
@@ -302,7 +302,7 @@ func (s *Supervisor) hint(signal front.Signal) {
 	if s.active == nil || signal.TargetID != s.active.ID || s.op != nil && s.op.kind != opReplace {
 		return
 	}
-	if s.Settings.Health.LooksAtWork() && s.work.evident(front.EvidenceKind(signal.Kind), time.Now()) {
+	if s.Settings.Health.LooksAtWork() && s.work.evident(signal.Kind, time.Now()) {
 		return
 	}
 	if signal.Kind == front.Returned {

@@ -19,7 +19,7 @@ const (
 
 // widened has more candidates tried at a time after attempts that were in vain.
 func widened(spec session.Spec, attempts int) session.Spec {
-	if attempts > 0 && spec.Candidates != nil {
+	if attempts > 0 {
 		spec.Race, spec.HeadStart = wideRace, headStart
 	}
 	return spec
@@ -56,21 +56,22 @@ func (s *Supervisor) timerRotation(now time.Time) {
 	})
 }
 
-// healthRotation rotates away from a server that is dead. The cooldown does not hold it back, since
-// its purpose is to spare servers that work. A standby that has answered while the active one did
-// not steps in at once; otherwise a few are tried at a time.
-func (s *Supervisor) healthRotation(why session.Reason, found checkResult) {
+// moveAway begins op, which moves away from a server that is dead or limited. The cooldown does not
+// hold it back, since its purpose is to spare servers that work. ready tells that the standby has
+// just done what the server in use has not: then it steps in at once. Otherwise a few are tried at
+// a time, and it may be the network that is at fault.
+func (s *Supervisor) moveAway(op *operation, ready bool, spec session.Spec) {
 	selection := rotation.Selection{Preference: rotation.PreferBest, Exclude: []int64{s.active.Config.ID}}
-	spec := session.Spec{Checked: true, Trigger: rotation.TriggerHealthCheckFailed, Reason: why, Race: healthRace}
-	if s.standby.session != nil && found.findings.ControlOK {
+	if s.standby.session != nil && ready {
 		spec.Fresh, spec.Keep = true, 1
 		selection.First = s.standby.session.Config.ID
 	}
-	if !found.findings.ControlOK {
-		spec.Against, spec.AgainstUsual = s.active.Session, s.active.usual
+	if !ready {
+		spec.Against = s.active.Session
 	}
-	spec.Candidates = selected(s.Catalog, selection)
-	s.begin(&operation{kind: opReplace, findings: found.findings, control: found.control}, widened(spec, s.retry.attempts))
+	op.kind = opReplace
+	spec.Checked, spec.Trigger, spec.Candidates = true, rotation.TriggerHealthCheckFailed, selected(s.Catalog, selection)
+	s.begin(op, spec)
 }
 
 // noteRotation keeps what a rotation that was tried came to.

@@ -9,6 +9,7 @@ import (
 	"github.com/xrat-tray/xrat/daemon/rotation"
 	"github.com/xrat-tray/xrat/daemon/session"
 	"github.com/xrat-tray/xrat/runtime/front"
+	"github.com/xrat-tray/xrat/runtime/probe"
 )
 
 const (
@@ -64,7 +65,7 @@ func (w *workState) begin(t *tracked, looks bool, now time.Time) {
 
 // evident takes evidence of the front that the work is strangled, and reports whether it was that.
 // It brings an examination forward; nothing else.
-func (w *workState) evident(kind front.EvidenceKind, now time.Time) bool {
+func (w *workState) evident(kind front.SignalKind, now time.Time) bool {
 	switch kind {
 	case front.Lossy:
 		w.loss = true
@@ -197,7 +198,7 @@ func (s *Supervisor) noteStandbyWork(standby *tracked, found liveness.WorkFindin
 			s.learn(rotation.DidWork(standby.Config.ID))
 		}
 	case found.ControlStrangled:
-		standby.worked, standby.limit = false, limitOf("", front.Evidence{})
+		standby.worked, standby.limit = false, probe.ClassStalls
 	}
 	if standby.limit != before {
 		s.Front.SetStandby(standby.target())
@@ -220,15 +221,16 @@ func (s *Supervisor) foundLimited(active *tracked, limit string, judgement liven
 		text += ": " + found.Err.Error()
 	}
 	s.Log.Info().Int64("session", active.ID).Str("limit", limit).Err(found.Err).Bool("control", found.ControlWorks).Msg("the server is limited")
+	mayLeave := s.Settings.Health.Enabled && s.rotates()
 	switch {
-	case !s.rotates() || !s.Settings.Health.Enabled:
+	case !mayLeave:
 		s.work.message = limitedMessage(active, "xrat is not to leave it")
 	case judgement == liveness.NoneWorks:
 		s.work.message = limitedMessage(active, "no other config does better")
 	default:
 		s.work.message = limitedMessage(active, "looking for another")
 	}
-	mayLeave := s.Settings.Health.Enabled && s.rotates() && s.op == nil
+	mayLeave = mayLeave && s.op == nil
 	if limit == liveness.ClassLossy || limit == classSlow {
 		// These answer after all: the pace may hold back what never is away from one that is dead.
 		_, allowed := s.rotation.pace.Allow(now)
@@ -255,17 +257,9 @@ func (s *Supervisor) foundSlow(active *tracked, result checkResult, now time.Tim
 // limitedRotation rotates away from a server that is limited. ready tells that the standby does
 // better.
 func (s *Supervisor) limitedRotation(why session.Reason, ready bool, doubted time.Time) {
-	selection := rotation.Selection{Preference: rotation.PreferBest, Exclude: []int64{s.active.Config.ID}}
-	spec := session.Spec{Checked: true, MustWork: true, Trigger: rotation.TriggerHealthCheckFailed, Reason: why, Race: healthRace}
-	if s.standby.session != nil && ready {
-		spec.Fresh, spec.Keep = true, 1
-		selection.First = s.standby.session.Config.ID
-	}
-	if !ready { // it may be the network's
-		spec.Against = s.active.Session
-	}
-	spec.Candidates = selected(s.Catalog, selection)
-	s.begin(&operation{kind: opReplace, limited: true, findings: liveness.Findings{Began: doubted}}, spec)
+	s.moveAway(&operation{limited: true, findings: liveness.Findings{Began: doubted}}, ready, session.Spec{
+		Reason: why, Race: healthRace, MustWork: true,
+	})
 }
 
 // inVain plans what follows a search for a server that does better than t, and found none.
@@ -293,16 +287,16 @@ const classSlow = "slow"
 // limitOf names a limit by how work failed or else by what applications met with.
 func limitOf(class string, e front.Evidence) string {
 	switch class {
-	case "stalls", "throttled", "cuts_short", liveness.ClassLossy:
+	case probe.ClassStalls, probe.ClassThrottled, probe.ClassCutsShort, liveness.ClassLossy:
 		return class
 	}
 	switch {
 	case e.CutShort > e.Stalled+e.Starved:
-		return "cuts_short"
+		return probe.ClassCutsShort
 	case e.Starved > e.Stalled:
-		return "throttled"
+		return probe.ClassThrottled
 	}
-	return "stalls"
+	return probe.ClassStalls
 }
 
 // workOrder says what is to be examined.

@@ -26,9 +26,9 @@ func limit(how string) func(*daemontest.Server) {
 }
 
 // trouble has the traffic of a session meet with a kind of it.
-func trouble(h *daemontest.Harness, id int64, kind front.EvidenceKind) {
+func trouble(h *daemontest.Harness, id int64, kind front.SignalKind) {
 	h.Locked(func() { h.Seen[id] = front.Evidence{Stalled: 5, Destinations: 1} })
-	h.Hints <- front.Signal{TargetID: id, Kind: front.SignalKind(kind)}
+	h.Hints <- front.Signal{TargetID: id, Kind: kind}
 }
 
 // What strangles is left soon after applications have met with it, and ranks as limited.
@@ -63,7 +63,7 @@ func TestEvidenceAloneRotatesNothing(t *testing.T) {
 			if i == 60 {
 				h.Locked(func() { works = h.Works })
 			}
-			trouble(h, connected.SessionID, []front.EvidenceKind{front.Stalled, front.CutShort, front.Starved, front.Lossy}[i%4])
+			trouble(h, connected.SessionID, []front.SignalKind{front.Stalled, front.CutShort, front.Starved, front.Lossy}[i%4])
 			time.Sleep(time.Second)
 		}
 		h.Want(ipc.StateConnected, "a")
@@ -180,7 +180,7 @@ func TestNoPageForWork(t *testing.T) {
 			h.Seen[connected.SessionID] = front.Evidence{Stalled: 4, Destinations: 2}
 			h.Seen[standby] = front.Evidence{Worked: 2}
 		})
-		h.Hints <- front.Signal{TargetID: connected.SessionID, Kind: front.SignalKind(front.Stalled)}
+		h.Hints <- front.Signal{TargetID: connected.SessionID, Kind: front.Stalled}
 		time.Sleep(2*time.Minute + 15*time.Second)
 		if h.TargetHost() == "a" {
 			t.Error("ample evidence is not enough")

@@ -32,6 +32,8 @@
 //     guard.go decides whether it may, rtt.go knows what silence is unusual, slow.go which
 //     destinations are slow, and suspect.go whether the target is to be trusted. safe.go knows what
 //     may be sent twice.
+//   - flow.go follows how the answers go on, with framing.go, which knows when one is complete, and
+//     evidence.go weighs what that shows of the server and tells the daemon.
 //   - relay.go copies in both directions from then on, holding no buffer while nothing moves;
 //     splice_linux.go lets the kernel do it when there is much.
 //   - ledger.go counts, drains and cuts. target.go replaces the target and the standby.
@@ -66,4 +68,7 @@
 // between, the target is suspect: all new connections go to the standby first, so that also a POST
 // finds a core that works. Once a second something that may be sent twice tries the target first;
 // its answer ends the suspicion, as does another target or the standby's end.
+//
+// A target that answers and strangles what follows becomes suspect, too, after three answers that
+// did not go on. No answer ends that, and nobody tries it: only [Front.Trust] does, or time.
 package front

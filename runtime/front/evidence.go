@@ -6,16 +6,13 @@ import (
 	"time"
 )
 
-// EvidenceKind is something that real traffic has shown of a server.
-type EvidenceKind string
-
-// Silent and Rescued are of a connection's beginning; these are of what comes after it.
+// The other kinds of signals are of a connection's beginning; these are of what comes after it.
 const (
-	Stalled  EvidenceKind = "stalled"   // the rest of an answer did not come for a time that is unusual
-	CutShort EvidenceKind = "cut_short" // the core ended a connection in the midst of an answer
-	Starved  EvidenceKind = "starved"   // the rest of an answer comes, but at a pace of some kB/s
-	Lossy    EvidenceKind = "lossy"     // only another server has answered
-	Worked   EvidenceKind = "worked"    // as much has come as what strangles does not let pass
+	Stalled  SignalKind = "stalled"   // the rest of an answer did not come for a time that is unusual
+	CutShort SignalKind = "cut_short" // the core ended a connection in the midst of an answer
+	Starved  SignalKind = "starved"   // the rest of an answer comes, but at a pace of some kB/s
+	Lossy    SignalKind = "lossy"     // only another server has answered
+	Worked   SignalKind = "worked"    // as much has come as what strangles does not let pass; the daemon is not told
 )
 
 const (
@@ -46,7 +43,7 @@ type Evidence struct {
 // Trouble is how much there is that speaks against the server.
 func (e Evidence) Trouble() int { return e.Stalled + e.CutShort + e.Starved + e.Lossy }
 
-// add adds what another data plane has seen.
+// Add adds what another data plane has seen.
 func (e *Evidence) Add(d Evidence) {
 	e.Stalled += d.Stalled
 	e.CutShort += d.CutShort
@@ -65,7 +62,7 @@ type evidence struct {
 
 type event struct {
 	at      int64
-	kind    EvidenceKind
+	kind    SignalKind
 	dest    string
 	answers uint64 // that the target had given by then
 }
@@ -159,15 +156,11 @@ func lossy(events []event, answers uint64) bool {
 // witness notes what traffic through t has shown, and tells the daemon if it speaks against the
 // server. When there is enough of it, new connections are kept away from t until the daemon has
 // found out more.
-func (f *Front) witness(t *target, kind EvidenceKind, dest string) {
+func (f *Front) witness(t *target, kind SignalKind, dest string) {
 	now := f.now()
 	o := t.ledger.evidence.add(event{now, kind, dest, t.ledger.answers.Load()})
-	switch {
-	case kind == Worked:
-	case kind != Lossy:
-		f.signal(t.id, SignalKind(kind))
-	case o.lossy:
-		f.signal(t.id, SignalKind(Lossy))
+	if kind != Worked && (kind != Lossy || o.lossy) {
+		f.signal(t.id, kind)
 	}
 	if o.suspect {
 		f.suspectWork(t, now)

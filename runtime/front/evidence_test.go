@@ -175,7 +175,7 @@ func TestLossy(t *testing.T) {
 	told := func() bool {
 		select {
 		case s := <-f.Signals():
-			return s.Kind == SignalKind(Lossy)
+			return s.Kind == Lossy
 		default:
 			return false
 		}

@@ -101,7 +101,7 @@ func (l *leg) reckon(now int64) {
 	}
 	if fl.got >= provenBytes {
 		fl.proven = true
-		if time.Duration(now-fl.nearly) < provenTime && !fl.starved.Load() && !fl.stalled.Load() {
+		if time.Duration(now-fl.nearly) < provenTime && !fl.starved.Load() {
 			l.witness(Worked)
 		}
 	}
@@ -116,7 +116,7 @@ func (l *leg) ended() {
 }
 
 // witness gives evidence about the core's server.
-func (l *leg) witness(kind EvidenceKind) {
+func (l *leg) witness(kind SignalKind) {
 	l.u.f.witness(l.target, kind, string(l.u.dest))
 }
 

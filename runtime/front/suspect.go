@@ -66,24 +66,24 @@ func (g *guard) acquit() {
 // tryTarget reports whether a new connection should try the suspected target, and counts it as the
 // one that does.
 func (g *guard) tryTarget(now int64) bool {
-	if !g.trialDue(now) {
-		return false
-	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if now < g.trial {
-		return false
+	due := g.due(now)
+	if due {
+		g.trial = now + int64(trialPause)
 	}
-	g.trial = now + int64(trialPause)
-	return true
+	return due
 }
 
 // trialDue is tryTarget without counting.
 func (g *guard) trialDue(now int64) bool {
-	if sus := g.suspect.Load(); sus != nil && sus.until != 0 {
-		return false
-	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return now >= g.trial
+	return g.due(now)
+}
+
+// due needs mu. It reports whether the suspected target may be tried.
+func (g *guard) due(now int64) bool {
+	sus := g.suspect.Load()
+	return now >= g.trial && (sus == nil || sus.until == 0)
 }
