@@ -81,27 +81,16 @@ func (b *box) startLoad(perSecond, streams int) *load {
 		default:
 		}
 	}
-	workers.Go(func() {
-		ticker := time.NewTicker(time.Second / time.Duration(perSecond))
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-				workers.Go(func() {
-					began := time.Now()
-					l.sent.Add(1)
-					if _, err := b.get("/exit"); err != nil {
-						note(&l.failed, fmt.Errorf("request: %w", err))
-					}
-					for took := int64(time.Since(began)); ; {
-						longest := l.longest.Load()
-						if took <= longest || l.longest.CompareAndSwap(longest, took) {
-							break
-						}
-					}
-				})
+	steadily(ctx, &workers, perSecond, func() {
+		began := time.Now()
+		l.sent.Add(1)
+		if _, err := b.get("/exit"); err != nil {
+			note(&l.failed, fmt.Errorf("request: %w", err))
+		}
+		for took := int64(time.Since(began)); ; {
+			longest := l.longest.Load()
+			if took <= longest || l.longest.CompareAndSwap(longest, took) {
+				break
 			}
 		}
 	})
@@ -117,6 +106,22 @@ func (b *box) startLoad(perSecond, streams int) *load {
 		workers.Wait()
 	}
 	return l
+}
+
+// steadily begins something at a rate until ctx ends, however long each takes.
+func steadily(ctx context.Context, workers *sync.WaitGroup, perSecond int, do func()) {
+	workers.Go(func() {
+		ticker := time.NewTicker(time.Second / time.Duration(perSecond))
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				workers.Go(do)
+			}
+		}
+	})
 }
 
 // stream reads an endless answer until ctx ends.

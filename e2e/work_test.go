@@ -38,18 +38,7 @@ func (b *box) startDownloads(perSecond, size int) *downloads {
 	ctx, cancel := context.WithCancel(context.Background())
 	f := new(downloads)
 	var workers sync.WaitGroup
-	workers.Go(func() {
-		ticker := time.NewTicker(time.Second / time.Duration(perSecond))
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-				workers.Go(func() { f.do(b, size) })
-			}
-		}
-	})
+	steadily(ctx, &workers, perSecond, func() { f.do(b, size) })
 	f.stop = func() {
 		cancel()
 		workers.Wait()
@@ -121,8 +110,8 @@ type strangling struct {
 	oneAfter             error
 }
 
-// strangle has the server in use of three strangle 20 downloads of 60 kB a second.
-func (b *box) strangle(network lab.Network, spoil func(*lab.Server, lab.Network) error) (f strangling) {
+// connectThrough connects to the first of three servers behind a network, and waits for a standby.
+func (b *box) connectThrough(network lab.Network) {
 	b.t.Helper()
 	b.serve(lab.VLESS, lab.VLESS, lab.VLESS)
 	for _, s := range b.servers {
@@ -130,6 +119,12 @@ func (b *box) strangle(network lab.Network, spoil func(*lab.Server, lab.Network)
 	}
 	b.ok("connect", "s1")
 	b.await("a standby", 30*time.Second, func(p ipc.StatusPayload) bool { return p.Standby != nil && p.State == ipc.StateConnected })
+}
+
+// strangle has the server in use of three strangle 20 downloads of 60 kB a second.
+func (b *box) strangle(network lab.Network, spoil func(*lab.Server, lab.Network) error) (f strangling) {
+	b.t.Helper()
+	b.connectThrough(network)
 	traffic := b.startDownloads(20, 60_000)
 	time.Sleep(3 * time.Second) // what is usual is known
 	spoiled := time.Now()
@@ -208,12 +203,7 @@ func (b *box) spoiled(spoil func(*lab.Server) error) (when time.Time, left ipc.S
 // connectFarAway connects to the first of three servers that are far away, and waits for a standby.
 func connectFarAway(t *testing.T) *box {
 	b := newBox(t, "")
-	b.serve(lab.VLESS, lab.VLESS, lab.VLESS)
-	for _, s := range b.servers {
-		must(t, s.Network(farAway))
-	}
-	b.ok("connect", "s1")
-	b.await("a standby", 30*time.Second, func(p ipc.StatusPayload) bool { return p.Standby != nil && p.State == ipc.StateConnected })
+	b.connectThrough(farAway)
 	return b
 }
 
