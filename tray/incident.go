@@ -138,7 +138,7 @@ func (i *incidents) state(s ipc.StatusPayload) announcement {
 	case s.State == ipc.StateDegraded && s.Condition == ipc.ConditionClock && i.trouble == well:
 		i.trouble = stuck
 		return announcement{note: &notification{
-			Icon: assets.Degraded, Title: "The clock is wrong", Body: sentence(clean(s.Message, textWidth), ""),
+			Icon: assets.Degraded, Title: "The clock is wrong", Body: clean(s.Message, textWidth),
 		}}
 	case s.State == ipc.StateDegraded && s.Condition == ipc.ConditionLimited && i.trouble == well:
 		i.trouble = stuck

@@ -45,8 +45,6 @@ const (
 	closeTime = 10 * time.Second
 	// coreLogSize bounds the file that the cores write to, in bytes.
 	coreLogSize = 4 << 20
-	// storeIdle is how long the database stays open without use.
-	storeIdle = time.Second
 	// probeStagger is when a probe asks the next URL while the one before is silent.
 	probeStagger = 300 * time.Millisecond
 )
@@ -85,7 +83,7 @@ func (a *app) runServer(ctx context.Context) (err error) {
 	defer func() { log.Info().AnErr("error", err).Msg("daemon ends") }()
 	removeOldStarts(a.paths.StateDir)
 
-	records, err := store.Open(ctx, a.paths.DataDir, store.Options{Log: log.With().Str("part", "store").Logger(), IdleClose: storeIdle, CrashOutput: crashes})
+	records, err := store.Open(ctx, a.paths.DataDir, store.Options{Log: log.With().Str("part", "store").Logger(), CrashOutput: crashes})
 	if err != nil {
 		return fmt.Errorf("opening the store: %w", err)
 	}

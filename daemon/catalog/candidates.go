@@ -137,9 +137,7 @@ func (cat *Catalog) Explore(ctx context.Context, exclude ...int64) (id int64, li
 	}
 	now := time.Now()
 	id, found = rotation.Explore(now, rand.Uint64(), k.candidates, exclude...)
-	for _, c := range k.candidates {
-		limited = limited || c.ConfigID == id && c.History.LimitNow(now) != ""
-	}
+	limited = slices.ContainsFunc(k.candidates, func(c rotation.Candidate) bool { return c.ConfigID == id && c.History.LimitNow(now) != "" })
 	return id, limited, found, nil
 }
 

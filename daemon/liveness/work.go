@@ -1,8 +1,6 @@
 package liveness
 
-import (
-	"time"
-)
+import "time"
 
 const (
 	// leastWorkPatience is how long the way out is given for the work at least, and workMultiple
