@@ -28,7 +28,7 @@ const (
 const (
 	defaultIdleClose = time.Second
 	exportDelay      = 2 * time.Second  // from the first change that is not yet exported
-	outcomeDelay     = time.Minute      // the most that a crash may cost of the probe history
+	outcomeDelay     = 10 * time.Minute // the most that a crash may cost of the probe history
 	retryDelay       = 10 * time.Second // after a background task has failed, on a full disk for example
 )
 
