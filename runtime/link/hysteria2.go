@@ -19,7 +19,6 @@ type QUIC struct {
 }
 
 func (Hysteria2) protocol() Protocol { return ProtocolHysteria2 }
-func (a Hysteria2) wire() Account    { return a }
 
 // Network returns "hysteria", the core's name for this transport.
 func (QUIC) Network() string { return "hysteria" }

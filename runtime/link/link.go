@@ -20,8 +20,6 @@
 package link
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"net"
@@ -65,8 +63,8 @@ type Account interface {
 	protocol() Protocol
 	// uri prints the link in the form of its protocol.
 	uri(l Link) string
-	// wire returns the account without what does not change the bytes on the wire.
-	wire() Account
+	// key returns what makes the account another one.
+	key() []string
 }
 
 // Transport carries the proxy protocol: one of [Raw], [WebSocket], [GRPC], [HTTPUpgrade], [XHTTP],
@@ -75,14 +73,16 @@ type Transport interface {
 	// Network is the name of the transport in links and in the core's configuration.
 	Network() string
 	params() params
+	// key returns what makes a server another one, beside the name that it is asked for.
+	key() []string
 }
 
 // Security protects the transport: [TLS] or [REALITY].
 type Security interface {
 	name() string
 	params() params
-	// wire returns the settings without what does not change the bytes on the wire.
-	wire() Security
+	// key returns what makes a server another one.
+	key() []string
 }
 
 // Network returns the name of the transport for display: "tcp", "ws", "grpc", "httpupgrade",
@@ -108,21 +108,6 @@ func (l Link) URI() string {
 		return ""
 	}
 	return l.Account.uri(l)
-}
-
-// Identity returns a hash, in hexadecimal, of everything that changes what is sent to the server:
-// two links with the same identity are the same server, whatever their names. Identities are
-// stored, so they never change from one version of xrat to the next.
-func (l Link) Identity() string {
-	l.Name = ""
-	if l.Account != nil {
-		l.Account = l.Account.wire()
-	}
-	if l.Secure != nil {
-		l.Secure = l.Secure.wire()
-	}
-	sum := sha256.Sum256([]byte(l.URI()))
-	return hex.EncodeToString(sum[:16])
 }
 
 // String describes the link without its secrets: "vless tokyo-1 (example.org:443)".

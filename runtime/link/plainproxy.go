@@ -16,14 +16,12 @@ type HTTP struct {
 }
 
 func (SOCKS) protocol() Protocol { return ProtocolSOCKS }
-func (a SOCKS) wire() Account    { return a }
 
 func (a SOCKS) uri(l Link) string {
 	return printGeneric("socks", printUserPassword(a.User, a.Password), l, l.streamParamsIfAny())
 }
 
 func (HTTP) protocol() Protocol { return ProtocolHTTP }
-func (a HTTP) wire() Account    { return a }
 
 func (a HTTP) uri(l Link) string {
 	scheme := "http"

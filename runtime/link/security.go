@@ -34,26 +34,6 @@ type REALITY struct {
 func (TLS) name() string     { return "tls" }
 func (REALITY) name() string { return "reality" }
 
-func (s TLS) wire() Security {
-	s.AllowInsecure = false
-	s.Fingerprint = defaultFingerprint(s.Fingerprint)
-	return s
-}
-
-func (s REALITY) wire() Security {
-	s.Fingerprint = defaultFingerprint(s.Fingerprint)
-	return s
-}
-
-// defaultFingerprint makes the core's default explicit: a link that names it and one that does not
-// are the same on the wire.
-func defaultFingerprint(fp string) string {
-	if fp == "" {
-		return "chrome"
-	}
-	return fp
-}
-
 func (s TLS) params() params {
 	p := params{
 		{"security", "tls"}, {"sni", s.ServerName}, {"alpn", s.ALPN}, {"fp", s.Fingerprint},

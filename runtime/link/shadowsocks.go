@@ -12,7 +12,6 @@ type Shadowsocks struct {
 }
 
 func (Shadowsocks) protocol() Protocol { return ProtocolShadowsocks }
-func (a Shadowsocks) wire() Account    { return a }
 
 func (a Shadowsocks) uri(l Link) string {
 	user := a.Method + ":" + escape(a.Password.Reveal(), "")

@@ -8,7 +8,6 @@ type Trojan struct {
 }
 
 func (Trojan) protocol() Protocol { return ProtocolTrojan }
-func (a Trojan) wire() Account    { return a }
 
 func (a Trojan) uri(l Link) string {
 	return printGeneric("trojan", escape(a.Password.Reveal(), ""), l, l.streamParams())

@@ -16,7 +16,6 @@ type VLESS struct {
 }
 
 func (VLESS) protocol() Protocol { return ProtocolVLESS }
-func (a VLESS) wire() Account    { return a }
 
 func (a VLESS) uri(l Link) string {
 	p := append(params{{"encryption", a.Encryption.Reveal()}, {"flow", a.Flow}}, l.streamParams()...)

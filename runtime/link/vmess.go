@@ -22,11 +22,6 @@ type VMess struct {
 
 func (VMess) protocol() Protocol { return ProtocolVMess }
 
-func (a VMess) wire() Account {
-	a.AlterID = 0
-	return a
-}
-
 // vmessKeys translates parameters of URIs into the keys of v2rayN's JSON, where they differ.
 var vmessKeys = map[string]string{"type": "net", "headerType": "type", "mode": "type", "security": "tls", "serviceName": "path", "authority": "host"}
 

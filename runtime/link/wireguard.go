@@ -26,7 +26,6 @@ type WireGuard struct {
 type Datagrams struct{}
 
 func (WireGuard) protocol() Protocol { return ProtocolWireGuard }
-func (a WireGuard) wire() Account    { return a }
 
 // Network returns "udp".
 func (Datagrams) Network() string { return "udp" }
