@@ -146,6 +146,16 @@ func (s *Store) Config(ctx context.Context, id int64) (config Config, err error)
 // change the id, nor the identity. A long list is changed in several steps; if one fails, updated
 // has what was done before.
 func (s *Store) UpdateConfigs(ctx context.Context, ids []int64, edit func(*Config)) (updated []Config, err error) {
+	return s.updateConfigs(ctx, ids, func(c *change, stored Config) (Config, error) { return c.editConfig(stored, edit) })
+}
+
+// RenewConfigs is UpdateConfigs for an edit that may also change the identity. A config whose new
+// identity another one has is left as it is, and left out.
+func (s *Store) RenewConfigs(ctx context.Context, ids []int64, edit func(*Config)) (renewed []Config, err error) {
+	return s.updateConfigs(ctx, ids, func(c *change, stored Config) (Config, error) { return c.renewConfig(stored, edit) })
+}
+
+func (s *Store) updateConfigs(ctx context.Context, ids []int64, edit func(*change, Config) (Config, error)) (updated []Config, err error) {
 	for len(ids) > 0 {
 		var some []Config
 		var done int
@@ -162,7 +172,10 @@ func (s *Store) UpdateConfigs(ctx context.Context, ids []int64, edit func(*Confi
 					continue
 				}
 				if err == nil {
-					config, err = c.editConfig(config, edit)
+					config, err = edit(c, config)
+				}
+				if errors.Is(err, errTaken) {
+					continue
 				}
 				if err != nil {
 					return err
@@ -186,6 +199,34 @@ func (c *change) editConfig(stored Config, edit func(*Config)) (Config, error) {
 	config.Tags, config.Subscriptions = slices.Clone(stored.Tags), slices.Clone(stored.Subscriptions)
 	edit(&config)
 	config.ID, config.Identity = stored.ID, stored.Identity
+	return c.replaceConfig(stored, config)
+}
+
+// errTaken: another config has the identity.
+var errTaken = errors.New("another config has this identity")
+
+func (c *change) renewConfig(stored Config, edit func(*Config)) (Config, error) {
+	config := stored
+	config.Tags, config.Subscriptions = slices.Clone(stored.Tags), slices.Clone(stored.Subscriptions)
+	edit(&config)
+	config.ID = stored.ID
+	if config.Identity != stored.Identity {
+		if _, err := c.get(identityKey(config.Identity)); err == nil {
+			return stored, errTaken
+		} else if !errors.Is(err, ErrNotFound) {
+			return stored, err
+		}
+		if _, err := c.remove(identityKey(stored.Identity)); err != nil {
+			return stored, err
+		}
+		if err := c.put(identityKey(config.Identity), idKey(prefixConfig, config.ID)[1:]); err != nil {
+			return stored, err
+		}
+	}
+	return c.replaceConfig(stored, config)
+}
+
+func (c *change) replaceConfig(stored, config Config) (Config, error) {
 	if reflect.DeepEqual(config, stored) {
 		return stored, nil
 	}

@@ -31,6 +31,10 @@ type Subscription struct {
 	Failures  int    `json:"failures,omitempty"`
 	ErrorCode string `json:"error_code,omitempty"`
 	Error     string `json:"error,omitempty"`
+	// Doubted counts the answers in a row, since DoubtedSince, that had so few servers that they
+	// were not believed.
+	Doubted      int       `json:"doubted,omitempty"`
+	DoubtedSince time.Time `json:"doubted_since,omitzero"`
 
 	// What the answer was worth the last time that there was one.
 	ETag         string   `json:"-"`

@@ -12,7 +12,8 @@ type Config struct {
 	ID        int64     `json:"id"`
 	Name      string    `json:"name"`
 	Link      string    `json:"-"`
-	Identity  string    `json:"identity"` // link.Link.Identity: no two configs share one
+	Identity  string    `json:"identity"`             // link.Link.Identity: no two configs share one
+	IdentityV int       `json:"identity_v,omitempty"` // link.IdentityVersion when Identity was made; 0: 1
 	Protocol  string    `json:"protocol"`
 	Address   string    `json:"address"`
 	Port      uint16    `json:"port"`

@@ -20,6 +20,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"configs are added once":                testAddConfigs,
 		"known configs are merged":              testMergeConfigs,
 		"configs are updated":                   testUpdateConfigs,
+		"configs are renewed":                   testRenewConfigs,
 		"configs are removed":                   testRemoveConfigs,
 		"configs are copies":                    testConfigCopies,
 		"subscriptions":                         testSubscriptions,
@@ -171,6 +172,38 @@ func testUpdateConfigs(t *testing.T, s Store) {
 	of(s.Configs(t.Context())).is(t, "listed", want)
 	none := of(s.UpdateConfigs(t.Context(), []int64{99}, func(*store.Config) { t.Error("edited what is not there") })).value(t)
 	same(t, "updated of what is not there", len(none), 0)
+}
+
+func testRenewConfigs(t *testing.T, s Store) {
+	want := add(t, s, "a", "b", "c")
+	was := want[0]
+	renewed, err := s.RenewConfigs(t.Context(), []int64{3, 99, 1}, func(c *store.Config) {
+		c.Pinned = true
+		if c.Identity = "another"; c.ID == 3 {
+			c.Identity = want[1].Identity // which is taken
+		}
+		c.ID = 2
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want[0].Pinned, want[0].Identity = true, "another"
+	same(t, "renewed", renewed, []store.Config{want[0]})
+	of(s.Configs(t.Context())).is(t, "listed", want)
+
+	keep := func(*store.Config, store.Config) {}
+	_, existing, err := s.MergeConfigs(t.Context(), []store.Config{{Identity: "another"}}, keep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "found by its new identity", existing, []store.Config{want[0]})
+	was.ID = 0
+	added, _, err := s.MergeConfigs(t.Context(), []store.Config{was}, keep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	was.ID = 4
+	same(t, "added under the identity that was given up", added, []store.Config{was})
 }
 
 func testRemoveConfigs(t *testing.T, s Store) {

@@ -14,6 +14,7 @@ type Store interface {
 	Configs(ctx context.Context) ([]store.Config, error)
 	Config(ctx context.Context, id int64) (store.Config, error)
 	UpdateConfigs(ctx context.Context, ids []int64, edit func(*store.Config)) (updated []store.Config, err error)
+	RenewConfigs(ctx context.Context, ids []int64, edit func(*store.Config)) (renewed []store.Config, err error)
 	RemoveConfigs(ctx context.Context, ids []int64) (removed int, err error)
 	Subscriptions(ctx context.Context) ([]store.Subscription, error)
 	AddSubscription(ctx context.Context, s store.Subscription) (store.Subscription, error)

@@ -200,6 +200,38 @@ func (m *Memory) UpdateConfigs(ctx context.Context, ids []int64, edit func(*stor
 	return updated, err
 }
 
+// RenewConfigs implements Store.
+func (m *Memory) RenewConfigs(ctx context.Context, ids []int64, edit func(*store.Config)) (renewed []store.Config, err error) {
+	err = m.change(ctx, "RenewConfigs", func(r *Records) error {
+		for _, id := range ids {
+			stored, there := r.Configs[id]
+			if !there {
+				continue
+			}
+			c := cloneConfig(stored)
+			edit(&c)
+			c.ID = id
+			if r.taken(c) {
+				continue
+			}
+			r.Configs[id] = cloneConfig(c)
+			renewed = append(renewed, c)
+		}
+		return nil
+	})
+	return renewed, err
+}
+
+// taken reports whether another config has the identity of c.
+func (r *Records) taken(c store.Config) bool {
+	for id, other := range r.Configs {
+		if other.Identity == c.Identity && id != c.ID {
+			return true
+		}
+	}
+	return false
+}
+
 // RemoveConfigs implements Store.
 func (m *Memory) RemoveConfigs(ctx context.Context, ids []int64) (removed int, err error) {
 	err = m.change(ctx, "RemoveConfigs", func(r *Records) error {
