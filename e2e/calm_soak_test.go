@@ -6,10 +6,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/net/proxy"
 
 	"github.com/xrat-tray/xrat/runtime/lab"
 )
@@ -44,7 +47,15 @@ func again(ctx context.Context, n int, pause time.Duration, do func(ctx context.
 
 // request asks for a page and reads the answer at a rate, in bytes a second, for a time at most.
 func (b *box) request(ctx context.Context, page string, patience time.Duration, rate int) {
-	conn, err := b.dial(b.lab.Origin().HTTPAddress())
+	var forward proxy.Dialer = proxy.Direct
+	if rate > 0 {
+		forward = narrow{}
+	}
+	dialer, err := proxy.SOCKS5("tcp", b.socks, nil, forward)
+	if err != nil {
+		return
+	}
+	conn, err := dialer.Dial("tcp", b.lab.Origin().HTTPAddress())
 	if err != nil {
 		return
 	}
@@ -57,13 +68,23 @@ func (b *box) request(ctx context.Context, page string, patience time.Duration, 
 		io.Copy(io.Discard, conn)
 		return
 	}
-	conn.(interface{ SetReadBuffer(int) error }).SetReadBuffer(4096)
 	for ctx.Err() == nil {
 		if _, err := conn.Read(make([]byte, rate/10)); err != nil {
 			return
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
+}
+
+// narrow dials connections that take little before it is read.
+type narrow struct{}
+
+func (narrow) Dial(network, address string) (net.Conn, error) {
+	conn, err := net.DialTimeout(network, address, 15*time.Second)
+	if err == nil {
+		err = conn.(*net.TCPConn).SetReadBuffer(4096)
+	}
+	return conn, err
 }
 
 // Nothing of this is a server's fault, and none is left for it.

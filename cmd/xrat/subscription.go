@@ -175,14 +175,22 @@ func expires(u *ipc.UsagePayload, now time.Time) string {
 }
 
 func subscriptionUpdate(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use: "update [REF]...", Short: "Fetch subscriptions now: those named, or all", Long: "Fetch subscriptions now: those named, or all.\n\n" + subscriptionRefHelp,
+	var accept bool
+	c := &cobra.Command{
+		Use: "update [REF]...", Short: "Fetch subscriptions now: those named, or all",
+		Long: `Fetch subscriptions now: those named, or all.
+
+A list that has shrunk to less than half is not believed at first, because this is what
+many providers send when an account has expired: nothing is taken away, and the update
+counts as failed. It is believed after a day, or at once with --accept.
+
+` + subscriptionRefHelp,
 		RunE: a.withDaemon(func(ctx context.Context, client *ipc.Client, args []string) error {
 			ids, err := subscriptionIDs(ctx, client, args)
 			if err != nil {
 				return err
 			}
-			results, err := client.UpdateSubscriptions(ctx, ids)
+			results, err := client.UpdateSubscriptions(ctx, ids, accept)
 			if err != nil {
 				return fmt.Errorf("updating: %w", err)
 			}
@@ -201,6 +209,8 @@ func subscriptionUpdate(a *app) *cobra.Command {
 			return nil
 		}),
 	}
+	c.Flags().BoolVar(&accept, "accept", false, "believe what the providers send, however little it is")
+	return c
 }
 
 func printRefreshes(w io.Writer, results []ipc.RefreshPayload) {

@@ -30,6 +30,7 @@ type Store interface {
 	Configs(ctx context.Context) ([]store.Config, error)
 	Config(ctx context.Context, id int64) (store.Config, error)
 	UpdateConfigs(ctx context.Context, ids []int64, edit func(*store.Config)) (updated []store.Config, err error)
+	RenewConfigs(ctx context.Context, ids []int64, edit func(*store.Config)) (renewed []store.Config, err error)
 	RemoveConfigs(ctx context.Context, ids []int64) (removed int, err error)
 	Subscriptions(ctx context.Context) ([]store.Subscription, error)
 	AddSubscription(ctx context.Context, s store.Subscription) (store.Subscription, error)
@@ -106,7 +107,8 @@ func New(deps Deps) *Catalog {
 }
 
 // Count reads how many configs may be used, and makes sure that the subscriptions can be read. It
-// is called once, before anything else.
+// also brings what an earlier version has stored up to date. It is called once, before anything
+// else.
 func (cat *Catalog) Count(ctx context.Context) (int, error) {
 	configs, err := cat.Store.Configs(ctx)
 	if err != nil {
@@ -114,6 +116,9 @@ func (cat *Catalog) Count(ctx context.Context) (int, error) {
 	}
 	if _, err := cat.Store.Subscriptions(ctx); err != nil {
 		return 0, fmt.Errorf("reading the subscriptions: %w", err)
+	}
+	if err := cat.renewIdentities(ctx, configs); err != nil {
+		cat.Log.Error().Err(err).Msg("looking at configs of an earlier version") // the next start does it
 	}
 	cat.counting.Lock()
 	defer cat.counting.Unlock()

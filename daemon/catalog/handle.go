@@ -25,7 +25,7 @@ func (cat *Catalog) Handle(ctx context.Context, r ipc.Request) (payload any, mes
 	case ipc.KindSubscriptionAdd:
 		return cat.addSubscription(ctx, r)
 	case ipc.KindSubscriptionUpdate:
-		return cat.updateSubscriptions(ctx, r.IDs)
+		return cat.updateSubscriptions(ctx, r.IDs, r.Accept)
 	case ipc.KindSubscriptionRemove:
 		return cat.removeSubscriptions(ctx, r.IDs, r.KeepConfigs)
 	default:

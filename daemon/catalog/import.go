@@ -70,8 +70,9 @@ func (cat *Catalog) tooMany(more int) bool {
 func (cat *Catalog) merge(ctx context.Context, configs []store.Config) (added, existing []store.Config, err error) {
 	revived := false
 	cat.counting.Lock()
-	added, existing, err = cat.Store.MergeConfigs(ctx, configs, func(stored *store.Config, _ store.Config) {
+	added, existing, err = cat.Store.MergeConfigs(ctx, configs, func(stored *store.Config, given store.Config) {
 		stored.Source = store.SourceImport
+		take(stored, given)
 		if stored.Retired() {
 			stored.RetiredAt, stored.Subscriptions = time.Time{}, nil
 			revived = true
@@ -90,7 +91,7 @@ func (cat *Catalog) merge(ctx context.Context, configs []store.Config) (added, e
 
 func configOf(l link.Link) store.Config {
 	c := store.Config{
-		Link: l.URI(), Identity: l.Identity(),
+		Link: l.URI(), Identity: l.Identity(), IdentityV: link.IdentityVersion,
 		Protocol: string(l.Protocol), Address: l.Host, Port: l.Port, Network: l.Network(), Security: l.Security(),
 		Source: store.SourceImport, CreatedAt: time.Now(),
 	}

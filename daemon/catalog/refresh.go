@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/xrat-tray/xrat/daemon/ipc"
 	"github.com/xrat-tray/xrat/daemon/store"
+	"github.com/xrat-tray/xrat/runtime/link"
 	"github.com/xrat-tray/xrat/runtime/subscription"
 )
 
@@ -27,14 +27,20 @@ const (
 	codeTooManyConfigs = "too_many_configs"
 )
 
+// refreshing says how a subscription is updated.
+type refreshing struct {
+	conditional bool // the provider need not send again what has not changed
+	accept      bool // what it sends is believed, however little it is
+}
+
 // refreshAll updates several subscriptions, a few at a time.
-func (cat *Catalog) refreshAll(ctx context.Context, ids []int64, conditional bool) ([]ipc.RefreshPayload, error) {
+func (cat *Catalog) refreshAll(ctx context.Context, ids []int64, how refreshing) ([]ipc.RefreshPayload, error) {
 	results := make([]ipc.RefreshPayload, len(ids))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(refreshesAtOnce)
 	for i, id := range ids {
 		group.Go(func() (err error) {
-			results[i], err = cat.refresh(ctx, id, conditional)
+			results[i], err = cat.refresh(ctx, id, how)
 			return err
 		})
 	}
@@ -42,23 +48,22 @@ func (cat *Catalog) refreshAll(ctx context.Context, ids []int64, conditional boo
 }
 
 // refresh fetches a subscription and makes the stored configs agree with it, or waits for the
-// refresh that is under way. If conditional, the provider need not send again what has not changed.
-// The error is nil when the provider is to blame: the payload says so.
-func (cat *Catalog) refresh(ctx context.Context, id int64, conditional bool) (ipc.RefreshPayload, error) {
-	result, err, _ := cat.refreshing.Do(strconv.FormatInt(id, 10), func() (any, error) {
-		return cat.refreshAlone(ctx, id, conditional)
+// refresh that is under way. The error is nil when the provider is to blame: the payload says so.
+func (cat *Catalog) refresh(ctx context.Context, id int64, how refreshing) (ipc.RefreshPayload, error) {
+	result, err, _ := cat.refreshing.Do(fmt.Sprint(id, how.accept), func() (any, error) {
+		return cat.refreshAlone(ctx, id, how)
 	})
 	return result.(ipc.RefreshPayload), err
 }
 
-func (cat *Catalog) refreshAlone(ctx context.Context, id int64, conditional bool) (ipc.RefreshPayload, error) {
+func (cat *Catalog) refreshAlone(ctx context.Context, id int64, how refreshing) (ipc.RefreshPayload, error) {
 	none := ipc.RefreshPayload{SubscriptionID: id, Problems: []ipc.ImportErrorPayload{}}
 	sub, err := cat.subscription(ctx, id)
 	if err != nil {
 		return none, err
 	}
 	request := subscription.Request{URL: sub.URL}
-	if conditional {
+	if how.conditional {
 		request.ETag, request.LastModified = sub.ETag, sub.LastModified
 	}
 	f, fetchErr := cat.fetch(ctx, request)
@@ -75,13 +80,53 @@ func (cat *Catalog) refreshAlone(ctx context.Context, id int64, conditional bool
 	if fetchErr == nil && !mayNamePrivate(sub) {
 		fetchErr = f.body.DropPrivate()
 	}
-	if fetchErr != nil {
-		none.Error = &ipc.ErrorPayload{Code: errCode(fetchErr), Message: fetchErr.Error()}
+	fail := func(failure error) (ipc.RefreshPayload, error) {
+		none.Error = &ipc.ErrorPayload{Code: errCode(failure), Message: failure.Error()}
 		none.Problems, none.Unlisted = problems(f.body, nil), f.body.Unlisted
-		return none, cat.noteFailure(ctx, sub, fetchErr)
+		return none, cat.noteFailure(ctx, sub, failure, f.body.Notices)
+	}
+	if fetchErr != nil {
+		return fail(fetchErr)
+	}
+	configs, err := cat.Store.Configs(ctx)
+	if err != nil {
+		return none, fmt.Errorf("reading the configs: %w", err)
+	}
+	if !f.NotModified && !how.accept {
+		if err := doubt(sub, f.body, configs, time.Now()); err != nil {
+			return fail(err)
+		}
 	}
 	defer cat.subscriptionsChanged()
-	return cat.reconcile(ctx, sub, f)
+	return cat.reconcile(ctx, sub, f, configs)
+}
+
+const (
+	// An answer with few servers is believed when so many in a row, over that time, had no more.
+	doubtedAnswers = 3
+	doubtedTime    = 24 * time.Hour
+)
+
+// doubt says why an answer that can be read is not believed, or nil.
+func doubt(sub store.Subscription, body subscription.Body, configs []store.Config, now time.Time) error {
+	known, _ := knownTo(sub.ID, configs)
+	err := body.Doubt(known)
+	if err == nil {
+		return nil
+	}
+	since := sub.DoubtedSince
+	if sub.Doubted == 0 || since.After(now) {
+		since = now
+	}
+	if err.Code == subscription.CodeShrank && sub.Doubted+1 >= doubtedAnswers && now.Sub(since) >= doubtedTime {
+		return nil
+	}
+	err.Message += ": nothing was taken away"
+	if err.Code == subscription.CodeShrank {
+		err.Message += fmt.Sprintf(", and will be if it still says so after %s", since.Add(doubtedTime).Local().Format("2006-01-02 15:04"))
+	}
+	err.Message += "; `xrat subscription update --accept` believes it now"
+	return err
 }
 
 func (cat *Catalog) subscription(ctx context.Context, id int64) (store.Subscription, error) {
@@ -97,9 +142,9 @@ func (cat *Catalog) subscription(ctx context.Context, id int64) (store.Subscript
 	return store.Subscription{}, errRemoved(id)
 }
 
-// noteFailure records why an update failed. Nothing else changes: an empty or broken body takes
-// nothing away.
-func (cat *Catalog) noteFailure(ctx context.Context, sub store.Subscription, failure error) error {
+// noteFailure records why an update failed, and what the provider said in the place of servers.
+// Nothing else changes: an empty or broken body takes nothing away.
+func (cat *Catalog) noteFailure(ctx context.Context, sub store.Subscription, failure error, notices []string) error {
 	code := errCode(failure)
 	cat.Log.Warn().Int64("subscription", sub.ID).Str("code", code).Msg("the subscription could not be updated")
 	asked := code != codeNotConnected
@@ -108,6 +153,14 @@ func (cat *Catalog) noteFailure(ctx context.Context, sub store.Subscription, fai
 	}
 	_, err := cat.Store.UpdateSubscription(ctx, sub.ID, func(sub *store.Subscription) {
 		sub.ErrorCode, sub.Error = code, failure.Error()
+		if len(notices) > 0 {
+			sub.Notices = notices
+		}
+		if code == subscription.CodeShrank {
+			if sub.Doubted++; sub.Doubted == 1 || sub.DoubtedSince.After(time.Now()) {
+				sub.DoubtedSince = time.Now()
+			}
+		}
 		if asked {
 			sub.AttemptedAt = time.Now()
 			sub.Failures++
@@ -122,14 +175,10 @@ func (cat *Catalog) noteFailure(ctx context.Context, sub store.Subscription, fai
 
 // reconcile makes the configs agree with what a subscription has sent: new ones are added, those
 // that have vanished retired, those that are back revived, each under the id that it always had. It
-// may be interrupted anywhere: the next update completes it.
-func (cat *Catalog) reconcile(ctx context.Context, sub store.Subscription, f fetched) (ipc.RefreshPayload, error) {
+// may be interrupted anywhere: the next update completes it. Configs are those that are stored.
+func (cat *Catalog) reconcile(ctx context.Context, sub store.Subscription, f fetched, configs []store.Config) (ipc.RefreshPayload, error) {
 	result := ipc.RefreshPayload{
 		SubscriptionID: sub.ID, Name: sub.Name, OK: true, Via: f.via, Problems: problems(f.body, nil), Unlisted: f.body.Unlisted,
-	}
-	configs, err := cat.Store.Configs(ctx)
-	if err != nil {
-		return result, fmt.Errorf("reading the configs: %w", err)
 	}
 	known, retired := knownTo(sub.ID, configs)
 	if f.NotModified {
@@ -145,6 +194,10 @@ func (cat *Catalog) reconcile(ctx context.Context, sub store.Subscription, f fet
 		return result, err
 	}
 	changes := subscription.Reconcile(known, f.body)
+	if err := cat.renew(ctx, sub.ID, &changes); err != nil {
+		return result, err
+	}
+	result.Kept = len(changes.Renew)
 	present := cat.present(sub.ID, changes, len(configs)-len(retired), &result)
 	defer cat.changed(ctx)
 	added, existing, err := cat.Store.MergeConfigs(ctx, present, func(stored *store.Config, given store.Config) { join(stored, given, sub.ID) })
@@ -187,7 +240,11 @@ func knownTo(id int64, configs []store.Config) (known []subscription.Known, reti
 			retired[c.Identity] = true
 		}
 		if slices.Contains(c.Subscriptions, id) {
-			known = append(known, subscription.Known{ID: c.ID, Identity: c.Identity, Retired: c.Retired()})
+			k := subscription.Known{ID: c.ID, Identity: c.Identity, Retired: c.Retired()}
+			if c.Source == store.SourceSubscription && len(c.Subscriptions) == 1 { // nobody else says who it is
+				k.Link = link.NewSecret(c.Link)
+			}
+			known = append(known, k)
 		}
 	}
 	return known, retired
@@ -228,9 +285,55 @@ func join(c *store.Config, given store.Config, id int64) {
 	if !slices.Contains(c.Subscriptions, id) {
 		c.Subscriptions = append(c.Subscriptions, id)
 	}
-	if c.Source == store.SourceSubscription && !c.Named && c.Subscriptions[0] == id && given.Name != hostPort(given) {
+	if c.Source != store.SourceSubscription || c.Subscriptions[0] != id {
+		return
+	}
+	take(c, given)
+	if !c.Named && given.Name != hostPort(given) {
 		c.Name = given.Name
 	}
+}
+
+// take gives a config the link of another for the same server, of which it may differ in all that
+// makes it no other one.
+func take(c *store.Config, given store.Config) {
+	c.Link, c.Protocol, c.Address, c.Port, c.Network, c.Security = given.Link, given.Protocol, given.Address, given.Port, given.Network, given.Security
+}
+
+// renew gives the configs that go by another identity now that identity. One whose new identity is
+// another config's is one that has vanished, and one that came.
+func (cat *Catalog) renew(ctx context.Context, id int64, changes *subscription.Changes) error {
+	if len(changes.Renew) == 0 {
+		return nil
+	}
+	offered := make(map[int64]store.Config, len(changes.Renew))
+	var ids []int64
+	for _, r := range changes.Renew {
+		offered[r.Known.ID] = cat.offered(r.Entry, id)
+		ids = append(ids, r.Known.ID)
+	}
+	renewed, err := cat.Store.RenewConfigs(ctx, ids, func(c *store.Config) {
+		given := offered[c.ID]
+		c.Identity, c.IdentityV = given.Identity, given.IdentityV
+		join(c, given, id)
+	})
+	if err != nil {
+		return fmt.Errorf("renewing configs: %w", err)
+	}
+	done := make(map[int64]bool, len(renewed))
+	for _, c := range renewed {
+		done[c.ID] = true
+	}
+	left := changes.Renew
+	changes.Renew = nil
+	for _, r := range left {
+		if done[r.Known.ID] {
+			changes.Renew = append(changes.Renew, r)
+			continue
+		}
+		changes.Retire, changes.Add = append(changes.Retire, r.Known), append(changes.Add, r.Entry)
+	}
+	return nil
 }
 
 // vanish takes a config from a subscription that does not offer it any more. If nobody else has it,
@@ -259,6 +362,7 @@ func (cat *Catalog) noteSuccess(ctx context.Context, sub store.Subscription, f f
 	now := time.Now()
 	_, err := cat.Store.UpdateSubscription(ctx, sub.ID, func(sub *store.Subscription) {
 		sub.AttemptedAt, sub.UpdatedAt, sub.Failures, sub.ErrorCode, sub.Error = now, now, 0, "", ""
+		sub.Doubted, sub.DoubtedSince = 0, time.Time{}
 		if f.Usage != nil {
 			sub.Usage = &store.Usage{Upload: f.Usage.Upload, Download: f.Usage.Download, Total: f.Usage.Total, ExpiresAt: f.Usage.Expires}
 		}

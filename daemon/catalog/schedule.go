@@ -183,14 +183,14 @@ func (cat *Catalog) updateThese(ctx context.Context, due []store.Subscription) {
 		switch u, err := url.Parse(sub.URL); {
 		case err == nil && !cat.Online(u.Hostname()):
 		case len(cat.ways(sub.URL)) == 0:
-			if err := cat.noteFailure(ctx, sub, errNoWay); err != nil {
+			if err := cat.noteFailure(ctx, sub, errNoWay, nil); err != nil {
 				cat.Log.Error().Err(err).Msg("updating subscriptions")
 			}
 		default:
 			ids = append(ids, sub.ID)
 		}
 	}
-	if _, err := cat.refreshAll(ctx, ids, true); err != nil && ctx.Err() == nil {
+	if _, err := cat.refreshAll(ctx, ids, refreshing{conditional: true}); err != nil && ctx.Err() == nil {
 		cat.Log.Error().Err(err).Msg("updating subscriptions")
 	}
 }

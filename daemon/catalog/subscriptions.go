@@ -96,7 +96,7 @@ func (cat *Catalog) addSubscription(ctx context.Context, r ipc.Request) (any, st
 		message = fmt.Sprintf("%s was there already", sub.Name)
 	}
 	if !r.NoUpdate {
-		result, err := cat.refresh(ctx, sub.ID, false)
+		result, err := cat.refresh(ctx, sub.ID, refreshing{})
 		if err != nil {
 			return nil, "", err
 		}
@@ -174,7 +174,7 @@ func hostOf(address string) string {
 	return u.Hostname()
 }
 
-func (cat *Catalog) updateSubscriptions(ctx context.Context, ids []int64) (any, string, error) {
+func (cat *Catalog) updateSubscriptions(ctx context.Context, ids []int64, accept bool) (any, string, error) {
 	all, err := cat.Store.Subscriptions(ctx)
 	if err != nil {
 		return nil, "", fmt.Errorf("reading the subscriptions: %w", err)
@@ -188,7 +188,7 @@ func (cat *Catalog) updateSubscriptions(ctx context.Context, ids []int64) (any, 
 	if err := haveAll(all, ids); err != nil {
 		return nil, "", err
 	}
-	results, err := cat.refreshAll(ctx, ids, false)
+	results, err := cat.refreshAll(ctx, ids, refreshing{accept: accept})
 	if err != nil {
 		return nil, "", err
 	}

@@ -283,7 +283,18 @@ func (h *Harness) Add(r ipc.Request) ipc.SubscriptionAddPayload {
 // Update updates all subscriptions and returns what the first came to.
 func (h *Harness) Update() ipc.RefreshPayload {
 	h.T.Helper()
-	payload, err := h.Do(ipc.Request{Type: ipc.KindSubscriptionUpdate})
+	return h.update(false)
+}
+
+// Accept is Update that believes what comes.
+func (h *Harness) Accept() ipc.RefreshPayload {
+	h.T.Helper()
+	return h.update(true)
+}
+
+func (h *Harness) update(accept bool) ipc.RefreshPayload {
+	h.T.Helper()
+	payload, err := h.Do(ipc.Request{Type: ipc.KindSubscriptionUpdate, Accept: accept})
 	if err != nil {
 		h.T.Fatal(err)
 	}

@@ -87,7 +87,7 @@ func NewWorld(hosts ...string) *World {
 		Rescues: map[int64]uint64{}, Waited: map[int64]uint64{}, Seen: map[int64]front.Evidence{},
 	}
 	for _, h := range hosts {
-		w.Servers[h] = &Server{Latency: 50 * time.Millisecond, StartTime: 15 * time.Millisecond}
+		w.Servers[h] = newServer()
 	}
 	return w
 }
@@ -103,7 +103,14 @@ func (w *World) Locked(change func()) {
 func (w *World) Set(host string, change func(*Server)) {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
+	if w.Servers[host] == nil {
+		w.Servers[host] = newServer()
+	}
 	change(w.Servers[host])
+}
+
+func newServer() *Server {
+	return &Server{Latency: 50 * time.Millisecond, StartTime: 15 * time.Millisecond}
 }
 
 // Dead lets a server answer nothing; see World.Set.

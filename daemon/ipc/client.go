@@ -196,8 +196,8 @@ func (c *Client) AddSubscription(ctx context.Context, url string, o Subscription
 
 // UpdateSubscriptions fetches subscriptions now, without ids all. That one could not be updated is
 // not an error: its result says so.
-func (c *Client) UpdateSubscriptions(ctx context.Context, ids []int64) ([]RefreshPayload, error) {
-	payload, _, err := call[SubscriptionUpdatePayload](ctx, c, Request{Type: KindSubscriptionUpdate, IDs: ids})
+func (c *Client) UpdateSubscriptions(ctx context.Context, ids []int64, accept bool) ([]RefreshPayload, error) {
+	payload, _, err := call[SubscriptionUpdatePayload](ctx, c, Request{Type: KindSubscriptionUpdate, IDs: ids, Accept: accept})
 	return payload.Results, err
 }
 

@@ -71,9 +71,12 @@ var calls = []struct {
 			_, _, err := c.AddSubscription(ctx, "https://p.example", SubscriptionOptions{Name: "n", Interval: 90 * time.Minute, NoUpdate: true, Private: new(true)})
 			return err
 		}},
-	{"UpdateSubscriptions", `{"type":"subscription_update"}`, func(ctx context.Context, c *Client) error { _, err := c.UpdateSubscriptions(ctx, nil); return err }},
-	{"UpdateSubscriptions, some", `{"type":"subscription_update","ids":[3]}`, func(ctx context.Context, c *Client) error {
-		_, err := c.UpdateSubscriptions(ctx, []int64{3})
+	{"UpdateSubscriptions", `{"type":"subscription_update"}`, func(ctx context.Context, c *Client) error {
+		_, err := c.UpdateSubscriptions(ctx, nil, false)
+		return err
+	}},
+	{"UpdateSubscriptions, some", `{"type":"subscription_update","ids":[3],"accept":true}`, func(ctx context.Context, c *Client) error {
+		_, err := c.UpdateSubscriptions(ctx, []int64{3}, true)
 		return err
 	}},
 	{"RemoveSubscriptions", `{"type":"subscription_remove","ids":[3],"keep_configs":true}`, func(ctx context.Context, c *Client) error {

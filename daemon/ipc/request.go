@@ -33,7 +33,7 @@ var arguments = map[Kind][]string{
 
 	KindSubscriptionAdd:    {"url!", "name", "interval_secs", "no_update", "private"},
 	KindSubscriptionList:   nil,
-	KindSubscriptionUpdate: {"ids"},
+	KindSubscriptionUpdate: {"ids", "accept"},
 	KindSubscriptionRemove: {"ids!", "keep_configs"},
 }
 

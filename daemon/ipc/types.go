@@ -82,6 +82,8 @@ type Request struct {
 	IntervalSecs int64 `json:"interval_secs,omitempty"`
 	// NoUpdate adds a subscription without fetching it now.
 	NoUpdate bool `json:"no_update,omitempty"`
+	// Accept has a subscription_update believe what the provider sends, however little it is.
+	Accept bool `json:"accept,omitempty"`
 	// Private says whether a subscription may name servers on this machine and in private networks;
 	// nil leaves that as it is.
 	Private *bool `json:"private,omitempty"`

@@ -7,8 +7,15 @@ import (
 
 // DropPrivate turns the entries whose server is this machine or in a private network into problems.
 // Whoever serves the list cannot know what is there, and has no business with it. If nothing is
-// left, the error is an *Error.
+// left, the error is an *Error. A few entries that are all for this machine are a message of the
+// provider, and become notices.
 func (b *Body) DropPrivate() error {
+	had := len(b.Entries)
+	if b.takeMessage(); had > 0 && len(b.Entries) == 0 {
+		err := noticeOnly(b.Notices)
+		err.Message += " (if these are servers on this machine, allow them with `xrat subscription add URL --private`)"
+		return err
+	}
 	kept := b.Entries[:0]
 	dropped := collector{body: Body{Problems: b.Problems, Unlisted: b.Unlisted}}
 	for _, e := range b.Entries {
@@ -20,7 +27,6 @@ func (b *Body) DropPrivate() error {
 			"its server %s is this machine, or in a private network: a subscription may name those only if you allow it with `xrat subscription add URL --private`",
 			cleanHost(e.Link.Host))})
 	}
-	had := len(b.Entries)
 	b.Entries, b.Problems, b.Unlisted = kept, dropped.body.Problems, dropped.body.Unlisted
 	if had > 0 && len(kept) == 0 {
 		return fail(CodePrivate, "all servers of the subscription are this machine, or in a private network; if that is what you want, allow it with `xrat subscription add URL --private`")

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/xrat-tray/xrat/runtime/link"
@@ -77,6 +78,58 @@ func TestReconcileConverges(t *testing.T) {
 		}
 		if c := Reconcile(next, fresh); len(c.Add)+len(c.Retire) != 0 || len(c.Keep) != len(next) {
 			t.Fatalf("a second time: %+v", c)
+		}
+	}
+}
+
+// What a provider changes about a server makes it no other one.
+func TestReconcileRenews(t *testing.T) {
+	const (
+		user  = "11111111-2222-4333-8444-555555555555"
+		other = "66666666-2222-4333-8444-555555555555"
+	)
+	ws := func(host, user, sni, name string) string {
+		return "vless://" + user + "@" + host + "?security=tls&type=ws&path=/a&host=" + sni + "#" + name
+	}
+	for name, test := range map[string]struct {
+		was, is             []string
+		renewed, gone, came int
+	}{
+		"another port":                {[]string{ws("a.org:1", user, "a.org", "DE")}, []string{ws("a.org:2", user, "a.org", "de")}, 1, 0, 0},
+		"another user":                {[]string{ws("a.org:1", user, "a.org", "DE")}, []string{ws("a.org:1", other, "a.org", "DE")}, 1, 0, 0},
+		"another address":             {[]string{ws("a.org:1", user, "a.org", "DE")}, []string{ws("b.org:1", user, "a.org", "DE")}, 1, 0, 0},
+		"another name to ask for":     {[]string{ws("a.org:1", user, "x.org", "DE 3 GB")}, []string{ws("a.org:1", user, "y.org", "DE 2 GB")}, 1, 0, 0},
+		"another name and port":       {[]string{ws("a.org:1", user, "a.org", "DE")}, []string{ws("a.org:2", user, "a.org", "NL")}, 0, 1, 1},
+		"no names":                    {[]string{ws("a.org:1", user, "a.org", "")}, []string{ws("b.org:2", user, "a.org", "")}, 0, 1, 1},
+		"another protocol":            {[]string{ws("a.org:1", user, "a.org", "DE")}, []string{"trojan://x@a.org:1#DE"}, 0, 1, 1},
+		"two came":                    {[]string{ws("a.org:1", user, "a.org", "DE")}, []string{ws("a.org:2", user, "a.org", "DE"), ws("a.org:3", user, "a.org", "DE")}, 0, 1, 2},
+		"two went":                    {[]string{ws("a.org:1", user, "a.org", "DE"), ws("a.org:2", user, "a.org", "DE")}, []string{ws("a.org:3", user, "a.org", "DE")}, 0, 2, 1},
+		"another is still there":      {[]string{ws("a.org:1", user, "a.org", "DE"), ws("a.org:2", user, "a.org", "DE")}, []string{ws("a.org:2", user, "a.org", "DE"), ws("a.org:3", user, "a.org", "DE")}, 1, 0, 0},
+		"kin are told apart by names": {[]string{ws("a.org:1", user, "p.org", "DE"), ws("a.org:1", user, "q.org", "NL")}, []string{ws("a.org:1", user, "r.org", "NL"), ws("a.org:1", user, "s.org", "DE")}, 2, 0, 0},
+		"not a link any more":         {[]string{"nothing"}, []string{ws("a.org:2", user, "a.org", "DE")}, 0, 1, 1},
+	} {
+		var known []Known
+		for i, uri := range test.was {
+			k := Known{ID: int64(i + 1), Identity: uri, Link: link.NewSecret(uri)}
+			if l, err := link.Parse(uri); err == nil {
+				k.Identity = l.Identity()
+			}
+			known = append(known, k)
+		}
+		fresh := mustParse(t, strings.Join(test.is, "\n"))
+		c := Reconcile(known, fresh)
+		if len(c.Renew) != test.renewed || len(c.Retire) != test.gone || len(c.Add) != test.came {
+			t.Errorf("%s: %d renewed, %d retired, %d added", name, len(c.Renew), len(c.Retire), len(c.Add))
+		}
+		for _, r := range c.Renew {
+			was, _ := link.Parse(r.Known.Link.Reveal())
+			if test.renewed == 2 && was.Name != r.Entry.Link.Name {
+				t.Errorf("%s: %s is taken for %s", name, r.Entry.Link.Name, was.Name)
+			}
+		}
+		fresh.Partial = true
+		if c := Reconcile(known, fresh); len(c.Renew) > 0 || len(c.Retire) > 0 {
+			t.Errorf("%s, cut: %+v", name, c)
 		}
 	}
 }

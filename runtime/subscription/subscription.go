@@ -81,6 +81,8 @@ const (
 	CodeLeftOut       = "setting_left_out" // of an entry that is kept
 	CodeChained       = "unsupported_chain"
 	CodePrivate       = "private_address" // see Body.DropPrivate
+	CodeNotice        = "notice_only"     // a message of the provider in the place of the servers
+	CodeShrank        = "list_shrank"     // see Body.Doubt
 )
 
 // Error says why a body cannot be used or an address not be fetched. It contains nothing secret.
@@ -115,6 +117,9 @@ func Parse(data []byte) (Body, error) {
 }
 
 func noEntries(b *Body) *Error {
+	if len(b.Notices) > 0 {
+		return noticeOnly(b.Notices)
+	}
 	switch n := len(b.Problems) + b.Unlisted; n {
 	case 0:
 		return fail(CodeNoEntries, "the subscription contains no server; check the account at the provider")

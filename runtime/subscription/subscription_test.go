@@ -92,7 +92,7 @@ func TestParseErrors(t *testing.T) {
 		"YAML other":        {"proxies: yes\nrules: []\n", CodeNoEntries},
 		"YAML scalars":      {"proxies:\n- one\n- two\n", CodeNoEntries},
 		"direct only":       {`{"outbounds":[{"protocol":"freedom"},{"protocol":"blackhole"}]}`, CodeNoEntries},
-		"notices only":      {"trojan://x@127.0.0.1:1#Traffic%20left%3A%203%20GB", CodeNoEntries},
+		"notices only":      {"trojan://x@127.0.0.1:1#Traffic%20left%3A%203%20GB", CodeNotice},
 		"too large":         {strings.Repeat("#", MaxBody+1), CodeTooLarge},
 		"wrapped too often": {wrap(plainList, 4), CodeUnknownFormat},
 	}
