@@ -121,11 +121,11 @@ func doubt(sub store.Subscription, body subscription.Body, configs []store.Confi
 	if err.Code == subscription.CodeShrank && sub.Doubted+1 >= doubtedAnswers && now.Sub(since) >= doubtedTime {
 		return nil
 	}
-	err.Message += ": nothing was taken away"
+	err.Message += "; your servers stay as they were"
 	if err.Code == subscription.CodeShrank {
-		err.Message += fmt.Sprintf(", and will be if it still says so after %s", since.Add(doubtedTime).Local().Format("2006-01-02 15:04"))
+		err.Message += fmt.Sprintf(", and this is believed if it is still so after %s", since.Add(doubtedTime).Local().Format("2006-01-02 15:04"))
 	}
-	err.Message += "; `xrat subscription update --accept` believes it now"
+	err.Message += " (now: `xrat subscription update --accept`)"
 	return err
 }
 
