@@ -70,3 +70,46 @@ func TestHistoryIsSavedInPassing(t *testing.T) {
 		t.Error(got, err)
 	}
 }
+
+// What is learnt again and again of a few configs needs no open database, which costs wake-ups.
+func TestLearningAgainNeedsNoDatabase(t *testing.T) {
+	ctx := context.Background()
+	o := quiet()
+	o.IdleClose = time.Hour
+	s := mustOpen(t, t.TempDir(), o)
+	if _, _, err := addConfigs(ctx, s, testConfigs(0, 2)); err != nil {
+		t.Fatal(err)
+	}
+	learn := func() {
+		t.Helper()
+		if err := s.UpdateOutcomes(ctx, []int64{1, 2}, func(o *Outcome) { o.Successes++ }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	learn()
+	for range 3 {
+		s.tend(ctx, time.Now().Add(2*outcomeDelay))
+		if err := s.closeIdle(ctx); err != nil {
+			t.Fatal(err)
+		}
+		learn()
+		s.mu.Lock()
+		open := s.db != nil
+		s.mu.Unlock()
+		if open {
+			t.Error("the database was opened")
+		}
+	}
+	if got, err := s.Outcomes(ctx); err != nil || got[1].Successes != 4 || got[2].Successes != 4 {
+		t.Error(got, err)
+	}
+	if _, err := s.RemoveConfigs(ctx, []int64{1}); err != nil {
+		t.Fatal(err)
+	}
+	s.mu.Lock()
+	_, kept := s.settled[1]
+	s.mu.Unlock()
+	if kept {
+		t.Error("a removed config is remembered")
+	}
+}

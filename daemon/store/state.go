@@ -82,8 +82,8 @@ func (s *Store) pendingOutcomes() map[int64]Outcome {
 // another has stored.
 //
 // Outcomes sees the result at once but, unlike all other changes, it reaches the disk later, within
-// a minute or when the database is about to close: a health check need not open the database each
-// time. A crash may cost that last minute. The history of a config that does not exist is dropped
+// ten minutes or when the database is about to close: a health check need not open the database
+// each time. A crash may cost that last while. The history of a config that does not exist is dropped
 // then.
 func (s *Store) UpdateOutcomes(ctx context.Context, ids []int64, edit func(*Outcome)) error {
 	if err := s.updateOutcomes(ctx, ids, edit); err != nil {
@@ -124,9 +124,18 @@ func (s *Store) newestOutcomes(ctx context.Context, ids []int64) (map[int64]Outc
 		return nil, err
 	}
 	newest := s.pendingOutcomes()
+	s.mu.Lock()
+	for _, id := range ids {
+		if o, known := s.settled[id]; known {
+			if _, pending := newest[id]; !pending {
+				newest[id] = o
+			}
+		}
+	}
+	s.mu.Unlock()
 	saved := slices.DeleteFunc(slices.Clone(ids), func(id int64) bool {
-		_, pending := newest[id]
-		return pending
+		_, known := newest[id]
+		return known
 	})
 	if len(saved) == 0 {
 		return newest, nil
@@ -149,6 +158,15 @@ func (s *Store) newestOutcomes(ctx context.Context, ids []int64) (map[int64]Outc
 		return ctx.Err()
 	})
 	return newest, err
+}
+
+// settle needs mu. It remembers what the database has of an outcome, for the few configs that are
+// looked at again and again: to learn of these then needs no database.
+func (s *Store) settle(o Outcome) {
+	if _, known := s.settled[o.ConfigID]; !known && len(s.settled) >= maxSettled {
+		clear(s.settled)
+	}
+	s.settled[o.ConfigID] = o
 }
 
 // putOutcomes leaves outcomes to the keeper.
@@ -197,6 +215,7 @@ func (s *Store) flushOutcomes(ctx context.Context) error {
 		s.mu.Lock()
 		for _, o := range batch {
 			delete(pending, o.ConfigID)
+			s.settle(o)
 			if s.outcomes[o.ConfigID] == o { // otherwise a newer one has come
 				delete(s.outcomes, o.ConfigID)
 			}
@@ -225,5 +244,6 @@ func (s *Store) dropOutcomes(ids []int64) {
 	defer s.mu.Unlock()
 	for _, id := range ids {
 		delete(s.outcomes, id)
+		delete(s.settled, id)
 	}
 }

@@ -29,6 +29,7 @@ const (
 	defaultIdleClose = time.Second
 	exportDelay      = 2 * time.Second  // from the first change that is not yet exported
 	outcomeDelay     = 10 * time.Minute // the most that a crash may cost of the probe history
+	maxSettled       = 64               // outcomes that are kept in memory though they are stored
 	retryDelay       = 10 * time.Second // after a background task has failed, on a full disk for example
 )
 
@@ -57,6 +58,7 @@ type Store struct {
 
 	editor   chan struct{}     // held by the one UpdateOutcomes in progress
 	outcomes map[int64]Outcome // newer than what the database has; database.mu guards them
+	settled  map[int64]Outcome // some of those that it has, likewise
 
 	stop context.CancelFunc
 	done chan struct{} // closed when the keeper has ended
@@ -130,6 +132,7 @@ func open(ctx context.Context, dir string, o Options) (_ *Store, err error) {
 		database: newDatabase(dir, o, head), lock: lock,
 		editor:   make(chan struct{}, 1),
 		outcomes: make(map[int64]Outcome),
+		settled:  make(map[int64]Outcome),
 		done:     make(chan struct{}),
 	}
 	unlock = s.unlock
