@@ -11,6 +11,7 @@ import (
 
 // Protocols in which the server speaks first (SSH, SMTP) work through the front.
 func TestServerSpeaksFirst(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, "")
 	b.serve(lab.VLESS, lab.VMess, lab.Shadowsocks, lab.Trojan)
 	for _, s := range b.servers {

@@ -17,6 +17,7 @@ import (
 )
 
 func TestBadSettings(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, "")
 	must(t, os.WriteFile(b.path("config/xrat/settings.toml"), []byte("[front]\nsock = \"127.0.0.1:1\"\nwait = \"soon\"\n\n[helth]\n"), 0o600))
 	r := b.run("daemon", "start")
@@ -35,6 +36,7 @@ func TestBadSettings(t *testing.T) {
 
 // A mistake in the settings stops nothing that runs.
 func TestRestartWithBadSettings(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, "")
 	b.serve(lab.VLESS)
 	b.ok("connect")
@@ -48,6 +50,7 @@ func TestRestartWithBadSettings(t *testing.T) {
 }
 
 func TestOccupiedPorts(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, "")
 	holder, err := net.Listen("tcp", b.socks)
 	must(t, err)
@@ -74,6 +77,7 @@ func TestOccupiedPorts(t *testing.T) {
 
 // The port is taken while the daemon was away: it comes back by itself.
 func TestPortTakenAtRestart(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, "")
 	b.serve(lab.VLESS)
 	b.ok("connect")
@@ -101,6 +105,7 @@ func TestPortTakenAtRestart(t *testing.T) {
 }
 
 func TestMissingCore(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, "")
 	b.serve(lab.VLESS)
 	b.ok("daemon", "stop")
@@ -133,6 +138,7 @@ func TestMissingCore(t *testing.T) {
 }
 
 func TestForeignSocket(t *testing.T) {
+	t.Parallel()
 	for name, make := range map[string]func(path string) error{
 		"symlink": func(p string) error { return os.Symlink("/dev/null", p) },
 		"file":    func(p string) error { return os.WriteFile(p, []byte("precious"), 0o600) },
@@ -160,6 +166,7 @@ func TestForeignSocket(t *testing.T) {
 }
 
 func TestReadOnlyHome(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, "")
 	// A file where a directory is needed stops also root, whom modes do not.
 	must(t, os.RemoveAll(b.path("data")))
@@ -170,6 +177,7 @@ func TestReadOnlyHome(t *testing.T) {
 }
 
 func TestImport(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, "")
 	good := "vless://5783a3e7-e373-51cd-8642-c83782b807c5@127.0.0.1:443?encryption=none#one"
 	list := strings.Join([]string{"# my servers", good, "", "vless://nobody@127.0.0.1:99999#bad", "trojan://pw@127.0.0.1:444#two", "hello"}, "\n")
@@ -218,6 +226,7 @@ func TestImport(t *testing.T) {
 
 // What scripts rely on, with the daemon and without it.
 func TestStatusJSON(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, "")
 	b.serve(lab.VLESS)
 	b.ok("connect")
@@ -255,6 +264,7 @@ func TestStatusJSON(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, "")
 	for _, line := range []string{"nonsense", "connect a b", "rotate --what", "show", "daemon nonsense", "status extra", "sessions --limit x", "sessions --limit 0"} {
 		if r := b.run(strings.Fields(line)...); r.code != 2 || r.err == "" {
@@ -281,6 +291,7 @@ func TestUsage(t *testing.T) {
 
 // Marked secrets go in everywhere; afterwards they are nowhere but in the store.
 func TestNoSecrets(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, "")
 	b.settings(fmt.Sprintf("urls = [%q]\ninterval = \"1s\"\ntimeout = \"300ms\"\n", b.lab.Origin().URL("/generate_204")),
 		"[log]\nlevel = \"trace\"\n")
@@ -359,6 +370,7 @@ func TestNoSecrets(t *testing.T) {
 // A config that leads back to the front is never used: each connection through it would come back
 // as a new one.
 func TestLoopIsRefused(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, "")
 	b.serve(lab.VLESS)
 	_, port, err := net.SplitHostPort(b.socks)

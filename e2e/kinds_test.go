@@ -18,6 +18,7 @@ import (
 // product, connects, and moves bytes through the front in both directions. One front and one daemon
 // serve them all, by rotation.
 func TestEveryKind(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, "")
 	origin := b.lab.Origin()
 	// WireGuard does not get to the loopback network; the others take this address for it.

@@ -17,6 +17,7 @@ import (
 )
 
 func TestRacingStarts(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, "")
 	b.serve(lab.VLESS)
 	b.ok("connect")
@@ -70,6 +71,7 @@ func (b *box) daemons() []int {
 // Any program can be a client: with a newline and an open connection, or with a half-close and no
 // newline.
 func TestRawClients(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, "")
 	b.ok("daemon", "start")
 	for _, test := range []struct {
@@ -108,6 +110,7 @@ func TestRawClients(t *testing.T) {
 }
 
 func TestStoppedDaemonIsReported(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, "")
 	b.ok("daemon", "start")
 	pid := b.status().Daemon.PID
@@ -121,6 +124,7 @@ func TestStoppedDaemonIsReported(t *testing.T) {
 
 // A daemon that does not answer is replaced, and its core taken over.
 func TestSilentDaemonIsReplaced(t *testing.T) {
+	t.Parallel()
 	for name, silence := range map[string]func(b *box, pid int) error{
 		"stopped":     func(_ *box, pid int) error { return syscall.Kill(pid, syscall.SIGSTOP) },
 		"socket gone": func(b *box, _ int) error { return os.Remove(b.path("run/xrat/xrat.sock")) },
@@ -147,6 +151,7 @@ func TestSilentDaemonIsReplaced(t *testing.T) {
 
 // A start while the daemon before it is still ending waits for that.
 func TestStartDuringAStop(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, "")
 	b.serve(lab.VLESS)
 	b.ok("connect")
@@ -177,6 +182,7 @@ func (b *box) awaitStopping() {
 
 // A disconnect ends also a core that stands still.
 func TestDisconnectEndsAFrozenCore(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, "")
 	b.serve(lab.VLESS)
 	b.ok("connect")

@@ -88,6 +88,7 @@ func (b *box) into(v any, args ...string) result {
 }
 
 func TestSubscription(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, "")
 	p := newProvider(t, socks("tokyo", "paris", "oslo"))
 	p.tell("Subscription-Userinfo", "upload=1000000000; download=500000000; total=100000000000; expire=4102444800")
@@ -158,6 +159,7 @@ func TestSubscription(t *testing.T) {
 // While connected it comes through the proxy, and otherwise not at all if that is what the settings
 // say.
 func TestSubscriptionThroughTheProxy(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, "[subscription]\ndirect = false\n")
 	p := newProvider(t, socks("tokyo"))
 	b.serve(lab.VLESS)
@@ -184,6 +186,7 @@ func TestSubscriptionThroughTheProxy(t *testing.T) {
 }
 
 func TestImportOfAddresses(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, "")
 	clash := "proxies:\n- {name: 'from Clash', type: trojan, server: c.example, port: 443, password: secret}\n- {name: old, type: ssr, server: c.example, port: 1}\n"
 	p := newProvider(t, clash)
@@ -210,6 +213,7 @@ func TestImportOfAddresses(t *testing.T) {
 
 // A clipboard program is used if there is one.
 func TestImportOfTheClipboard(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, "")
 	must(t, os.Mkdir(b.path("bin"), 0o700))
 	must(t, os.WriteFile(b.path("bin/xsel"), []byte("#!/bin/sh\necho 'socks://clip.example:1#clip'\n"), 0o700))
@@ -227,6 +231,7 @@ func TestImportOfTheClipboard(t *testing.T) {
 }
 
 func TestEditAndList(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, "")
 	b.okInput("socks://a.example:1#東京 one\ntrojan://secret@b.example:2#paris\nvless://5783a3e7-e373-51cd-8642-c83782b807c5@c.example:3?encryption=none&type=ws#Oslo\n", "import")
 	names := func(args ...string) string {
@@ -288,6 +293,7 @@ func TestEditAndList(t *testing.T) {
 // What a hostile provider can send reaches neither the screen nor the core, nor anything but the
 // provider.
 func TestHostileSubscription(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, "")
 	inner := newProvider(t, socks("inner"))
 	evil := b.path("evil")
@@ -329,6 +335,7 @@ func TestHostileSubscription(t *testing.T) {
 
 // The token in the address is nowhere but in the store.
 func TestSubscriptionSecrets(t *testing.T) {
+	t.Parallel()
 	b := newBox(t, "[log]\nlevel = \"trace\"\n")
 	p := newProvider(t, socks("tokyo"))
 	p.tell("ETag", `"c0ffee-etag"`)
