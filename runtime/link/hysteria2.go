@@ -1,6 +1,7 @@
 package link
 
 import (
+	"net/netip"
 	"strconv"
 	"strings"
 )
@@ -38,10 +39,10 @@ func (a Hysteria2) uri(l Link) string {
 
 // parseHysteria2 reads the URI scheme of Hysteria 2 (hysteria.network, "URI Scheme") with the
 // parameters that clients have added to it.
-func parseHysteria2(body, name string) (Link, *Error) {
+func (r *reader) parseHysteria2(body, name string) (Link, *Error) {
 	address, rest, _ := strings.Cut(body, "?")
 	address, ports := cutPorts(address)
-	g, err := split(address+"?"+rest, 443, "")
+	g, err := r.split(address+"?"+rest, 443, "")
 	if err != nil {
 		return Link{}, err
 	}
@@ -66,6 +67,7 @@ func parseHysteria2(body, name string) (Link, *Error) {
 	default:
 		q.fail(reject(CodeUnsupportedTransport, "Hysteria 2 has a transport of its own; ask for a link without the parameter type"))
 	}
+	l.applyMasks(q, parseMasks(q))
 	q.checkUnsupported("obfs", "mux")
 	if q.err != nil {
 		return Link{}, q.err
@@ -111,22 +113,31 @@ func parseQUIC(q *query, ports string) QUIC {
 // cutPorts turns an address with several ports (host:443,5000-6000) into one with the first of
 // them, and returns the list.
 func cutPorts(address string) (single, ports string) {
+	host := strings.LastIndexByte(address, '@') + 1
 	trimmed, path := address, ""
-	at := strings.LastIndexByte(address, '@')
-	if i := strings.IndexByte(address[at+1:], '/'); i >= 0 {
-		trimmed, path = address[:at+1+i], address[at+1+i:]
+	if i := strings.IndexByte(address[host:], '/'); i >= 0 {
+		trimmed, path = address[:host+i], address[host+i:]
 	}
-	i := strings.LastIndexByte(trimmed, ':')
-	if i <= at || !strings.ContainsAny(trimmed[i:], ",-") || strings.HasSuffix(trimmed, "]") {
+	start := host // from where on a colon is that of the ports
+	if strings.HasPrefix(trimmed[host:], "[") {
+		start += max(strings.IndexByte(trimmed[host:], ']'), 0)
+	} else if _, err := netip.ParseAddr(trimmed[host:]); err == nil {
+		return address, "" // IPv6 without brackets
+	}
+	i := strings.IndexByte(trimmed[start:], ':')
+	if i < 0 {
 		return address, ""
 	}
-	ports = trimmed[i+1:]
-	return trimmed[:i+1] + ports[:strings.IndexAny(ports, ",-")] + path, ports
+	if ports = trimmed[start+i+1:]; !strings.ContainsAny(ports, ",-:") || strings.Trim(ports, "0123456789,-: ") != "" {
+		return address, ""
+	}
+	return trimmed[:start+i+1] + ports[:strings.IndexAny(ports, ",-:")] + path, ports
 }
 
-// portList checks a list of ports and ranges and returns it without spaces.
+// portList checks a list of ports and ranges and returns it without spaces. Some write a range with
+// a colon.
 func portList(s string) (string, bool) {
-	s = strings.Join(strings.Fields(s), "")
+	s = strings.ReplaceAll(strings.Join(strings.Fields(s), ""), ":", "-")
 	for item := range strings.SplitSeq(s, ",") {
 		from, to, isRange := strings.Cut(item, "-")
 		low, err := parsePort(from)
@@ -142,21 +153,49 @@ func portList(s string) (string, bool) {
 	return s, true
 }
 
+const (
+	megabit      = 1 << 20   // as the core counts
+	maxBandwidth = 1_000_000 // Mbit/s
+)
+
 // parseBandwidth reads a number of Mbit/s; some links write the unit behind it.
 func parseBandwidth(q *query, keys ...string) uint32 {
-	s := strings.ToLower(strings.ReplaceAll(q.get(keys...), " ", ""))
+	s := q.get(keys...)
 	if s == "" {
 		return 0
 	}
-	for _, unit := range []string{"mbps", "mb", "m"} {
-		if number, ok := strings.CutSuffix(s, unit); ok {
-			s = number
-			break
-		}
-	}
-	n, err := strconv.ParseUint(s, 10, 32)
-	if err != nil || n > 1_000_000 {
+	bits, ok := bandwidth(s, megabit)
+	if !ok || bits%megabit != 0 || bits/megabit > maxBandwidth {
 		q.fail(badParameter(keys[0], "is not a whole number of Mbit/s"))
+		return 0
 	}
-	return uint32(n)
+	return uint32(bits / megabit)
+}
+
+// bandwidth reads a whole number and its unit, in bits a second. A number without a unit counts
+// unit bits.
+func bandwidth(s string, unit uint64) (bits uint64, ok bool) {
+	s = strings.ToLower(strings.ReplaceAll(s, " ", ""))
+	digits := len(s) - len(strings.TrimLeft(s, "0123456789"))
+	switch strings.TrimSuffix(strings.TrimSuffix(s[digits:], "ps"), "b") {
+	case "":
+		if digits < len(s) {
+			unit = 1
+		}
+	case "k":
+		unit = 1 << 10
+	case "m":
+		unit = megabit
+	case "g":
+		unit = 1 << 30
+	case "t":
+		unit = 1 << 40
+	default:
+		return 0, false
+	}
+	n, err := strconv.ParseUint(s[:digits], 10, 64)
+	if err != nil || n > 1<<62/unit {
+		return 0, false
+	}
+	return n * unit, true
 }

@@ -55,6 +55,7 @@ type Link struct {
 	Transport Transport // how the proxy protocol is carried
 	Secure    Security  // TLS, REALITY, or nil for none
 	Mux       uint16    // streams that share one connection (Mux.Cool); 0 is off
+	Mask      Secret    // how the bytes are disguised or split: JSON of the core, canonical and from an allow-list; or empty
 }
 
 // Account is the part of a link that belongs to its proxy protocol: one of [VLESS], [VMess],

@@ -52,6 +52,7 @@ func (p params) encode() string {
 
 // query reads parameters and remembers the first problem.
 type query struct {
+	*reader
 	params params
 	err    *Error
 }

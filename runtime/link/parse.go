@@ -3,6 +3,7 @@ package link
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -14,14 +15,32 @@ const maxLength = 64 << 10
 
 // Parse reads one share link. The error is always an *Error and contains nothing secret.
 func Parse(s string) (Link, error) {
-	l, err := parse(s)
-	if err != nil {
-		return Link{}, err
-	}
-	return l, nil
+	l, _, err := Read(s)
+	return l, err
 }
 
-func parse(s string) (Link, *Error) {
+// Read is Parse, and names what it left out of a link that may work without: texts for users, that
+// go with "left out: ", without anything secret.
+func Read(s string) (l Link, leftOut []string, err error) {
+	var r reader
+	l, rejection := r.parse(s)
+	if rejection != nil {
+		return Link{}, nil, rejection
+	}
+	return l, r.leftOut, nil
+}
+
+// reader reads one link.
+type reader struct{ leftOut []string }
+
+// leave notes what is left out, once.
+func (r *reader) leave(what string) {
+	if !slices.Contains(r.leftOut, what) {
+		r.leftOut = append(r.leftOut, what)
+	}
+}
+
+func (r *reader) parse(s string) (Link, *Error) {
 	s = strings.TrimSpace(strings.TrimPrefix(s, "\uFEFF"))
 	if s == "" {
 		return Link{}, reject(CodeEmpty, "the link is empty; give one that begins with a scheme like vless://")
@@ -37,21 +56,21 @@ func parse(s string) (Link, *Error) {
 	body = strings.TrimSpace(body)
 	switch scheme = strings.ToLower(scheme); scheme {
 	case "vless":
-		return parseVLESS(body, name)
+		return r.parseVLESS(body, name)
 	case "vmess":
-		return parseVMess(body, name)
+		return r.parseVMess(body, name)
 	case "trojan":
-		return parseTrojan(body, name)
+		return r.parseTrojan(body, name)
 	case "ss", "shadowsocks":
-		return parseShadowsocks(body, name)
+		return r.parseShadowsocks(body, name)
 	case "socks", "socks5", "socks5h":
-		return parseSOCKS(body, name)
+		return r.parseSOCKS(body, name)
 	case "http", "https":
-		return parseHTTP(body, name, scheme == "https")
+		return r.parseHTTP(body, name, scheme == "https")
 	case "hysteria2", "hy2":
-		return parseHysteria2(body, name)
+		return r.parseHysteria2(body, name)
 	case "wireguard", "wg":
-		return parseWireGuard(body, name)
+		return r.parseWireGuard(body, name)
 	case "hysteria", "hy", "tuic", "ssr", "socks4", "socks4a", "naive+https", "naive+quic", "anytls", "juicity", "snell", "ssh", "mieru", "mierus", "brook", "warp":
 		return Link{}, reject(CodeUnsupportedProtocol, "the core does not speak "+scheme+"; ask for a VLESS, VMess, Trojan or Shadowsocks link of the server")
 	}
@@ -78,8 +97,8 @@ type generic struct {
 
 // split takes body apart. defaultPort stands in for a missing port; 0 makes a missing port an
 // error. needed names what must stand before the host, for a message; empty: nothing must.
-func split(body string, defaultPort uint16, needed string) (generic, *Error) {
-	var g generic
+func (r *reader) split(body string, defaultPort uint16, needed string) (generic, *Error) {
+	g := generic{query: query{reader: r}}
 	address, rawQuery, _ := strings.Cut(body, "?")
 	g.query.params = parseParams(strings.TrimPrefix(rawQuery, "?"))
 	if i := strings.LastIndexByte(address, '@'); i >= 0 {
@@ -104,6 +123,7 @@ func (g *generic) link(a Account, name, defaultSecurity string) (Link, *Error) {
 	l.Transport = parseTransport(q)
 	l.Secure = parseSecurity(q, defaultSecurity, l.Transport)
 	l.Mux = parseMux(q)
+	l.applyMasks(q, parseMasks(q))
 	q.checkUnsupported()
 	if q.err != nil {
 		return Link{}, q.err
@@ -236,12 +256,12 @@ func (l *Link) streamParams() params {
 	} else {
 		p = append(p, param{"security", "none"})
 	}
-	return append(p, param{"mux", decimal(l.Mux)})
+	return append(p, param{"mux", decimal(l.Mux)}, param{"fm", l.Mask.Reveal()})
 }
 
 // streamParamsIfAny is streamParams for protocols whose links mostly have none.
 func (l *Link) streamParamsIfAny() params {
-	if l.Transport == (Raw{}) && l.Secure == nil && l.Mux == 0 {
+	if l.Transport == (Raw{}) && l.Secure == nil && l.Mux == 0 && l.Mask == (Secret{}) {
 		return nil
 	}
 	return l.streamParams()

@@ -29,14 +29,14 @@ func (a HTTP) uri(l Link) string {
 		scheme = "https"
 	}
 	var p params
-	if l.Transport != (Raw{}) || l.Mux != 0 || l.Secure != nil && l.Secure != (TLS{}) {
+	if l.Transport != (Raw{}) || l.Mux != 0 || l.Mask != (Secret{}) || l.Secure != nil && l.Secure != (TLS{}) {
 		p = l.streamParams()
 	}
 	return printGeneric(scheme, printUserPassword(a.User, a.Password), l, p)
 }
 
-func parseSOCKS(body, name string) (Link, *Error) {
-	g, err := split(body, 1080, "")
+func (r *reader) parseSOCKS(body, name string) (Link, *Error) {
+	g, err := r.split(body, 1080, "")
 	if err != nil {
 		return Link{}, err
 	}
@@ -47,12 +47,12 @@ func parseSOCKS(body, name string) (Link, *Error) {
 	return g.link(a, name, "none")
 }
 
-func parseHTTP(body, name string, secure bool) (Link, *Error) {
+func (r *reader) parseHTTP(body, name string, secure bool) (Link, *Error) {
 	port, security := uint16(80), "none"
 	if secure {
 		port, security = 443, "tls"
 	}
-	g, err := split(body, port, "")
+	g, err := r.split(body, port, "")
 	if err != nil {
 		return Link{}, err
 	}
@@ -71,7 +71,7 @@ func onlyStreamParams(p params) bool {
 	for _, kv := range p {
 		if !matches(kv.key, []string{
 			"type", "headerType", "host", "path", "serviceName", "authority", "mode", "extra", "security", "sni", "alpn", "fp",
-			"pcs", "vcn", "ech", "allowInsecure", "insecure", "pbk", "sid", "spx", "pqv", "mux",
+			"pcs", "vcn", "ech", "allowInsecure", "insecure", "pbk", "sid", "spx", "pqv", "mux", "fm", "fragment",
 		}) {
 			return false
 		}

@@ -22,7 +22,7 @@ func (a Shadowsocks) uri(l Link) string {
 	return printGeneric("ss", user, l, l.streamParamsIfAny())
 }
 
-func parseShadowsocks(body, name string) (Link, *Error) {
+func (r *reader) parseShadowsocks(body, name string) (Link, *Error) {
 	encoded, rest, _ := strings.Cut(body, "?")
 	if !strings.Contains(encoded, "@") {
 		// The legacy form: method:password@host:port in base64.
@@ -34,7 +34,7 @@ func parseShadowsocks(body, name string) (Link, *Error) {
 		i := strings.LastIndexByte(string(raw), '@')
 		body = escape(string(raw[:i]), ":") + string(raw[i:]) + "?" + rest
 	}
-	g, err := split(body, 0, "method and password")
+	g, err := r.split(body, 0, "method and password")
 	if err != nil {
 		return Link{}, err
 	}

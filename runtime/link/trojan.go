@@ -13,9 +13,9 @@ func (a Trojan) uri(l Link) string {
 	return printGeneric("trojan", escape(a.Password.Reveal(), ""), l, l.streamParams())
 }
 
-func parseTrojan(body, name string) (Link, *Error) {
+func (r *reader) parseTrojan(body, name string) (Link, *Error) {
 	body, name = looseUser(body, name)
-	g, err := split(body, 443, "password")
+	g, err := r.split(body, 443, "password")
 	if err != nil {
 		return Link{}, err
 	}

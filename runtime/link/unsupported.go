@@ -8,20 +8,22 @@ import (
 // unsupported are the parameters that change the wire and that xrat or the core does not support,
 // by their lower-case names. The value in except means the same as leaving the parameter out.
 var unsupported = map[string]struct{ name, except, why string }{
-	"fragment":       {"fragment", "", "asks for split packets, which xrat does not support; remove it, the server works without"},
-	"fm":             {"fm", "", "asks for a mask of the core that xrat does not support; ask for a link without it"},
 	"obfs":           {"obfs", "", "belongs to another link format; ask for a link with the parameter type"},
 	"muxtype":        {"muxtype", "xray", "asks for a multiplexer that the core does not have; remove it together with mux"},
 	"packetencoding": {"packetEncoding", "xudp", "asks for an encoding of UDP that the core does not have; it can be xudp"},
 	"plugin":         {"plugin", "", "names a plugin, which the core does not run; ask for a link without it"},
 	"v2ray-plugin":   {"v2ray-plugin", "", "belongs to another link format; ask for a link with the parameter plugin"},
 	"shadow-tls":     {"shadow-tls", "", "names a plugin, which the core does not run; ask for a link without it"},
-	"prefix":         {"prefix", "", "asks for first bytes that the core does not send; ask for a link without it"},
 	"uot":            {"uot", "", "asks for UDP inside TCP, which xrat does not support; ask for a link without it"},
 	"udp-over-tcp":   {"udp-over-tcp", "", "asks for UDP inside TCP, which xrat does not support; ask for a link without it"},
 	"reverse":        {"reverse", "", "asks for a reverse proxy, which a link must not; ask for a link without it"},
 	"dialerproxy":    {"dialerProxy", "", "asks for a way through another server, which xrat does not support; ask for a link without it"},
 	"sockopt":        {"sockopt", "", "asks for settings of this machine's sockets, which a link must not; ask for a link without it"},
+}
+
+// dispensable are parameters without which servers work, that xrat or the core does not support.
+var dispensable = map[string]string{
+	"prefix": "first bytes of another protocol (prefix), which the core does not send; the server works without, unless the network lets nothing else through",
 }
 
 // checkUnsupported fails for parameters that would otherwise be dropped in silence. The caller has
@@ -31,7 +33,11 @@ func (q *query) checkUnsupported(read ...string) {
 		if len(kv.key) > 16 {
 			continue
 		}
-		u, known := unsupported[strings.ToLower(kv.key)]
+		key := strings.ToLower(kv.key)
+		if what, known := dispensable[key]; known && kv.value != "" && !isNo(kv.value) {
+			q.leave(what)
+		}
+		u, known := unsupported[key]
 		if !known || slices.Contains(read, u.name) {
 			continue
 		}

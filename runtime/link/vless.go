@@ -22,8 +22,8 @@ func (a VLESS) uri(l Link) string {
 	return printGeneric("vless", escape(a.UUID.Reveal(), ""), l, p)
 }
 
-func parseVLESS(body, name string) (Link, *Error) {
-	g, err := split(body, 0, "user ID")
+func (r *reader) parseVLESS(body, name string) (Link, *Error) {
+	g, err := r.split(body, 0, "user ID")
 	if err != nil {
 		return Link{}, err
 	}

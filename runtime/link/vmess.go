@@ -52,10 +52,10 @@ func (a VMess) uri(l Link) string {
 	return "vmess://" + base64.StdEncoding.EncodeToString(bytes.TrimSpace(b.Bytes()))
 }
 
-func parseVMess(body, name string) (Link, *Error) {
+func (r *reader) parseVMess(body, name string) (Link, *Error) {
 	encoded, _, _ := strings.Cut(body, "?")
 	if strings.Contains(encoded, "@") {
-		return parseVMessURI(body, name)
+		return r.parseVMessURI(body, name)
 	}
 	raw, ok := decodeBase64(base64Text(unescape(encoded)))
 	if !ok {
@@ -72,7 +72,7 @@ func parseVMess(body, name string) (Link, *Error) {
 	if ps := object["ps"]; ps != "" {
 		name = string(ps)
 	}
-	return parseVMessObject(object, name)
+	return r.parseVMessObject(object, name)
 }
 
 // base64Text cuts off what collectors append to base64. If it cuts off too much, the JSON inside
@@ -106,8 +106,8 @@ func (s *scalar) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-func parseVMessObject(object map[string]scalar, name string) (Link, *Error) {
-	g := generic{query: query{params: make(params, 0, len(object)+4)}}
+func (r *reader) parseVMessObject(object map[string]scalar, name string) (Link, *Error) {
+	g := generic{query: query{reader: r, params: make(params, 0, len(object)+4)}}
 	q := &g.query
 	get := func(key string) string { return strings.TrimSpace(string(object[key])) }
 	for key, value := range object {
@@ -169,8 +169,8 @@ func xhttpMode(headerType string) string {
 	return ""
 }
 
-func parseVMessURI(body, name string) (Link, *Error) {
-	g, err := split(body, 0, "user ID")
+func (r *reader) parseVMessURI(body, name string) (Link, *Error) {
+	g, err := r.split(body, 0, "user ID")
 	if err != nil {
 		return Link{}, err
 	}

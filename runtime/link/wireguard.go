@@ -35,14 +35,14 @@ func (a WireGuard) uri(l Link) string {
 	return printGeneric("wireguard", escape(a.PrivateKey.Reveal(), ""), l, params{
 		{"publickey", a.PublicKey.Reveal()}, {"presharedkey", a.PreSharedKey.Reveal()}, {"address", a.Addresses},
 		{"allowedips", a.AllowedIPs}, {"dns", a.DNS}, {"reserved", a.Reserved},
-		{"mtu", decimal(a.MTU)}, {"keepalive", decimal(a.KeepAlive)},
+		{"mtu", decimal(a.MTU)}, {"keepalive", decimal(a.KeepAlive)}, {"fm", l.Mask.Reveal()},
 	})
 }
 
 // parseWireGuard reads the links of v2rayN and its relatives: the client's key before the host, the
 // rest as parameters.
-func parseWireGuard(body, name string) (Link, *Error) {
-	g, err := split(body, 51820, "")
+func (r *reader) parseWireGuard(body, name string) (Link, *Error) {
+	g, err := r.split(body, 51820, "")
 	if err != nil {
 		return Link{}, err
 	}
@@ -70,11 +70,13 @@ func parseWireGuard(body, name string) (Link, *Error) {
 			}
 		}
 	}
+	l := Link{Protocol: ProtocolWireGuard, Name: cleanName(name), Host: g.host, Port: g.port, Account: a, Transport: Datagrams{}}
+	l.applyMasks(q, parseMasks(q))
 	q.checkUnsupported()
 	if q.err != nil {
 		return Link{}, q.err
 	}
-	return Link{Protocol: ProtocolWireGuard, Name: cleanName(name), Host: g.host, Port: g.port, Account: a, Transport: Datagrams{}}, nil
+	return l, nil
 }
 
 // wireGuardKey checks a key and returns it in standard base64. what names the key for a message; ""

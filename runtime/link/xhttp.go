@@ -57,11 +57,7 @@ func parseExtra(extra, mode string) (string, *Error) {
 	if extra == "" || extra == "{}" {
 		return "", nil
 	}
-	object, ok := decodeObject(extra)
-	if !ok && strings.Contains(extra, "+") {
-		// Encoded as a form, in which a space is a plus.
-		object, ok = decodeObject(strings.ReplaceAll(extra, "+", " "))
-	}
+	object, ok := decodeForm(extra)
 	if !ok {
 		return "", badParameter("extra", "is not a JSON object")
 	}
@@ -100,6 +96,15 @@ func checkExtra(settings map[string]any, mode string) *Error {
 		}
 	}
 	return nil
+}
+
+// decodeForm is decodeObject for JSON that may be encoded as a form, in which a space is a plus.
+func decodeForm(s string) (map[string]json.RawMessage, bool) {
+	object, ok := decodeObject(s)
+	if !ok && strings.Contains(s, "+") {
+		object, ok = decodeObject(strings.ReplaceAll(s, "+", " "))
+	}
+	return object, ok
 }
 
 func decodeObject(s string) (map[string]json.RawMessage, bool) {
