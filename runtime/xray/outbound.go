@@ -176,10 +176,17 @@ type httpRequest struct {
 }
 
 func stream(l link.Link) (*streamSettings, error) {
-	if _, ok := l.Transport.(link.Datagrams); ok {
-		return nil, nil // WireGuard sends its datagrams itself
+	m, err := masks(l)
+	if err != nil {
+		return nil, err
 	}
-	s := &streamSettings{Network: l.Network(), Security: l.Security()}
+	if _, ok := l.Transport.(link.Datagrams); ok {
+		if m == nil {
+			return nil, nil // WireGuard sends its datagrams itself
+		}
+		return &streamSettings{Network: "tcp", Security: "none", Mask: m}, nil
+	}
+	s := &streamSettings{Network: l.Network(), Security: l.Security(), Mask: m}
 	switch t := l.Transport.(type) {
 	case link.Raw:
 		if t.HTTPHeader {
@@ -194,14 +201,14 @@ func stream(l link.Link) (*streamSettings, error) {
 	case link.XHTTP:
 		s.XHTTP = &xhttpSettings{hostPath{t.Host, t.Path}, t.Mode, json.RawMessage(t.Extra)}
 	case link.KCP:
-		s.KCP, s.Mask = kcp(t)
+		s.KCP, s.Mask = kcp(t, m)
 	case link.QUIC:
 		account, ok := l.Account.(link.Hysteria2)
 		if !ok {
 			return nil, fmt.Errorf("making the outbound of %v: its transport belongs to another protocol", l)
 		}
 		s.Hysteria = &hysteriaAuth{Version: 2, Auth: account.Auth.Reveal()}
-		s.Mask = quic(t)
+		s.Mask = quic(t, m)
 	default:
 		return nil, fmt.Errorf("making the outbound of %v: the transport is not supported", l)
 	}

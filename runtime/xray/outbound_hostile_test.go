@@ -34,6 +34,8 @@ var outboundFields = strings.Fields(`
 		secretKey peers preSharedKey endpoint keepAlive allowedIPs reserved domainStrategy noKernelTun
 		xPaddingBytes xPaddingObfsMode xPaddingKey xPaddingHeader xPaddingPlacement xPaddingMethod uplinkHTTPMethod sessionPlacement sessionKey seqPlacement seqKey
 		uplinkDataPlacement uplinkDataKey uplinkChunkSize noGRPCHeader noSSEHeader scMaxEachPostBytes scMinPostsIntervalMs scMaxBufferedPosts scStreamUpServerSecs
+		tcp packets length delay maxSplit noise reset rand randRange packet clients servers client server password ascii customTable customTables paddingMin paddingMax
+		congestion initStreamReceiveWindow maxStreamReceiveWindow initConnectionReceiveWindow maxConnectionReceiveWindow maxIdleTimeout disablePathMTUDiscovery
 		xmux maxConcurrency maxConnections cMaxReuseTimes hMaxRequestTimes hMaxReusableSecs hKeepAlivePeriod`)
 
 // TestHostileFieldsGetNowhere plants every hostile field wherever a link could carry one.
@@ -68,6 +70,11 @@ func TestHostileFieldsGetNowhere(t *testing.T) {
 				"vmess://"+base64.StdEncoding.EncodeToString([]byte(`{"add":"example.org","port":443,"id":"a","net":"ws","tls":"tls",`+value[1:])),
 				"vmess://"+base64.StdEncoding.EncodeToString([]byte(`{"add":"example.org","port":443,"id":"a","net":"xhttp","extra":`+value+`}`)),
 				"hy2://x@example.org:443?fm="+url.QueryEscape(value),
+				"hy2://x@example.org:443?fm="+url.QueryEscape(`{"quicParams":`+value+`}`),
+				"vless://"+testUUID+"@"+base+"ws&fm="+url.QueryEscape(`{"tcp":[{"type":"fragment","settings":`+value+`}]}`),
+				"vless://"+testUUID+"@"+base+"ws&fm="+url.QueryEscape(`{"tcp":[{"type":"header-custom","settings":{"clients":[[`+value+`]]}}]}`),
+				"vless://"+testUUID+"@"+base+"kcp&fm="+url.QueryEscape(`{"udp":[{"type":"noise","settings":{"noise":[`+value+`]}}]}`),
+				"vless://"+testUUID+"@"+base+"kcp&fm="+url.QueryEscape(`{"udp":[`+value+`]}`),
 			)
 		}
 		for _, s := range list {

@@ -161,7 +161,7 @@ func TestOutbound(t *testing.T) {
 			"mKCP as it always was",
 			"vless://" + testUUID + "@example.org:80?type=kcp&headerType=wechat-video",
 			`{"protocol":"vless","settings":{"vnext":[{"address":"example.org","port":80,"users":[{"id":"` + testUUID + `","encryption":"none"}]}]},` +
-				`"streamSettings":{"network":"kcp","security":"none","kcpSettings":{},"finalmask":{"udp":[{"type":"header-wechat","settings":{}},{"type":"mkcp-original","settings":{}}]}}}`,
+				`"streamSettings":{"network":"kcp","security":"none","kcpSettings":{},"finalmask":{"udp":[{"type":"header-wechat"},{"type":"mkcp-original"}]}}}`,
 		},
 		{
 			"Hysteria 2",
@@ -169,6 +169,19 @@ func TestOutbound(t *testing.T) {
 			`{"protocol":"hysteria","settings":{"version":2,"address":"example.org","port":443},` +
 				`"streamSettings":{"network":"hysteria","security":"tls","tlsSettings":{"serverName":"example.org"},"hysteriaSettings":{"version":2,"auth":"user:secret"},` +
 				`"finalmask":{"udp":[{"type":"salamander","settings":{"password":"o"}}],"quicParams":{"brutalUp":"50 mbps","brutalDown":"100 mbps","udpHop":{"ports":"443,5000-6000","interval":"10-30"},"keepAlivePeriod":10}}}}`,
+		},
+		{
+			"split packets",
+			"trojan://secret@example.org:443?fragment=1,40-60,30-50,tlshello",
+			`{"protocol":"trojan","settings":{"servers":[{"address":"example.org","port":443,"password":"secret"}]},"streamSettings":{"network":"tcp","security":"tls","tlsSettings":{},` +
+				`"finalmask":{"tcp":[{"type":"fragment","settings":{"delay":"30-50","length":"40-60","packets":"tlshello"}}]}}}`,
+		},
+		{
+			"Hysteria 2, noise",
+			`hy2://secret@example.org:443?obfs=salamander&obfs-password=o&fm={"udp":[{"type":"noise","settings":{"noise":[{"rand":5}]}}],"quicParams":{"congestion":"bbr","keepAlivePeriod":20}}`,
+			`{"protocol":"hysteria","settings":{"version":2,"address":"example.org","port":443},` +
+				`"streamSettings":{"network":"hysteria","security":"tls","tlsSettings":{"serverName":"example.org"},"hysteriaSettings":{"version":2,"auth":"secret"},` +
+				`"finalmask":{"udp":[{"type":"noise","settings":{"noise":[{"rand":"5"}]}},{"type":"salamander","settings":{"password":"o"}}],"quicParams":{"congestion":"bbr","keepAlivePeriod":20}}}}`,
 		},
 		{
 			"WireGuard",
@@ -226,6 +239,13 @@ func TestCoreAccepts(t *testing.T) {
 		base + "type=kcp&headerType=dtls&seed=s&security=tls",
 		base + "type=kcp&headerType=wireguard",
 		base + "type=kcp&headerType=dns",
+		base + "security=tls&fragment=1-5,0,1-3,7",
+		base + `type=xhttp&fm={"tcp":[{"type":"header-custom","settings":{"clients":[[{"packet":[1]},{"rand":3,"delay":"1-2","randRange":"1-9"}]],"servers":[[{"type":"hex","packet":"00"}]]}},` +
+			`{"type":"sudoku","settings":{"password":"p","customTables":["xpxvvpvv"],"paddingMax":5}}],"quicParams":{"brutalUp":"1500 kbps","udpHop":{"ports":"1-2","interval":"5-9"},"initStreamReceiveWindow":16384}}`,
+		base + `type=kcp&seed=s&fm={"udp":[{"type":"noise","settings":{"reset":"5-9","noise":[{"rand":"1-9","randRange":"1-9","delay":4},{"type":"str","packet":"x"}]}}]}`,
+		`hy2://x@example.org:443?fm={"udp":[{"type":"header-custom","settings":{"client":[{"rand":2}],"server":[{"packet":[1,2]}]}},{"type":"xdns","settings":{"domain":"d.example.org"}}],` +
+			`"quicParams":{"congestion":"force-brutal","brutalUp":"1 gbps","maxIdleTimeout":30,"disablePathMTUDiscovery":true,"maxConnectionReceiveWindow":1048576}}`,
+		"wg://example.org?privatekey=" + testKey + "&publickey=" + testKey + `&fm={"udp":[{"type":"noise","settings":{"noise":[{"rand":5}]}}]}`,
 	}
 	var links []link.Link
 	for _, s := range list {

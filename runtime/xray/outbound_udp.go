@@ -1,13 +1,15 @@
 package xray
 
 import (
+	"encoding/json"
+	"fmt"
 	"net"
 	"strconv"
 
 	"github.com/xrat-tray/xrat/runtime/link"
 )
 
-// The outbounds that use UDP: Hysteria 2, mKCP and WireGuard.
+// The outbounds that use UDP: Hysteria 2, mKCP and WireGuard; and the masks of all.
 
 type hysteriaServer struct {
 	Version int    `json:"version"`
@@ -25,28 +27,47 @@ type kcpSettings struct {
 	TTI uint16 `json:"tti,omitempty"`
 }
 
-// finalMask is the disguise that the core gives to datagrams. The first mask is the outermost on
-// the wire.
+// finalMask is the disguise that the core gives to streams and datagrams. The first mask is the
+// outermost on the wire.
 type finalMask struct {
+	TCP  []mask      `json:"tcp,omitempty"`
 	UDP  []mask      `json:"udp,omitempty"`
 	QUIC *quicParams `json:"quicParams,omitempty"`
 }
 
-type mask struct {
-	Type     string       `json:"type"`
-	Settings maskSettings `json:"settings"`
+// masks returns those of the link, or nil if it has none. runtime/link has checked every setting.
+func masks(l link.Link) (*finalMask, error) {
+	text := l.Mask.Reveal()
+	if text == "" {
+		return nil, nil
+	}
+	var m finalMask
+	if err := json.Unmarshal([]byte(text), &m); err != nil {
+		return nil, fmt.Errorf("reading the masks of %v: they are not JSON", l) // the error could repeat them
+	}
+	return &m, nil
 }
 
-type maskSettings struct {
-	Password string `json:"password,omitempty"`
-	Domain   string `json:"domain,omitempty"`
+type mask struct {
+	Type     string         `json:"type"`
+	Settings map[string]any `json:"settings,omitempty"`
 }
 
 type quicParams struct {
-	Up        string  `json:"brutalUp,omitempty"`
-	Down      string  `json:"brutalDown,omitempty"`
-	Hop       *udpHop `json:"udpHop,omitempty"`
-	KeepAlive int     `json:"keepAlivePeriod"` // seconds
+	Congestion string  `json:"congestion,omitempty"`
+	Up         string  `json:"brutalUp,omitempty"`
+	Down       string  `json:"brutalDown,omitempty"`
+	Hop        *udpHop `json:"udpHop,omitempty"`
+	KeepAlive  int     `json:"keepAlivePeriod,omitempty"` // seconds
+	Idle       int     `json:"maxIdleTimeout,omitempty"`  // seconds
+
+	// Bytes.
+	StreamWindow     uint64 `json:"initStreamReceiveWindow,omitempty"`
+	MaxStreamWindow  uint64 `json:"maxStreamReceiveWindow,omitempty"`
+	ConnectionWindow uint64 `json:"initConnectionReceiveWindow,omitempty"`
+	MaxConnection    uint64 `json:"maxConnectionReceiveWindow,omitempty"`
+
+	FixedMTU bool `json:"disablePathMTUDiscovery,omitempty"`
 }
 
 type udpHop struct {
@@ -59,23 +80,40 @@ type udpHop struct {
 // it.
 const quicKeepAlive = 10
 
-func quic(t link.QUIC) *finalMask {
-	m := &finalMask{QUIC: &quicParams{Up: megabits(t.Up), Down: megabits(t.Down), KeepAlive: quicKeepAlive}}
+func quic(t link.QUIC, m *finalMask) *finalMask {
+	if m == nil {
+		m = &finalMask{}
+	}
+	if m.QUIC == nil {
+		m.QUIC = &quicParams{}
+	}
+	if t.Up > 0 {
+		m.QUIC.Up = megabits(t.Up)
+	}
+	if t.Down > 0 {
+		m.QUIC.Down = megabits(t.Down)
+	}
+	if m.QUIC.KeepAlive == 0 {
+		m.QUIC.KeepAlive = quicKeepAlive
+	}
 	if t.Ports != "" {
 		m.QUIC.Hop = &udpHop{t.Ports, t.HopSeconds}
 	}
-	if t.Salamander.Reveal() != "" {
-		m.UDP = []mask{{"salamander", maskSettings{Password: t.Salamander.Reveal()}}}
+	if password := t.Salamander.Reveal(); password != "" {
+		m.UDP = append(m.UDP, maskWith("salamander", "password", password))
 	}
 	return m
 }
 
-func megabits(n uint32) string {
-	if n == 0 {
-		return ""
+// maskWith is a mask with one setting, which is left out if it is empty.
+func maskWith(kind, setting, value string) mask {
+	if value == "" {
+		return mask{Type: kind}
 	}
-	return strconv.Itoa(int(n)) + " mbps"
+	return mask{kind, map[string]any{setting: value}}
 }
+
+func megabits(n uint32) string { return strconv.Itoa(int(n)) + " mbps" }
 
 // kcpHeaders translates the headers in links to the core's names.
 var kcpHeaders = map[string]string{
@@ -83,18 +121,25 @@ var kcpHeaders = map[string]string{
 }
 
 // kcp writes as masks what mKCP itself did in the cores for which the links were made: a header,
-// and below it encryption with the seed or, without a seed, a checksum.
-func kcp(t link.KCP) (*kcpSettings, *finalMask) {
-	m := &finalMask{}
+// and below it encryption with the seed or, without a seed, a checksum. A link with other masks for
+// its datagrams has them all in m.
+func kcp(t link.KCP, m *finalMask) (*kcpSettings, *finalMask) {
+	settings := &kcpSettings{t.MTU, t.TTI}
+	if m == nil {
+		m = &finalMask{}
+	}
+	if len(m.UDP) > 0 {
+		return settings, m
+	}
 	if t.Header != "" {
-		m.UDP = append(m.UDP, mask{kcpHeaders[t.Header], maskSettings{Domain: t.Domain}})
+		m.UDP = append(m.UDP, maskWith(kcpHeaders[t.Header], "domain", t.Domain))
 	}
 	if seed := t.Seed.Reveal(); seed != "" {
-		m.UDP = append(m.UDP, mask{"mkcp-aes128gcm", maskSettings{Password: seed}})
+		m.UDP = append(m.UDP, maskWith("mkcp-aes128gcm", "password", seed))
 	} else {
-		m.UDP = append(m.UDP, mask{"mkcp-original", maskSettings{}})
+		m.UDP = append(m.UDP, mask{Type: "mkcp-original"})
 	}
-	return &kcpSettings{t.MTU, t.TTI}, m
+	return settings, m
 }
 
 type wireGuardSettings struct {

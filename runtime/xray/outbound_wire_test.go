@@ -65,6 +65,17 @@ func TestOutboundCarriesBytes(t *testing.T) {
 		{"Hysteria 2, obfuscated", "hysteria", `{"version":2,"clients":[{"auth":"x"}]}`,
 			`{"network":"hysteria","hysteriaSettings":{"version":2},"finalmask":{"udp":[{"type":"salamander","settings":{"password":"salt"}}]},` + h3 + `}`,
 			"hysteria2://x@SERVER?sni=example.org&obfs=salamander&obfs-password=salt&up=100&down=100&pinSHA256=" + pin},
+		{"split packets", "vless", vless, `{` + tls + `}`, uri + "?security=tls&sni=example.org&fragment=1,40-60,1-2,tlshello&pcs=" + pin},
+		{"split packets, WebSocket", "vless", vless, `{"network":"ws",` + tls + `}`, uri + "?security=tls&type=ws&sni=example.org&fragment=30-50,1,1-3&pcs=" + pin},
+		{"a header of both sides", "vless", vless, `{"finalmask":{"tcp":[{"type":"header-custom","settings":{"clients":[[{"type":"str","packet":"hello"}]],"servers":[[{"type":"hex","packet":"6f6b"}]]}}]}}`,
+			uri + `?fm={"tcp":[{"type":"header-custom","settings":{"clients":[[{"type":"str","packet":"hello"}]],"servers":[[{"type":"str","packet":"ok"}]]}}]}`},
+		{"sudoku", "vless", vless, `{"finalmask":{"tcp":[{"type":"sudoku","settings":{"password":"p","ascii":"prefer_ascii"}}]}}`,
+			uri + `?fm={"tcp":[{"type":"sudoku","settings":{"password":"p","ascii":"ascii"}}]}`},
+		{"mKCP, noise", "vless", vless, `{"network":"kcp","finalmask":{"udp":[{"type":"mkcp-aes128gcm","settings":{"password":"s"}}]}}`,
+			uri + `?type=kcp&seed=s&fm={"udp":[{"type":"noise","settings":{"noise":[{"rand":"10-20","delay":"1-2"}]}}]}`},
+		{"Hysteria 2, noise", "hysteria", `{"version":2,"clients":[{"auth":"x"}]}`,
+			`{"network":"hysteria","hysteriaSettings":{"version":2},"finalmask":{"udp":[{"type":"salamander","settings":{"password":"salt"}}]},` + h3 + `}`,
+			`hysteria2://x@SERVER?sni=example.org&fm={"udp":[{"type":"noise","settings":{"noise":[{"rand":"10-20"}]}},{"type":"salamander","settings":{"password":"salt"}}],"quicParams":{"congestion":"bbr"}}&pinSHA256=` + pin},
 	}
 
 	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
