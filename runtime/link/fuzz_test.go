@@ -57,6 +57,7 @@ func FuzzShadowsocks(f *testing.F) {
 
 func FuzzTransport(f *testing.F) {
 	for _, network := range []string{"tcp", "ws", "grpc", "httpupgrade", "xhttp", "kcp"} {
+		f.Add(network, "tls", "/a", "example.org", "ech=a.b+https://1.1.1.1:1/q&echForceQuery=half&sni=☂.example")
 		f.Add(network, "tls", "/a?ed=2048", "example.org", "headerType=srtp&seed=s&mtu=1200&tti=20&mode=multi&serviceName=s&ed=100&alpn=h2")
 	}
 	f.Fuzz(func(t *testing.T, network, security, path, host, rest string) {

@@ -103,6 +103,15 @@ func (l Link) Security() string {
 	return l.Secure.name()
 }
 
+// Others returns the hosts beside Host with which the core talks because the link says so.
+func (l Link) Others() []string {
+	var hosts []string
+	if s, ok := l.Secure.(TLS); ok && lookupHost(s.ECH) != "" {
+		hosts = append(hosts, lookupHost(s.ECH))
+	}
+	return hosts
+}
+
 // URI prints the link with its secrets. Parse(l.URI()) returns l for every l that came from Parse.
 func (l Link) URI() string {
 	if l.Account == nil {

@@ -38,11 +38,13 @@ func foldKCP(t KCP, m *masks) KCP {
 	if len(m.UDP) == 0 {
 		return t
 	}
-	known := false
+	own, known := false, false
 	for _, layer := range m.UDP {
-		known = known || strings.HasPrefix(layer.Type, "header-") || strings.HasPrefix(layer.Type, "mkcp-")
+		own = own || strings.HasPrefix(layer.Type, "header-") || strings.HasPrefix(layer.Type, "mkcp-")
+		known = known || !oneSided[layer.Type]
 	}
-	if !known && (t.Header != "" || t.Seed != (Secret{})) {
+	// Noise alone does not say what the datagrams themselves look like.
+	if !own && (!known || t.Header != "" || t.Seed != (Secret{})) {
 		m.UDP = append(m.UDP, olderMasks(t)...)
 	}
 	plain := KCP{MTU: t.MTU, TTI: t.TTI}

@@ -53,6 +53,7 @@ func (p params) encode() string {
 // query reads parameters and remembers the first problem.
 type query struct {
 	*reader
+	host   string // of the link
 	params params
 	err    *Error
 }

@@ -109,6 +109,7 @@ func (r *reader) split(body string, defaultPort uint16, needed string) (generic,
 	}
 	var err *Error
 	g.host, g.port, err = parseAddress(address, defaultPort)
+	g.query.host = g.host
 	if err == nil && g.user == "" && needed != "" {
 		err = reject(CodeMissingCredentials, "the link has no "+needed+" before its host; ask for a complete link")
 	}

@@ -241,7 +241,6 @@ func TestParseRejects(t *testing.T) {
 		{"unknown browser", vless + "?security=tls&fp=lynx", CodeBadParameter},
 		{"bad pin", vless + "?security=tls&pcs=ab", CodeBadParameter},
 		{"old pin", vless + "?security=tls&pinnedPeerCertificateChainSha256=ab", CodeUnsupportedParameter},
-		{"ECH by DNS", vless + "?security=tls&ech=https://192.0.2.1/dns-query", CodeUnsupportedParameter},
 		{"unknown flow", vless + "?flow=upstream", CodeUnsupportedFlow},
 		{"removed flow", vless + "?flow=xtls-rprx-direct", CodeUnsupportedFlow},
 		{"flow of Trojan", "trojan://x@example.org:443?flow=xtls-rprx-direct", CodeUnsupportedFlow},

@@ -71,7 +71,7 @@ func onlyStreamParams(p params) bool {
 	for _, kv := range p {
 		if !matches(kv.key, []string{
 			"type", "headerType", "host", "path", "serviceName", "authority", "mode", "extra", "security", "sni", "alpn", "fp",
-			"pcs", "vcn", "ech", "allowInsecure", "insecure", "pbk", "sid", "spx", "pqv", "mux", "fm", "fragment",
+			"pcs", "vcn", "ech", "echForceQuery", "allowInsecure", "insecure", "pbk", "sid", "spx", "pqv", "mux", "fm", "fragment",
 		}) {
 			return false
 		}

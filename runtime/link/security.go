@@ -1,6 +1,7 @@
 package link
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/hex"
 	"net/url"
@@ -14,7 +15,8 @@ type TLS struct {
 	Fingerprint string // the browser whose ClientHello is imitated; empty: the core's default, Chrome
 	PinnedCerts string // SHA-256 sums of certificates in lower-case hexadecimal, separated by commas
 	VerifyNames string // names that the certificate may have instead of ServerName, separated by commas
-	ECH         string // an ECHConfigList in base64
+	ECH         string // an ECHConfigList in base64, or where to ask for one, like "example.org+https://192.0.2.1/dns-query"
+	ECHQuery    string // with a resolver: "none" or "half" go on without ECH if it does not answer; empty: the connection fails
 
 	// AllowInsecure is kept for printing and changes nothing: the core no longer has such a setting
 	// and always verifies certificates. A server that needs it works with PinnedCerts only.
@@ -37,7 +39,7 @@ func (REALITY) name() string { return "reality" }
 func (s TLS) params() params {
 	p := params{
 		{"security", "tls"}, {"sni", s.ServerName}, {"alpn", s.ALPN}, {"fp", s.Fingerprint},
-		{"pcs", s.PinnedCerts}, {"vcn", s.VerifyNames}, {"ech", s.ECH},
+		{"pcs", s.PinnedCerts}, {"vcn", s.VerifyNames}, {"ech", s.ECH}, {"echForceQuery", s.ECHQuery},
 	}
 	if s.AllowInsecure {
 		p = append(p, param{"allowInsecure", "1"})
@@ -80,13 +82,17 @@ func parseTLS(q *query, t Transport) Security {
 		Fingerprint:   parseFingerprint(q),
 		PinnedCerts:   parsePinnedCerts(q),
 		VerifyNames:   commaList(q.get("vcn", "verifyPeerCertByName")),
-		ECH:           parseECH(q),
 		AllowInsecure: q.flag("allowInsecure", "insecure", "allow_insecure", "skip-cert-verify"),
 	}
 	if s.ServerName == "" {
 		// A link to an address of a CDN often names the site only in the Host header. Other clients
 		// then take the server name from there, and links are made for those clients.
 		s.ServerName = hostHeader(t)
+	}
+	if s.ECH = parseECH(q, cmp.Or(s.ServerName, q.host)); lookupHost(s.ECH) != "" {
+		if force := q.word("echForceQuery"); force == "none" || force == "half" {
+			s.ECHQuery = force
+		}
 	}
 	if q.get("pinnedPeerCertificateChainSha256") != "" {
 		q.fail(unsupportedParameter("pinnedPeerCertificateChainSha256", "was removed from the core; ask the provider for a link with pcs"))
@@ -182,20 +188,6 @@ func parsePinnedCerts(q *query) string {
 		}
 	}
 	return pins
-}
-
-// parseECH accepts a list of ECH configurations. The core would also take the address of a DNS
-// server to ask for one, but a link must not make the core talk to anyone but its server.
-func parseECH(q *query) string {
-	text := q.get("ech")
-	if text == "" {
-		return ""
-	}
-	list, ok := decodeBase64(text)
-	if !ok {
-		q.fail(unsupportedParameter("ech", "is not an ECHConfigList in base64; looking it up by DNS is not supported"))
-	}
-	return base64.StdEncoding.EncodeToString(list)
 }
 
 func parseFingerprint(q *query) string {

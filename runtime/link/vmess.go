@@ -141,6 +141,7 @@ func (r *reader) parseVMessObject(object map[string]scalar, name string) (Link, 
 	if g.host, err = parseHost(get("add")); err != nil {
 		return Link{}, err
 	}
+	q.host = g.host
 	if g.port, err = parsePort(get("port")); err != nil {
 		return Link{}, err
 	}

@@ -53,11 +53,6 @@ func (c *collector) entry(value any, name string, convert converter) {
 	}
 }
 
-// masked rejects an entry whose bytes go out in a disguise.
-func masked() *link.Error {
-	return reject(link.CodeUnsupportedParameter, "the entry asks for a mask of the core (finalmask) that xrat does not support; ask the provider for one without")
-}
-
 // chained rejects an entry that reaches its server through another server.
 func chained(field string) *link.Error {
 	return reject(CodeChained, "the entry goes through another server ("+field+"), which xrat does not support; ask the provider for one without")

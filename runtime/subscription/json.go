@@ -151,13 +151,14 @@ func (c *collector) readObject(data []byte) error {
 // remarks, and further ones by remarks and tag.
 func (c *collector) readConfig(remarks string, single, many, more []byte) {
 	first := len(c.body.Entries)
+	ways := findWays(single, many, more)
 	read := func(entry []byte) {
 		name := ""
 		if remarks != "" && len(c.body.Entries) == first {
 			name = remarks
 		}
 		c.jsonEntry(entry, name, func(o *object) (*uri, *link.Error) {
-			u, err := outboundURI(o)
+			u, err := ways.outboundURI(o)
 			if u != nil && remarks != "" && name == "" && u.name != "" {
 				u.name = remarks + " " + u.name
 			}

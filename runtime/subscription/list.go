@@ -33,15 +33,16 @@ func (c *collector) readList(data []byte) {
 	parseLines(lines)
 	for _, l := range lines {
 		_, name, _ := strings.Cut(l.uri, "#")
-		c.parsed(l.number, l.link, l.err, name)
+		c.parsed(l.number, l.link, l.leftOut, l.err, name)
 	}
 }
 
 type listLine struct {
-	number int
-	uri    string
-	link   link.Link
-	err    error
+	number  int
+	uri     string
+	link    link.Link
+	leftOut []string
+	err     error
 }
 
 // parseLines parses every line, on all processors: a list can have tens of thousands of them.
@@ -54,7 +55,7 @@ func parseLines(lines []listLine) {
 		lines = lines[len(some):]
 		workers.Go(func() {
 			for i := range some {
-				some[i].link, some[i].err = link.Parse(some[i].uri)
+				some[i].link, some[i].leftOut, some[i].err = link.Read(some[i].uri)
 			}
 		})
 	}

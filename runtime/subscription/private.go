@@ -3,6 +3,7 @@ package subscription
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 )
 
 // DropPrivate turns the entries whose server is this machine or in a private network into problems.
@@ -19,12 +20,12 @@ func (b *Body) DropPrivate() error {
 	kept := b.Entries[:0]
 	dropped := collector{body: Body{Problems: b.Problems, Unlisted: b.Unlisted}}
 	for _, e := range b.Entries {
-		if !privateHost(e.Link.Host) {
+		if !privateHost(e.Link.Host) && !slices.ContainsFunc(e.Link.Others(), privateHost) {
 			kept = append(kept, e)
 			continue
 		}
 		dropped.problem(Problem{Position: e.Position, Name: cleanName(e.Link.Name), Code: CodePrivate, Message: fmt.Sprintf(
-			"its server %s is this machine, or in a private network: a subscription may name those only if you allow it with `xrat subscription add URL --private`",
+			"its server %s, or a resolver that it names, is this machine or in a private network: a subscription may name those only if you allow it with `xrat subscription add URL --private`",
 			cleanHost(e.Link.Host))})
 	}
 	b.Entries, b.Problems, b.Unlisted = kept, dropped.body.Problems, dropped.body.Unlisted

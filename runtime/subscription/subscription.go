@@ -23,6 +23,7 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"github.com/xrat-tray/xrat/runtime/link"
 )
@@ -209,12 +210,12 @@ func (c *collector) notice(text string) {
 // link adds the server that a share link describes, and reports whether it did. name is for the
 // problem if the link is bad.
 func (c *collector) link(position int, uri, name string) bool {
-	l, err := link.Parse(uri)
-	return c.parsed(position, l, err, name)
+	l, leftOut, err := link.Read(uri)
+	return c.parsed(position, l, leftOut, err, name)
 }
 
-// parsed is link for a link that has been parsed, with the error from that.
-func (c *collector) parsed(position int, l link.Link, err error, name string) bool {
+// parsed is link for a link that has been read, with what came of that.
+func (c *collector) parsed(position int, l link.Link, leftOut []string, err error, name string) bool {
 	if err != nil {
 		c.reject(position, name, err)
 		return false
@@ -224,6 +225,9 @@ func (c *collector) parsed(position int, l link.Link, err error, name string) bo
 		return false
 	}
 	c.body.Entries = append(c.body.Entries, Entry{Link: l, Position: position})
+	if len(leftOut) > 0 {
+		c.problem(Problem{Position: position, Name: l.Name, Code: CodeLeftOut, Kept: true, Message: "left out: " + strings.Join(leftOut, "; ")})
+	}
 	return true
 }
 

@@ -7,9 +7,9 @@ import (
 	"github.com/xrat-tray/xrat/runtime/link"
 )
 
-// outboundURI writes an outbound of a configuration as a link. Those of sing-box, which look alike,
-// are rejected by name.
-func outboundURI(o *object) (*uri, *link.Error) {
+// outboundURI writes an outbound of a configuration as a link; ways are the others of that. Those of
+// sing-box, which look alike, are rejected by name.
+func (ways ways) outboundURI(o *object) (*uri, *link.Error) {
 	if _, foreign := o.fields["type"]; foreign && o.fields["protocol"] == nil {
 		switch o.text("type") {
 		case "direct", "block", "dns", "selector", "urltest":
@@ -17,30 +17,37 @@ func outboundURI(o *object) (*uri, *link.Error) {
 		}
 		return &uri{name: o.text("tag")}, reject(CodeUnknownFormat, "the entry is in the format of sing-box, which xrat does not read; ask the provider for links, Xray JSON or Clash YAML")
 	}
-	return xrayURI(o)
+	return ways.xrayURI(o)
 }
 
-// xrayURI writes an outbound of the core's configuration as a link.
-func xrayURI(o *object) (*uri, *link.Error) {
+// xrayURI writes an outbound of the core's configuration, that stands alone, as a link.
+func xrayURI(o *object) (*uri, *link.Error) { return ways(nil).xrayURI(o) }
+
+func (ways ways) xrayURI(o *object) (*uri, *link.Error) {
 	u := &uri{name: o.text("tag", "ps", "remarks")}
 	protocol := strings.ToLower(o.text("protocol"))
 	settings := o.object("settings")
 	o.ignore("targetStrategy", "domainStrategy")
-	if o.object("proxySettings").text("tag") != "" {
-		return u, chained("proxySettings")
+	switch protocol {
+	case "freedom", "blackhole", "dns", "loopback":
+		return nil, nil
+	}
+	stream := o.object("streamSettings")
+	if err := ways.mask(u, o, stream); err != nil {
+		return u, err
 	}
 
 	var err *link.Error
 	switch protocol {
-	case "freedom", "blackhole", "dns", "loopback":
-		return nil, nil
 	case "vless", "vmess":
 		err = u.xrayUser(protocol, settings)
 	case "trojan", "shadowsocks", "socks", "http":
 		err = u.xrayServer(protocol, settings)
 	case "hysteria", "hysteria2":
-		return u, u.xrayHysteria(o, settings)
+		return u, u.xrayHysteria(o, settings, stream)
 	case "wireguard":
+		ignoreTransports(stream)
+		stream.ignore("network", "security")
 		return u, u.xrayWireGuard(settings)
 	case "":
 		return u, reject(CodeNotAnEntry, "the entry names no protocol")
@@ -51,7 +58,7 @@ func xrayURI(o *object) (*uri, *link.Error) {
 		return u, err
 	}
 	u.xrayMux(o.object("mux"))
-	return u, u.xrayStream(protocol, o.object("streamSettings"))
+	return u, u.xrayStream(protocol, stream)
 }
 
 // one returns the single element of a list of servers or users, or o itself if there is no list:
@@ -132,12 +139,6 @@ func (u *uri) xrayMux(mux *object) {
 }
 
 func (u *uri) xrayStream(protocol string, stream *object) *link.Error {
-	if err := u.xraySocket(stream.object("sockopt")); err != nil {
-		return err
-	}
-	if mask := stream.take("finalmask"); !isEmpty(mask) {
-		return masked()
-	}
 	if err := u.xraySecurity(protocol, stream); err != nil {
 		return err
 	}
@@ -248,15 +249,10 @@ func (u *uri) xhttp(t *object) *link.Error {
 	return nil
 }
 
-// xraySocket reads the settings of this machine's sockets. They are not the provider's business and
-// are left out, except that a server behind another outbound is rejected.
-func (u *uri) xraySocket(socket *object) *link.Error {
-	if socket.text("dialerProxy") != "" {
-		return chained("sockopt.dialerProxy")
-	}
+// ignoreSocket removes the settings of this machine's sockets that are not the provider's business.
+func ignoreSocket(socket *object) {
 	socket.ignore("tcpFastOpen", "tcpKeepAliveInterval", "tcpKeepAliveIdle", "tcpUserTimeout", "tcpMptcp", "tcpNoDelay", "tcpcongestion", "tcpCongestion",
 		"tcpMaxSeg", "tcpWindowClamp", "domainStrategy", "happyEyeballs", "V6Only", "v6only", "penetrate")
-	return nil
 }
 
 func (u *uri) xraySecurity(protocol string, stream *object) *link.Error {
@@ -289,9 +285,10 @@ func (u *uri) xraySecurity(protocol string, stream *object) *link.Error {
 	u.set("pcs", t.text("pinnedPeerCertSha256"))
 	u.set("vcn", t.text("verifyPeerCertByName", "verifyPeerCertInNames"))
 	u.set("ech", t.text("echConfigList"))
+	u.set("echForceQuery", t.text("echForceQuery"))
 	u.set("pinnedPeerCertificateChainSha256", t.text("pinnedPeerCertificateChainSha256"))
 	u.flag("allowInsecure", t.flag("allowInsecure"))
-	t.ignore("enableSessionResumption", "disableSessionResumption", "rejectUnknownSni", "minVersion", "maxVersion", "cipherSuites", "curvePreferences", "echForceQuery")
+	t.ignore("enableSessionResumption", "disableSessionResumption", "rejectUnknownSni", "minVersion", "maxVersion", "cipherSuites", "curvePreferences")
 	return nil
 }
 

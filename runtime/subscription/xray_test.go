@@ -57,6 +57,52 @@ func TestXrayOutbounds(t *testing.T) {
 	}
 }
 
+// TestXrayWays reads servers that are reached through another outbound of the same configuration.
+func TestXrayWays(t *testing.T) {
+	const split = `{"tag":"split","protocol":"freedom","settings":{"domainStrategy":"AsIs","fragment":{"packets":"tlshello","length":"10-20","interval":"5-6"}},"streamSettings":{"sockopt":{"tcpNoDelay":true}}}`
+	const noise = `{"tag":"noise","protocol":"Freedom","settings":{"noises":[{"type":"rand","packet":"10-20","delay":"1-2"},{"type":"base64","packet":"AP__"},{"type":"str","packet":"x","applyTo":"ip"}]}}`
+	const both = `{"tag":"both","protocol":"freedom","settings":{"fragment":{"packets":"1-1","length":"3","interval":"0","maxSplit":"9"}},"streamSettings":{"sockopt":{"dialerProxy":"split"}}}`
+	server := func(stream, more string) string {
+		return `{"protocol":"trojan","settings":{"servers":[{"address":"a.org","port":443,"password":"` + password + `"}]},"streamSettings":{` + stream + `}` + more + `}`
+	}
+	through := func(tag string) string { return `"sockopt":{"dialerProxy":"` + tag + `","mark":255}` }
+	const trojan = "trojan://" + password + "@a.org:443?security=none"
+	const splitMask = `{"type":"fragment","settings":{"packets":"tlshello","length":"10-20","delay":"5-6"}}`
+	tests := []struct{ name, outbounds, link, code string }{
+		{"split packets", server(through("split"), "") + "," + split, trojan + `&fm={"tcp":[` + splitMask + `]}`, ""},
+		{"the way comes first", split + "," + server(through("split"), ""), trojan + `&fm={"tcp":[` + splitMask + `]}`, ""},
+		{"by proxySettings", server("", `,"proxySettings":{"tag":"split","transportLayer":true}`) + "," + split, trojan + `&fm={"tcp":[` + splitMask + `]}`, ""},
+		{"with a mask of its own", server(through("split")+`,"finalmask":{"tcp":[{"type":"sudoku"}]}`, "") + "," + split, trojan + `&fm={"tcp":[` + splitMask + `,{"type":"sudoku"}]}`, ""},
+		{"noise", server(through("noise"), "") + "," + noise,
+			trojan + `&fm={"udp":[{"type":"noise","settings":{"noise":[{"rand":"10-20","delay":"1-2"},{"type":"hex","packet":"00ffff"},{"type":"str","packet":"x"}]}}]}`, ""},
+		{"one after the other", server(through("both"), "") + "," + both + "," + split,
+			trojan + `&fm={"tcp":[` + splitMask + `,{"type":"fragment","settings":{"packets":"1-1","length":"3","maxSplit":"9"}}]}`, ""},
+		{"nothing on the way", server(through("plain"), "") + `,{"tag":"plain","protocol":"freedom"}`, trojan, ""},
+		{"Hysteria", `{"protocol":"hysteria","settings":{"version":2,"address":"a.org","port":443},"streamSettings":{"network":"hysteria","security":"tls","hysteriaSettings":{"version":2,"auth":"x"},` +
+			through("noise") + `,"finalmask":{"udp":[{"type":"salamander","settings":{"password":"o"}}],"quicParams":{"brutalUp":"20 mbps","congestion":"bbr"}}}},` + noise,
+			`hy2://x@a.org:443?obfs=salamander&obfs-password=o&up=20&fm={"quicParams":{"congestion":"bbr"},"udp":[{"type":"noise","settings":{"noise":[{"rand":"10-20","delay":"1-2"},{"type":"hex","packet":"00ffff"},{"type":"str","packet":"x"}]}}]}`, ""},
+		{"in circles", server(through("ring"), "") + `,{"tag":"ring","protocol":"freedom","streamSettings":{"sockopt":{"dialerProxy":"ring"}}}`, "", CodeChained},
+		{"to another place", server(through("away"), "") + `,{"tag":"away","protocol":"freedom","settings":{"redirect":"b.org:1"}}`, "", CodeChained},
+		{"through another server", server(through("other"), "") + `,{"tag":"other","protocol":"dns"}`, "", CodeChained},
+		{"below the transport", server("", `,"proxySettings":{"tag":"split"}`) + "," + split, "", CodeChained},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b, err := Parse([]byte(`{"outbounds":[` + tt.outbounds + `]}`))
+			if tt.code != "" {
+				if err == nil || len(b.Problems) != 1 || b.Problems[0].Code != tt.code {
+					t.Errorf("%v, %+v", err, b)
+				}
+				return
+			}
+			if err != nil || len(b.Entries) != 1 {
+				t.Fatalf("%v, %+v", err, b)
+			}
+			sameServer(t, b.Entries[0].Link, tt.link)
+		})
+	}
+}
+
 func TestXrayRejected(t *testing.T) {
 	trojan := func(more string) string {
 		return `{"tag":"bad one","protocol":"trojan","settings":{"servers":[{"address":"a.org","port":443,"password":"` + password + `"}]}` + more + `}`
@@ -69,7 +115,8 @@ func TestXrayRejected(t *testing.T) {
 		{"two servers", `{"tag":"bad one","protocol":"vless","settings":{"vnext":[{"address":"a"},{"address":"b"}]}}`, CodeNotAnEntry},
 		{"chain", trojan(`,"streamSettings":{"sockopt":{"dialerProxy":"x"}}`), CodeChained},
 		{"chain by settings", trojan(`,"proxySettings":{"tag":"x"}`), CodeChained},
-		{"mask", trojan(`,"streamSettings":{"finalmask":{"tcp":[{"type":"fragment"}]}}`), link.CodeUnsupportedParameter},
+		{"chain by an outbound that is not there", trojan(`,"streamSettings":{"sockopt":{"dialerProxy":"fragment"}}`), CodeChained},
+		{"mask that needs root", trojan(`,"streamSettings":{"finalmask":{"udp":[{"type":"xicmp"}]}}`), link.CodeUnsupportedParameter},
 		{"certificate file", trojan(`,"streamSettings":{"security":"tls","tlsSettings":{"certificates":[{"certificateFile":"/etc/passwd"}]}}`), link.CodeUnsupportedParameter},
 		{"second server", trojan(`,"streamSettings":{"network":"xhttp","security":"tls","xhttpSettings":{"extra":{"downloadSettings":{"address":"c.org"}}}}`), link.CodeUnsupportedParameter},
 		{"quic", trojan(`,"streamSettings":{"network":"quic"}`), link.CodeUnsupportedTransport},

@@ -6,14 +6,10 @@ import (
 	"github.com/xrat-tray/xrat/runtime/link"
 )
 
-func (u *uri) xrayHysteria(o, settings *object) *link.Error {
+func (u *uri) xrayHysteria(o, settings, stream *object) *link.Error {
 	u.scheme, u.host, u.port = "hysteria2", settings.text("address"), settings.text("port")
-	stream := o.object("streamSettings")
 	if version := settings.text("version"); version != "" && version != "2" {
 		return reject(link.CodeUnsupportedProtocol, "the core speaks version 2 of Hysteria only; ask the provider for a Hysteria 2 server")
-	}
-	if err := u.xraySocket(stream.object("sockopt")); err != nil {
-		return err
 	}
 	transport := stream.object("hysteriaSettings")
 	u.user = escape(transport.text("auth"))
@@ -23,22 +19,6 @@ func (u *uri) xrayHysteria(o, settings *object) *link.Error {
 	u.set("mport", hop.text("port", "ports"))
 	u.set("hop-interval", hop.text("interval"))
 	transport.ignore("version", "congestion", "udpIdleTimeout")
-
-	mask := stream.object("finalmask")
-	for _, layer := range mask.objects("udp") {
-		if layer.text("type") != "salamander" {
-			return masked()
-		}
-		u.set("obfs", "salamander")
-		u.set("obfs-password", layer.object("settings").text("password"))
-	}
-	quic := mask.object("quicParams")
-	u.set("up", bandwidth(quic, "brutalUp"))
-	u.set("down", bandwidth(quic, "brutalDown"))
-	hop = quic.object("udpHop")
-	u.set("mport", hop.text("ports", "port"))
-	u.set("hop-interval", hop.text("interval"))
-	quic.ignore("congestion")
 
 	if err := u.xraySecurity("hysteria", stream); err != nil {
 		return err

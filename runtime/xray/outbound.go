@@ -133,6 +133,7 @@ type tlsSettings struct {
 	PinnedCerts string   `json:"pinnedPeerCertSha256,omitempty"`
 	VerifyNames string   `json:"verifyPeerCertByName,omitempty"`
 	ECH         string   `json:"echConfigList,omitempty"`
+	ECHQuery    string   `json:"echForceQuery,omitempty"`
 }
 
 type realitySettings struct {
@@ -217,7 +218,7 @@ func stream(l link.Link) (*streamSettings, error) {
 	case link.TLS:
 		s.TLS = &tlsSettings{
 			ServerName: sec.ServerName, ALPN: list(sec.ALPN), Fingerprint: sec.Fingerprint,
-			PinnedCerts: sec.PinnedCerts, VerifyNames: sec.VerifyNames, ECH: sec.ECH,
+			PinnedCerts: sec.PinnedCerts, VerifyNames: sec.VerifyNames, ECH: sec.ECH, ECHQuery: sec.ECHQuery,
 		}
 		if s.Hysteria != nil && sec.ServerName == "" {
 			s.TLS.ServerName = l.Host // which the core does by itself for other transports

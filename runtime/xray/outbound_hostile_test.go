@@ -28,7 +28,7 @@ var hostileFields = []string{
 var outboundFields = strings.Fields(`
 		protocol settings streamSettings mux enabled concurrency vnext servers address port users id flow encryption security user pass method password
 		network tlsSettings realitySettings tcpSettings wsSettings httpupgradeSettings grpcSettings xhttpSettings kcpSettings hysteriaSettings finalmask
-		serverName alpn fingerprint pinnedPeerCertSha256 verifyPeerCertByName echConfigList publicKey shortId spiderX mldsa65Verify
+		serverName alpn fingerprint pinnedPeerCertSha256 verifyPeerCertByName echConfigList echForceQuery publicKey shortId spiderX mldsa65Verify
 		host path serviceName authority multiMode mode extra header type request headers mtu tti
 		udp domain quicParams brutalUp brutalDown udpHop ports interval keepAlivePeriod version auth
 		secretKey peers preSharedKey endpoint keepAlive allowedIPs reserved domainStrategy noKernelTun
@@ -142,7 +142,6 @@ func TestHostileValuesAreRejected(t *testing.T) {
 			"wg://" + testKey + "@example.org:443?publickey=" + testKey + "&dns=" + escaped,
 			"wg://" + testKey + "@example.org:443?publickey=" + testKey + "&reserved=" + escaped,
 			"wg://" + testKey + "@example.org:443?publickey=" + escaped,
-			"vless://" + testUUID + "@example.org:443?security=tls&ech=" + url.QueryEscape("https://192.0.2.1/dns-query?"+value),
 			"vless://" + testUUID + "@example.org:443?security=tls&pcs=" + escaped,
 			"vless://" + testUUID + "@example.org:443?type=kcp&headerType=dns&host=" + escaped,
 		} {
