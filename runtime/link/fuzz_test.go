@@ -68,6 +68,8 @@ func FuzzTransport(f *testing.F) {
 func FuzzExtra(f *testing.F) {
 	f.Add(`{"xPaddingBytes":"100-1000","noGRPCHeader":false,"headers":{"X-A":"b"},"xmux":{"maxConcurrency":"16-32"}}`)
 	f.Add(`{"scMaxEachPostBytes":+1000,"uplinkHTTPMethod":"GET","sessionPlacement":"cookie"}`)
+	f.Add(`{"mode":"auto","host":"a","headers":{"Host":["b"]},"sessionIDKey":"k","sessionIDLength":"1-2"}`)
+	f.Add(`{"downloadSettings":{"address":"a.b","port":1,"security":"reality","realitySettings":{"publicKey":"` + testKey + `"},"xhttpSettings":{"extra":{"xPaddingBytes":"1-2"}},"finalmask":{"tcp":[{"type":"sudoku"}]}}}`)
 	f.Fuzz(func(t *testing.T, extra string) {
 		checkParse(t, "vless://a@192.0.2.1:1?type=xhttp&mode=packet-up&extra="+escape(extra, ""))
 	})

@@ -109,6 +109,9 @@ func (l Link) Others() []string {
 	if s, ok := l.Secure.(TLS); ok && lookupHost(s.ECH) != "" {
 		hosts = append(hosts, lookupHost(s.ECH))
 	}
+	if t, ok := l.Transport.(XHTTP); ok {
+		hosts = append(hosts, t.downloadHosts()...)
+	}
 	return hosts
 }
 

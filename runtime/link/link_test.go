@@ -21,6 +21,8 @@ func TestPrintingShowsNoSecret(t *testing.T) {
 		"hy2://" + marked + "@example.org:1?obfs=salamander&obfs-password=" + marked,
 		"wg://" + testKey + "@example.org:1?publickey=" + testKey + "&presharedkey=" + testKey,
 		"vless://" + marked + "@example.org:443?type=kcp&seed=" + marked,
+		"vless://" + marked + `@example.org:443?fm={"tcp":[{"type":"sudoku","settings":{"password":"` + marked + `"}}]}`,
+		"vless://" + marked + `@example.org:443?type=xhttp&extra={"downloadSettings":{"address":"a.org","port":1,"security":"reality","realitySettings":{"publicKey":"` + testKey + `"}}}`,
 	}
 	for _, s := range list {
 		l, err := Parse(s)

@@ -75,8 +75,8 @@ func TestMasksInOtherWords(t *testing.T) {
 	kcp := "vless://" + testUUID + "@example.org:443?type=kcp"
 	for in, want := range map[string]string{
 		`hy2://x@example.org:443?fm={"udp":[{"type":"salamander","settings":{"password":"o"}}],"quicParams":{"brutalUp":"50 mbps","brutalDown":"1 gbps","udpHop":{"ports":"5000:6000","interval":30}}}`: "hy2://x@example.org:443?obfs=salamander&obfs-password=o&up=50&down=1024&mport=5000-6000&hop-interval=30",
-		kcp + `&fm={"udp":[{"type":"header-dns","settings":{"domain":"d.example.org"}},{"type":"mkcp-original"}]}`:                                                                                       kcp + "&headerType=dns&host=d.example.org",
-		kcp + `&seed=old&fm={"udp":[{"type":"mkcp-aes128gcm","settings":{"password":"s"}}]}`:                                                                                                             kcp + "&seed=s",
+		kcp + `&fm={"udp":[{"type":"header-dns","settings":{"domain":"d.example.org"}},{"type":"mkcp-original"}]}`:                                                                                      kcp + "&headerType=dns&host=d.example.org",
+		kcp + `&seed=old&fm={"udp":[{"type":"mkcp-aes128gcm","settings":{"password":"s"}}]}`:                                                                                                            kcp + "&seed=s",
 	} {
 		got, err := Parse(in)
 		if err != nil {

@@ -39,6 +39,10 @@ type XHTTP struct {
 	Path  string // begins with "/"
 	Mode  string // "auto", "packet-up", "stream-up" or "stream-one"
 	Extra string // further settings of the core as canonical JSON, from an allow-list; or empty
+
+	// Download is the second way to the server, on which it answers: the core's downloadSettings as
+	// canonical JSON, from an allow-list; or empty. It contains an address, and may contain keys.
+	Download Secret
 }
 
 // The names of the transports, as in links and in the core's configuration.
@@ -73,7 +77,7 @@ func (t GRPC) params() params {
 }
 
 func (t XHTTP) params() params {
-	return params{{"type", "xhttp"}, {"host", t.Host}, {"path", t.Path}, {"mode", t.Mode}, {"extra", t.Extra}}
+	return params{{"type", "xhttp"}, {"host", t.Host}, {"path", t.Path}, {"mode", t.Mode}, {"extra", t.ExtraWithDownload()}}
 }
 
 // parseTransport reads the transport. Parameters of transports other than the one named change
@@ -123,23 +127,6 @@ func parseGRPC(q *query) Transport {
 	default:
 		q.fail(unsupportedParameter("mode", "does not name a mode of grpc; it can be gun or multi"))
 	}
-	return t
-}
-
-func parseXHTTP(q *query) Transport {
-	t := XHTTP{Host: q.get("host"), Path: slashed(q.get("path")), Mode: q.word("mode")}
-	switch t.Mode {
-	case "", "none":
-		t.Mode = "auto"
-	case "auto", "packet-up", "stream-up", "stream-one":
-	default:
-		q.fail(unsupportedParameter("mode", "does not name a mode of xhttp; it can be auto, packet-up, stream-up or stream-one"))
-	}
-	extra, err := parseExtra(q.find("extra"), t.Mode)
-	if err != nil {
-		q.fail(err)
-	}
-	t.Extra = extra
 	return t
 }
 

@@ -106,13 +106,28 @@ func (s *scalar) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
+// raw returns the value as JSON: what is no object or list becomes a text, which every setting may
+// be.
+func (s scalar) raw() json.RawMessage {
+	if text := strings.TrimSpace(string(s)); strings.HasPrefix(text, "{") && json.Valid([]byte(text)) {
+		return json.RawMessage(text)
+	}
+	text, _ := json.Marshal(string(s)) // a string always encodes
+	return text
+}
+
 func (r *reader) parseVMessObject(object map[string]scalar, name string) (Link, *Error) {
 	g := generic{query: query{reader: r, params: make(params, 0, len(object)+4)}}
 	q := &g.query
 	get := func(key string) string { return strings.TrimSpace(string(object[key])) }
+	flat := map[string]json.RawMessage{} // settings of xhttp that some panels put beside the others
 	for key, value := range object {
+		if isExtra(key) {
+			flat[key] = value.raw()
+			continue
+		}
 		switch key {
-		case "type", "net", "tls", "security", "path", "host", "serviceName", "authority", "mode", "headerType":
+		case "extra", "type", "net", "tls", "security", "path", "host", "serviceName", "authority", "mode", "headerType":
 		default:
 			q.params = append(q.params, param{key, strings.TrimSpace(string(value))})
 		}
@@ -132,7 +147,8 @@ func (r *reader) parseVMessObject(object map[string]scalar, name string) (Link, 
 			q.params = append(q.params, param{"seed", path})
 		}
 	case "xhttp", "splithttp":
-		q.params = append(q.params, param{"host", get("host")}, param{"path", get("path")}, param{"mode", cmp.Or(get("mode"), xhttpMode(get("type")))})
+		q.params = append(q.params, param{"host", get("host")}, param{"path", get("path")}, param{"mode", cmp.Or(get("mode"), xhttpMode(get("type")))},
+			param{"extra", flatExtra(q, get("extra"), flat)})
 	default:
 		q.params = append(q.params, param{"host", get("host")}, param{"path", get("path")}, param{"headerType", cmp.Or(get("type"), get("headerType"))})
 	}
@@ -158,6 +174,29 @@ func (r *reader) parseVMessObject(object map[string]scalar, name string) (Link, 
 		a.AlterID = uint16(n)
 	}
 	return g.link(a, name, "none")
+}
+
+// flatExtra returns the settings of xhttp, to which those of flat belong that it does not have
+// itself.
+func flatExtra(q *query, extra string, flat map[string]json.RawMessage) string {
+	if len(flat) == 0 {
+		return extra
+	}
+	if extra != "" {
+		object, ok := decodeForm(extra)
+		if !ok {
+			q.fail(badParameter("extra", "is not a JSON object"))
+			return ""
+		}
+		for name, value := range object {
+			flat[name] = value
+		}
+	}
+	text, err := json.Marshal(flat)
+	if err != nil {
+		q.fail(badParameter("extra", "cannot be printed as JSON"))
+	}
+	return string(text)
 }
 
 // xhttpMode returns the mode that older exporters write into the field of the header type, which

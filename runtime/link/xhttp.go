@@ -1,6 +1,7 @@
 package link
 
 import (
+	"cmp"
 	"encoding/json"
 	"regexp"
 	"slices"
@@ -13,7 +14,7 @@ type kind func(json.RawMessage) (any, bool)
 
 // extraKinds are the settings of xhttp that a link may carry in its parameter extra, with the kinds
 // of their values. They are those of SplitHTTPConfig in the core's infra/conf, without what only
-// servers read and without downloadSettings, which is a second server with settings of its own.
+// servers read. For downloadSettings see download.go.
 var extraKinds = map[string]kind{
 	"headers":              headers,
 	"xPaddingBytes":        span,
@@ -48,18 +49,111 @@ var xmuxKinds = map[string]kind{
 	"hKeepAlivePeriod": integer,
 }
 
-// retired are settings of older cores that this one no longer reads. Servers work without them.
-var retired = map[string]bool{"scMaxConcurrentPosts": true, "cMaxLifetimeMs": true, "keepAlivePeriod": true}
+// retired are settings of older cores that this one no longer reads, and settings of programs other
+// than the core. Servers work without them.
+var retired = map[string]bool{
+	"scMaxConcurrentPosts": true, "cMaxLifetimeMs": true, "keepAlivePeriod": true, "serverMaxHeaderBytes": true, "enableXmux": true,
+}
 
-// parseExtra checks extra and returns it in canonical form: known settings only, keys sorted, no
-// spaces.
-func parseExtra(extra, mode string) (string, *Error) {
-	if extra == "" || extra == "{}" {
-		return "", nil
+// renamed are the names that newer cores have for settings of this one.
+var renamed = map[string]string{"sessionIDPlacement": "sessionPlacement", "sessionIDKey": "sessionKey"}
+
+// newer are settings of newer cores that servers work without.
+var newer = map[string]bool{"sessionIDLength": true, "sessionIDTable": true}
+
+// isExtra reports whether a setting may stand in the parameter extra.
+func isExtra(name string) bool {
+	return extraKinds[name] != nil || renamed[name] != "" || newer[name] || retired[name] || name == "downloadSettings"
+}
+
+func parseXHTTP(q *query) Transport {
+	var inner map[string]json.RawMessage
+	if extra := q.find("extra"); extra != "" {
+		var ok bool
+		if inner, ok = decodeForm(extra); !ok {
+			q.fail(badParameter("extra", "is not a JSON object"))
+		}
 	}
-	object, ok := decodeForm(extra)
+	// Panels repeat these within extra. The ones outside win, as for the core.
+	take := func(name string) string {
+		raw := inner[name]
+		delete(inner, name)
+		return strings.TrimSpace(unquote(raw))
+	}
+	innerHost, innerPath, innerMode := take("host"), take("path"), take("mode")
+	host := cmp.Or(q.get("host"), innerHost, takeHost(inner))
+	if !plainText(host) || !plainText(innerPath) {
+		q.fail(badParameter("extra", "contains control characters or is not UTF-8"))
+		return XHTTP{}
+	}
+	t := XHTTP{Host: host, Path: slashed(cmp.Or(q.get("path"), innerPath)), Mode: q.word("mode")}
+	switch t.Mode = cmp.Or(t.Mode, word(innerMode)); t.Mode {
+	case "", "none":
+		t.Mode = "auto"
+	case "auto", "packet-up", "stream-up", "stream-one":
+	default:
+		q.fail(unsupportedParameter("mode", "does not name a mode of xhttp; it can be auto, packet-up, stream-up or stream-one"))
+	}
+	if raw, given := inner["downloadSettings"]; given {
+		delete(inner, "downloadSettings")
+		t.Download = parseDownload(q, raw, t.Mode)
+	}
+	var err *Error
+	if t.Extra, err = parseExtra(q, inner, t.Mode); err != nil {
+		q.fail(err)
+	}
+	return t
+}
+
+// takeHost takes the host out of the headers, where the core does not want it, and returns it.
+func takeHost(inner map[string]json.RawMessage) string {
+	list, ok := decodeObject(string(inner["headers"]))
 	if !ok {
-		return "", badParameter("extra", "is not a JSON object")
+		return ""
+	}
+	var host string
+	for name, raw := range list {
+		if strings.EqualFold(name, "host") {
+			host = max(host, headerValue(raw)) // of several, always the same one
+			delete(list, name)
+		}
+	}
+	if rest, err := json.Marshal(list); err == nil && len(list) > 0 {
+		inner["headers"] = rest
+	} else {
+		delete(inner, "headers")
+	}
+	return strings.TrimSpace(host)
+}
+
+// headerValue is the value of a header, which some write as a list.
+func headerValue(raw json.RawMessage) string {
+	var many []json.RawMessage
+	if json.Unmarshal(raw, &many) == nil {
+		if len(many) == 0 {
+			return ""
+		}
+		raw = many[0]
+	}
+	return unquote(raw)
+}
+
+// parseExtra checks the settings and returns them in canonical form: known ones only, keys sorted,
+// no spaces.
+func parseExtra(q *query, object map[string]json.RawMessage, mode string) (string, *Error) {
+	for name, older := range renamed {
+		if raw, given := object[name]; given {
+			delete(object, name)
+			object[older] = raw
+		}
+	}
+	for name := range newer {
+		if raw, given := object[name]; given {
+			delete(object, name)
+			if text := unquote(raw); text != "" && text != "0" && text != "null" {
+				q.leave("the setting " + name + " of xhttp (extra), which only newer cores know; the server works without")
+			}
+		}
 	}
 	settings, err := checkObject(object, extraKinds)
 	if err != nil || len(settings) == 0 {
@@ -77,7 +171,7 @@ func parseExtra(extra, mode string) (string, *Error) {
 
 // checkExtra rejects combinations that the core refuses.
 func checkExtra(settings map[string]any, mode string) *Error {
-	if padding, ok := settings["xPaddingBytes"]; ok {
+	if padding, ok := settings["xPaddingBytes"]; ok && padding != "0" {
 		if low, high := bounds(padding); low <= 0 || high <= 0 {
 			return badParameter("extra", "switches the padding off (xPaddingBytes), which the core refuses")
 		}
@@ -122,8 +216,6 @@ func checkObject(object map[string]json.RawMessage, kinds map[string]kind) (map[
 		switch {
 		case string(raw) == "null" || string(raw) == `""` || retired[name]:
 			continue
-		case name == "downloadSettings":
-			return nil, unsupportedParameter(key, "has downloadSettings, a second server for downloads, which xrat does not support; ask for a link without it")
 		case !known:
 			return nil, unsupportedParameter(key, "has a setting that the core does not know; ask for a link without it")
 		}
@@ -151,9 +243,9 @@ func oneOf(words ...string) kind {
 
 func boolean(raw json.RawMessage) (any, bool) {
 	switch strings.ToLower(unquote(raw)) {
-	case "true":
+	case "true", "1":
 		return true, true
-	case "false":
+	case "false", "0":
 		return false, true
 	}
 	return nil, false
@@ -168,7 +260,7 @@ var spanPattern = regexp.MustCompile(`^\d{1,9}(-\d{1,9})?$`)
 
 // span is a number, or a range of two joined by a dash from which the core draws at random.
 func span(raw json.RawMessage) (any, bool) {
-	s := strings.ReplaceAll(unquote(raw), " ", "")
+	s := spanText(raw)
 	return s, spanPattern.MatchString(s)
 }
 
@@ -184,16 +276,14 @@ func bounds(v any) (low, high int) {
 }
 
 func headers(raw json.RawMessage) (any, bool) {
-	var h map[string]string
-	if json.Unmarshal(raw, &h) != nil {
-		return nil, false
-	}
-	for name, value := range h {
-		if strings.EqualFold(name, "host") || !isToken(name) || !plainText(value) {
+	object, ok := decodeObject(string(raw))
+	h := make(map[string]string, len(object))
+	for name, raw := range object {
+		if h[name] = headerValue(raw); strings.EqualFold(name, "host") || !isToken(name) || !plainText(h[name]) {
 			return nil, false
 		}
 	}
-	return h, true
+	return h, ok
 }
 
 // isToken reports whether s can be the name of an HTTP header (RFC 9110, section 5.6.2).

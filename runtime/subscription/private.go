@@ -25,7 +25,7 @@ func (b *Body) DropPrivate() error {
 			continue
 		}
 		dropped.problem(Problem{Position: e.Position, Name: cleanName(e.Link.Name), Code: CodePrivate, Message: fmt.Sprintf(
-			"its server %s, or a resolver that it names, is this machine or in a private network: a subscription may name those only if you allow it with `xrat subscription add URL --private`",
+			"its server %s, or another host that the entry names, is this machine or in a private network: a subscription may name those only if you allow it with `xrat subscription add URL --private`",
 			cleanHost(e.Link.Host))})
 	}
 	b.Entries, b.Problems, b.Unlisted = kept, dropped.body.Problems, dropped.body.Unlisted

@@ -200,7 +200,7 @@ func stream(l link.Link) (*streamSettings, error) {
 	case link.GRPC:
 		s.GRPC = &grpcSettings{t.Service, t.Authority, t.Multi}
 	case link.XHTTP:
-		s.XHTTP = &xhttpSettings{hostPath{t.Host, t.Path}, t.Mode, json.RawMessage(t.Extra)}
+		s.XHTTP = &xhttpSettings{hostPath{t.Host, t.Path}, t.Mode, json.RawMessage(t.ExtraWithDownload())}
 	case link.KCP:
 		s.KCP, s.Mask = kcp(t, m)
 	case link.QUIC:
