@@ -139,10 +139,10 @@ func (u *uri) xrayMux(mux *object) {
 }
 
 func (u *uri) xrayStream(protocol string, stream *object) *link.Error {
-	if err := u.xraySecurity(protocol, stream); err != nil {
+	named, err := u.xraySecurity(protocol, stream)
+	if err != nil {
 		return err
 	}
-	var err *link.Error
 	network := strings.ToLower(stream.text("network"))
 	switch network {
 	case "", "tcp", "raw":
@@ -188,6 +188,10 @@ func (u *uri) xrayStream(protocol string, stream *object) *link.Error {
 	default:
 		u.set("type", network) // runtime/link says why not
 	}
+	if params := "&" + u.params.String(); !named && (strings.Contains(params, "&host=") || strings.Contains(params, "&extra=")) {
+		// Where a link names no server, other programs take the one of the Host header. The core does not.
+		u.set("sni", strings.Trim(u.host, "[]"))
+	}
 	ignoreTransports(stream)
 	return err
 }
@@ -232,6 +236,9 @@ func (u *uri) xhttp(t *object) *link.Error {
 	if !ok {
 		extra = map[string]any{}
 	}
+	for _, outside := range []string{"host", "path", "mode"} {
+		delete(extra, outside) // the core does not read them there
+	}
 	for key, value := range t.fields {
 		if _, twice := extra[key]; !twice && !isEmpty(value) {
 			extra[key] = value
@@ -255,7 +262,8 @@ func ignoreSocket(socket *object) {
 		"tcpMaxSeg", "tcpWindowClamp", "domainStrategy", "happyEyeballs", "V6Only", "v6only", "penetrate")
 }
 
-func (u *uri) xraySecurity(protocol string, stream *object) *link.Error {
+// xraySecurity reports whether there is no name of the server to be missed.
+func (u *uri) xraySecurity(protocol string, stream *object) (named bool, err *link.Error) {
 	security := strings.ToLower(stream.text("security"))
 	if security == "" {
 		security = "none" // also for Trojan, unlike in links
@@ -265,13 +273,14 @@ func (u *uri) xraySecurity(protocol string, stream *object) *link.Error {
 	}
 	u.set("security", security)
 	if security != "tls" && security != "reality" {
-		return nil
+		return true, nil
 	}
 	t := stream.object(security + "Settings")
 	if err := tlsFiles(t); err != nil {
-		return err
+		return false, err
 	}
-	u.set("sni", t.text("serverName"))
+	name := t.text("serverName")
+	u.set("sni", name)
 	u.set("fp", t.text("fingerprint"))
 	t.ignore("show")
 	if security == "reality" {
@@ -279,7 +288,7 @@ func (u *uri) xraySecurity(protocol string, stream *object) *link.Error {
 		u.set("sid", t.text("shortId"))
 		u.set("spx", t.text("spiderX"))
 		u.set("pqv", t.text("mldsa65Verify"))
-		return nil
+		return name != "", nil
 	}
 	u.set("alpn", t.text("alpn"))
 	u.set("pcs", t.text("pinnedPeerCertSha256"))
@@ -289,7 +298,7 @@ func (u *uri) xraySecurity(protocol string, stream *object) *link.Error {
 	u.set("pinnedPeerCertificateChainSha256", t.text("pinnedPeerCertificateChainSha256"))
 	u.flag("allowInsecure", t.flag("allowInsecure"))
 	t.ignore("enableSessionResumption", "disableSessionResumption", "rejectUnknownSni", "minVersion", "maxVersion", "cipherSuites", "curvePreferences")
-	return nil
+	return name != "", nil
 }
 
 // tlsFiles rejects entries with certificates, of the server or of the client: without them the

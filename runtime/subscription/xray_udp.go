@@ -20,7 +20,7 @@ func (u *uri) xrayHysteria(o, settings, stream *object) *link.Error {
 	u.set("hop-interval", hop.text("interval"))
 	transport.ignore("version", "congestion", "udpIdleTimeout")
 
-	if err := u.xraySecurity("hysteria", stream); err != nil {
+	if _, err := u.xraySecurity("hysteria", stream); err != nil {
 		return err
 	}
 	stream.ignore("network")
