@@ -142,8 +142,8 @@ func (c *collector) read(data []byte, wrappings int) error {
 		return fail(CodeEmpty, "the subscription is empty; check the account at the provider")
 	case data[0] == '<':
 		return fail(CodeWebPage, "the answer is a web page and not a subscription; check the address, and whether the network asks for a login")
-	case data[0] == '{' || data[0] == '[':
-		return c.readJSON(data)
+	case startsJSON(data):
+		return c.readJSON(plainJSON(data))
 	case clashHeader.Match(data):
 		return c.readYAML(data)
 	case bytes.Contains(data, []byte("://")):
