@@ -1,6 +1,7 @@
 package subscription
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/xrat-tray/xrat/runtime/link"
@@ -24,6 +25,9 @@ func (c *collector) entry(value any, name string, convert converter) {
 	}
 	o := &object{fields: fields}
 	u, rejection := convert(o)
+	if u != nil && rejection == nil {
+		rejection = u.checkComplete()
+	}
 	switch {
 	case u == nil && rejection == nil:
 		return
@@ -37,7 +41,8 @@ func (c *collector) entry(value any, name string, convert converter) {
 	if name != "" {
 		u.name = name
 	}
-	if !c.link(position, u.String(), u.name) {
+	l, leftOut, err := link.Read(u.String())
+	if !c.parsed(position, l, leftOut, entryError(err), u.name) {
 		return
 	}
 	if left := o.left(); len(left) > 0 {
@@ -52,6 +57,34 @@ func (c *collector) entry(value any, name string, convert converter) {
 		})
 	}
 }
+
+// checkComplete says what an entry lacks. A link without it could be taken for one of another form.
+func (u *uri) checkComplete() *link.Error {
+	needed := map[string]string{"vless": "user ID", "vmess": "user ID", "trojan": "password", "ss": "method and password"}[u.scheme]
+	switch {
+	case strings.TrimSpace(u.host) == "":
+		return reject(link.CodeBadHost, "the entry has no address of a server; ask the provider for a complete one")
+	case needed == "" || u.user != "" && u.user != "UUID":
+		return nil
+	case u.user == "":
+		return reject(link.CodeMissingCredentials, "the entry has no "+needed+"; ask the provider for a complete one")
+	case needed == "user ID":
+		// Clients that want a server in every configuration are given this one where only the
+		// sending of packets is configured.
+		return reject(link.CodeMissingCredentials, `the entry is a dummy: its user ID is the word "UUID"; such configurations use no server and only change how this machine sends, which xrat does not do`)
+	}
+	return nil
+}
+
+// entryError has an error of runtime/link speak of what the user gave.
+func entryError(err error) error {
+	if e, ok := errors.AsType[*link.Error](err); ok {
+		return reject(e.Code, entryWords.Replace(e.Message))
+	}
+	return err
+}
+
+var entryWords = strings.NewReplacer("a link", "an entry", " links", " entries", " link", " entry")
 
 // chained rejects an entry that reaches its server through another server.
 func chained(field string) *link.Error {

@@ -25,3 +25,47 @@ func TestBrokenJSONIsReadUpToTheError(t *testing.T) {
 		t.Errorf("%+v", b)
 	}
 }
+
+// Configurations that only change how this machine sends name no server, or one that does not
+// exist, because their client wants one. Templates name none, either.
+func TestConfigurationsWithoutServers(t *testing.T) {
+	const fragment = `{"protocol":"freedom","tag":"fragment-out","settings":{"fragment":{"packets":"tlshello"}}}`
+	for name, test := range map[string]struct{ json, says string }{
+		"dummy": {`{"remarks":"x","outbounds":[` + fragment + `,{"protocol":"vless","tag":"fakeproxy-out","settings":{"vnext":[{"address":"google.com","port":443,"users":[{"id":"UUID","encryption":"none"}]}]},"streamSettings":{"network":"ws","security":"tls"}}]}`,
+			"only change how this machine sends"},
+		"none":     {`{"outbounds":[` + fragment + `,{"protocol":"block"},{"protocol":"direct"},{"protocol":"dns"}]}`, "contains no server: it is a template"},
+		"template": {`{"outbounds":[{"type":"selector","tag":"proxy","outbounds":["{all}"]},{"type":"direct","tag":"direct"}]}`, "contains no server: it is a template"},
+		"account":  {`{"outbounds":[]}`, "check the account"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, err := Parse([]byte(test.json))
+			if err == nil || len(b.Entries) != 0 || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("%v, %+v", err, b)
+			}
+		})
+	}
+}
+
+// Outbounds of the core that lead to no server are missed by nobody, under all of their names.
+func TestOutboundsWithoutServersAreSkipped(t *testing.T) {
+	checkOnly(t, `{"outbounds":[{"protocol":"direct"},{"protocol":"block"},{"protocol":"freedom"},{"protocol":"blackhole"},`+vlessOutbound+`]}`, vlessOutboundLink+"#proxy", "")
+}
+
+// Nobody who gave a document gave a link.
+func TestProblemsSpeakOfEntries(t *testing.T) {
+	for _, entry := range []string{
+		`{"protocol":"vmess","settings":{"vnext":[{"address":"a.org","port":443,"users":[{"id":""}]}]}}`,
+		`{"protocol":"vless","settings":{"vnext":[{"address":"a.org","port":443,"users":[{"id":"` + uuid + uuid + `"}]}]}}`,
+		`{"protocol":"vless","settings":{"address":"a b","port":443,"id":"` + uuid + `"}}`,
+		`{"protocol":"trojan","settings":{"address":"a.org","port":443}}`,
+		`{"protocol":"trojan","settings":{"address":"a.org","password":"x"}}`,
+		`{"protocol":"shadowsocks","settings":{"address":"a.org","port":443}}`,
+		`{"protocol":"shadowsocks","settings":{"address":"a.org","port":443,"method":"2022-blake3-aes-128-gcm","password":"x"}}`,
+		`{"protocol":"wireguard","settings":{"secretKey":"x","peers":[{"endpoint":"a.org:1"}]}}`,
+	} {
+		b, err := Parse([]byte(entry))
+		if err == nil || len(b.Problems) != 1 || strings.Contains(err.Error(), "link") || !strings.Contains(err.Error(), "entry") {
+			t.Errorf("%s: %v, %+v", entry, err, b)
+		}
+	}
+}

@@ -112,19 +112,22 @@ func Parse(data []byte) (Body, error) {
 		return c.body, err
 	}
 	if len(c.body.Entries) == 0 {
-		return c.body, noEntries(&c.body)
+		return c.body, noEntries(&c.body, c.positions)
 	}
 	return c.body, nil
 }
 
-func noEntries(b *Body) *Error {
+// noEntries says why there is no usable server among so many positions.
+func noEntries(b *Body, positions int) *Error {
 	if len(b.Notices) > 0 {
 		return noticeOnly(b.Notices)
 	}
-	switch n := len(b.Problems) + b.Unlisted; n {
-	case 0:
+	switch n := len(b.Problems) + b.Unlisted; {
+	case n == 0 && positions > 0:
+		return fail(CodeNoEntries, "the configuration contains no server: it is a template, or only changes how this machine sends; ask the provider for servers")
+	case n == 0:
 		return fail(CodeNoEntries, "the subscription contains no server; check the account at the provider")
-	case 1:
+	case n == 1:
 		return fail(CodeNoEntries, "the subscription contains no usable server: "+b.Problems[0].Message)
 	default:
 		return fail(CodeNoEntries, fmt.Sprintf("the subscription contains no usable server; the first of %d problems: %s", n, b.Problems[0].Message))

@@ -29,7 +29,7 @@ func (ways ways) xrayURI(o *object) (*uri, *link.Error) {
 	settings := o.object("settings")
 	o.ignore("targetStrategy", "domainStrategy")
 	switch protocol {
-	case "freedom", "blackhole", "dns", "loopback":
+	case "freedom", "direct", "blackhole", "block", "dns", "loopback":
 		return nil, nil
 	}
 	stream := o.object("streamSettings")
