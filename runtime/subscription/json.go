@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -97,7 +99,8 @@ func (c *collector) readValue(d *jsontext.Decoder, data []byte, depth int) error
 // readObject reads a configuration or an entry that stands alone.
 func (c *collector) readObject(data []byte) error {
 	known := map[string][]byte{
-		"outbounds": nil, "outbound": nil, "outboundDetour": nil, "servers": nil, "proxies": nil, "protocol": nil, "type": nil, "remarks": nil, "server": nil,
+		"outbounds": nil, "endpoints": nil, "outbound": nil, "outboundDetour": nil, "servers": nil, "proxies": nil,
+		"protocol": nil, "type": nil, "tag": nil, "remarks": nil, "server": nil, "server_port": nil, "server_ports": nil, "private_key": nil,
 	}
 	d := newDecoder(data)
 	if _, err := d.ReadToken(); err != nil {
@@ -124,19 +127,26 @@ func (c *collector) readObject(data []byte) error {
 	if len(known["remarks"]) <= maxEntry {
 		_ = json.Unmarshal(known["remarks"], &remarks) // anything but a text is no name
 	}
+	has := func(names ...string) bool {
+		return slices.ContainsFunc(names, func(name string) bool { return known[name] != nil })
+	}
 	switch {
-	case known["protocol"] != nil:
+	case has("protocol"):
 		c.jsonEntry(data, remarks, xrayURI)
-	case known["outbounds"] != nil || known["outbound"] != nil:
+	case has("outbounds", "outbound", "endpoints"):
 		// The oldest configurations have one outbound and a list of others.
-		c.readConfig(remarks, known["outbound"], known["outbounds"], known["outboundDetour"])
-	case known["servers"] != nil:
+		c.readConfig(remarks, known["outbound"], known["outbounds"], known["outboundDetour"], known["endpoints"])
+	case has("servers"):
 		each(known["servers"], func(entry []byte) { c.jsonEntry(entry, "", sip008URI) })
-	case known["proxies"] != nil:
+	case has("proxies"):
 		each(known["proxies"], func(entry []byte) { c.jsonEntry(entry, "", clashURI) })
-	case known["server"] != nil && known["type"] != nil:
+	case has("type") && has("tag", "server_port", "server_ports", "private_key"):
+		c.jsonEntry(data, "", func(o *object) (*uri, *link.Error) {
+			return singBoxURI(o, func(tag string) bool { return tag == "direct" })
+		})
+	case has("type") && has("server"):
 		c.jsonEntry(data, "", clashURI)
-	case known["server"] != nil:
+	case has("server"):
 		c.jsonEntry(data, "", sip008URI)
 	default:
 		if position, ok := c.next(); ok {
@@ -149,16 +159,21 @@ func (c *collector) readObject(data []byte) error {
 // readConfig reads the outbounds of one configuration. In an array of configurations the remarks
 // name each of them, and their outbounds all have the same tag: so the first server is named by the
 // remarks, and further ones by remarks and tag.
-func (c *collector) readConfig(remarks string, single, many, more []byte) {
+func (c *collector) readConfig(remarks string, single []byte, lists ...[]byte) {
+	direct := sync.OnceValue(func() map[string]bool { return directTags(lists...) })
 	first := len(c.body.Entries)
-	ways := findWays(single, many, more)
+	ways := findWays(single, lists...)
 	read := func(entry []byte) {
 		name := ""
 		if remarks != "" && len(c.body.Entries) == first {
 			name = remarks
 		}
-		c.jsonEntry(entry, name, func(o *object) (*uri, *link.Error) {
-			u, err := ways.outboundURI(o)
+		c.jsonEntry(entry, name, func(o *object) (u *uri, err *link.Error) {
+			if isSingBox(o) {
+				u, err = singBoxURI(o, func(tag string) bool { return direct()[tag] })
+			} else {
+				u, err = ways.xrayURI(o)
+			}
 			if u != nil && remarks != "" && name == "" && u.name != "" {
 				u.name = remarks + " " + u.name
 			}
@@ -168,8 +183,9 @@ func (c *collector) readConfig(remarks string, single, many, more []byte) {
 	if single != nil {
 		read(single)
 	}
-	each(many, read)
-	each(more, read)
+	for _, list := range lists {
+		each(list, read)
+	}
 }
 
 // each calls visit for the elements of an array that is known to be valid JSON. Other values have
@@ -201,11 +217,15 @@ func (c *collector) jsonEntry(data []byte, name string, convert converter) {
 		}
 		return
 	}
-	var value any
+	c.entry(valueOf(data), name, convert)
+}
+
+// valueOf decodes a value for an object. It is nil if data is not JSON or nested too deeply.
+func valueOf(data []byte) (value any) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber() // ports and short IDs become parts of a link as they are written
 	if err := d.Decode(&value); err != nil {
-		value = nil // nested too deeply: not an entry
+		return nil
 	}
-	c.entry(value, name, convert)
+	return value
 }

@@ -11,12 +11,16 @@ import (
 func sip008URI(o *object) (*uri, *link.Error) {
 	u := &uri{scheme: "ss", host: o.text("server", "address"), port: o.text("server_port", "port"), name: o.text("remarks", "tag")}
 	u.userPassword(o.text("method"), o.text("password"))
-	plugin, options := o.text("plugin"), o.text("plugin_opts", "plugin_options")
-	if plugin != "" && options != "" {
-		plugin += ";" + options // as in the links of SIP002
-	}
 	o.ignore("id", "group", "owner", "timeout", "mode", "fast_open", "local_address", "local_port", "plugin_args", "mux", "udp_relay", "ratelimit", "country", "no_delay")
-	return u, u.plugin(plugin)
+	return u, u.sip003(o.text("plugin"), o.text("plugin_opts", "plugin_options"))
+}
+
+// sip003 sets the plugin of a Shadowsocks link, whose options are a text like "mode=websocket;tls".
+func (u *uri) sip003(name, options string) *link.Error {
+	if name != "" && options != "" {
+		name += ";" + options // as in the links of SIP002
+	}
+	return u.plugin(name)
 }
 
 // plugin sets the plugin of a Shadowsocks link: its name, and options after semicolons.

@@ -7,22 +7,10 @@ import (
 	"github.com/xrat-tray/xrat/runtime/link"
 )
 
-// outboundURI writes an outbound of a configuration as a link; ways are the others of that. Those of
-// sing-box, which look alike, are rejected by name.
-func (ways ways) outboundURI(o *object) (*uri, *link.Error) {
-	if _, foreign := o.fields["type"]; foreign && o.fields["protocol"] == nil {
-		switch o.text("type") {
-		case "direct", "block", "dns", "selector", "urltest":
-			return nil, nil
-		}
-		return &uri{name: o.text("tag")}, reject(CodeUnknownFormat, "the entry is in the format of sing-box, which xrat does not read; ask the provider for links, Xray JSON or Clash YAML")
-	}
-	return ways.xrayURI(o)
-}
-
 // xrayURI writes an outbound of the core's configuration, that stands alone, as a link.
 func xrayURI(o *object) (*uri, *link.Error) { return ways(nil).xrayURI(o) }
 
+// xrayURI writes an outbound of the core's configuration as a link; ways are the others of that.
 func (ways ways) xrayURI(o *object) (*uri, *link.Error) {
 	u := &uri{name: o.text("tag", "ps", "remarks")}
 	protocol := strings.ToLower(o.text("protocol"))

@@ -114,7 +114,6 @@ func TestXrayRejected(t *testing.T) {
 	}
 	tests := []struct{ name, json, code string }{
 		{"protocol", `{"tag":"bad one","protocol":"tun","settings":{}}`, link.CodeUnsupportedProtocol},
-		{"sing-box", `{"type":"vless","tag":"bad one","server":"a.org","server_port":1,"uuid":"` + uuid + `"}`, CodeUnknownFormat},
 		{"no settings", `{"tag":"bad one","protocol":"vless"}`, link.CodeBadHost},
 		{"settings are a list", `{"tag":"bad one","protocol":"vless","settings":[1]}`, link.CodeBadHost},
 		{"two servers", `{"tag":"bad one","protocol":"vless","settings":{"vnext":[{"address":"a"},{"address":"b"}]}}`, CodeNotAnEntry},
