@@ -99,8 +99,9 @@ func (c *collector) readValue(d *jsontext.Decoder, data []byte, depth int) error
 // readObject reads a configuration or an entry that stands alone.
 func (c *collector) readObject(data []byte) error {
 	known := map[string][]byte{
-		"outbounds": nil, "endpoints": nil, "outbound": nil, "outboundDetour": nil, "servers": nil, "proxies": nil,
+		"outbounds": nil, "endpoints": nil, "outbound": nil, "outboundDetour": nil, "servers": nil, "configs": nil, "vmess": nil, "proxies": nil,
 		"protocol": nil, "type": nil, "tag": nil, "remarks": nil, "server": nil, "server_port": nil, "server_ports": nil, "private_key": nil,
+		"configType": nil, "ConfigType": nil,
 	}
 	d := newDecoder(data)
 	if _, err := d.ReadToken(); err != nil {
@@ -136,8 +137,14 @@ func (c *collector) readObject(data []byte) error {
 	case has("outbounds", "outbound", "endpoints"):
 		// The oldest configurations have one outbound and a list of others.
 		c.readConfig(remarks, known["outbound"], known["outbounds"], known["outboundDetour"], known["endpoints"])
+	case has("vmess"):
+		each(known["vmess"], func(entry []byte) { c.jsonEntry(entry, "", v2rayNURI) })
+	case has("configType", "ConfigType"):
+		c.jsonEntry(data, "", v2rayNURI)
 	case has("servers"):
 		each(known["servers"], func(entry []byte) { c.jsonEntry(entry, "", sip008URI) })
+	case has("configs"):
+		each(known["configs"], func(entry []byte) { c.jsonEntry(entry, "", sip008URI) })
 	case has("proxies"):
 		each(known["proxies"], func(entry []byte) { c.jsonEntry(entry, "", clashURI) })
 	case has("type") && has("tag", "server_port", "server_ports", "private_key"):
