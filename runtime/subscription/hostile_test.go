@@ -118,18 +118,25 @@ func listing(t *testing.T) string {
 // untouched.
 func TestHostileFieldsGetNowhere(t *testing.T) {
 	places := map[string]string{
-		"outbound": `{"protocol":"trojan",%s,"settings":{"servers":[{"address":"a.org","port":443,"password":"x"}]},"streamSettings":{"network":"ws","security":"tls","wsSettings":{"path":"/"}}}`,
-		"settings": `{"protocol":"trojan","settings":{%s,"servers":[{"address":"a.org","port":443,"password":"x"}]},"streamSettings":{"security":"tls"}}`,
-		"server":   `{"protocol":"shadowsocks","settings":{"servers":[{%s,"address":"a.org","port":443,"method":"aes-256-gcm","password":"x"}]}}`,
-		"user":     `{"protocol":"vless","settings":{"vnext":[{"address":"a.org","port":443,"users":[{%s,"id":"` + uuid + `","encryption":"none"}]}]}}`,
-		"stream":   `{"protocol":"trojan","settings":{"address":"a.org","port":443,"password":"x"},"streamSettings":{%s,"network":"grpc","security":"tls","grpcSettings":{"serviceName":"s"}}}`,
-		"tls":      `{"protocol":"trojan","settings":{"address":"a.org","port":443,"password":"x"},"streamSettings":{"security":"tls","tlsSettings":{%s}}}`,
-		"reality":  `{"protocol":"vless","settings":{"address":"a.org","port":443,"id":"` + uuid + `"},"streamSettings":{"security":"reality","realitySettings":{%s,"publicKey":"` + pbk + `","serverName":"s.org"}}}`,
-		"socket":   `{"protocol":"trojan","settings":{"address":"a.org","port":443,"password":"x"},"streamSettings":{"security":"tls","sockopt":{%s}}}`,
-		"ws":       `{"protocol":"trojan","settings":{"address":"a.org","port":443,"password":"x"},"streamSettings":{"security":"tls","network":"ws","wsSettings":{%s,"path":"/"}}}`,
-		"xhttp":    `{"protocol":"trojan","settings":{"address":"a.org","port":443,"password":"x"},"streamSettings":{"security":"tls","network":"xhttp","xhttpSettings":{%s,"path":"/"}}}`,
-		"clash":    `{"type":"trojan","server":"a.org","port":443,"password":"x",%s}`,
-		"sip008":   `{"server":"a.org","server_port":443,"method":"aes-256-gcm","password":"x",%s}`,
+		"outbound":           `{"protocol":"trojan",%s,"settings":{"servers":[{"address":"a.org","port":443,"password":"x"}]},"streamSettings":{"network":"ws","security":"tls","wsSettings":{"path":"/"}}}`,
+		"settings":           `{"protocol":"trojan","settings":{%s,"servers":[{"address":"a.org","port":443,"password":"x"}]},"streamSettings":{"security":"tls"}}`,
+		"server":             `{"protocol":"shadowsocks","settings":{"servers":[{%s,"address":"a.org","port":443,"method":"aes-256-gcm","password":"x"}]}}`,
+		"user":               `{"protocol":"vless","settings":{"vnext":[{"address":"a.org","port":443,"users":[{%s,"id":"` + uuid + `","encryption":"none"}]}]}}`,
+		"stream":             `{"protocol":"trojan","settings":{"address":"a.org","port":443,"password":"x"},"streamSettings":{%s,"network":"grpc","security":"tls","grpcSettings":{"serviceName":"s"}}}`,
+		"tls":                `{"protocol":"trojan","settings":{"address":"a.org","port":443,"password":"x"},"streamSettings":{"security":"tls","tlsSettings":{%s}}}`,
+		"reality":            `{"protocol":"vless","settings":{"address":"a.org","port":443,"id":"` + uuid + `"},"streamSettings":{"security":"reality","realitySettings":{%s,"publicKey":"` + pbk + `","serverName":"s.org"}}}`,
+		"socket":             `{"protocol":"trojan","settings":{"address":"a.org","port":443,"password":"x"},"streamSettings":{"security":"tls","sockopt":{%s}}}`,
+		"ws":                 `{"protocol":"trojan","settings":{"address":"a.org","port":443,"password":"x"},"streamSettings":{"security":"tls","network":"ws","wsSettings":{%s,"path":"/"}}}`,
+		"xhttp":              `{"protocol":"trojan","settings":{"address":"a.org","port":443,"password":"x"},"streamSettings":{"security":"tls","network":"xhttp","xhttpSettings":{%s,"path":"/"}}}`,
+		"clash":              `{"type":"trojan","server":"a.org","port":443,"password":"x",%s}`,
+		"sing-box":           `{"type":"trojan","tag":"n","server":"a.org","server_port":443,"password":"x",%s}`,
+		"sing-box tls":       `{"type":"trojan","tag":"n","server":"a.org","server_port":443,"password":"x","tls":{%s,"enabled":true}}`,
+		"sing-box transport": `{"type":"trojan","tag":"n","server":"a.org","server_port":443,"password":"x","transport":{%s,"type":"ws"}}`,
+		"sing-box xhttp":     `{"type":"trojan","tag":"n","server":"a.org","server_port":443,"password":"x","transport":{%s,"type":"xhttp"}}`,
+		"sing-box endpoint":  `{"type":"wireguard","tag":"n","private_key":"` + pbk + `","address":"10.0.0.2/32",%s,"peers":[{"address":"a.org","port":1,"public_key":"` + pbk + `"}]}`,
+		"sing-box peer":      `{"type":"wireguard","tag":"n","private_key":"` + pbk + `","address":"10.0.0.2/32","peers":[{%s,"address":"a.org","port":1,"public_key":"` + pbk + `"}]}`,
+		"v2rayN":             `{"configType":6,"address":"a.org","port":443,"id":"x","streamSecurity":"tls",%s}`,
+		"sip008":             `{"server":"a.org","server_port":443,"method":"aes-256-gcm","password":"x",%s}`,
 	}
 	fields := []string{
 		`"masterKeyLog":"/home/u/CANARY"`, `"MasterKeyLog":"/home/u/CANARY"`, `"certificateFile":"CANARY"`, `"keyFile":"CANARY"`, `"certificates":[{"certificateFile":"CANARY","keyFile":"CANARY"}]`,
@@ -146,6 +153,8 @@ func TestHostileFieldsGetNowhere(t *testing.T) {
 				switch place {
 				case "clash":
 					body = `{"proxies":[` + hostile + `,{"type":"trojan","server":"good.org","port":443,"password":"x"}]}`
+				case "v2rayN":
+					body = `{"vmess":[` + hostile + `,{"configType":6,"address":"good.org","port":443,"id":"x"}]}`
 				case "sip008":
 					body = `{"servers":[` + hostile + `,{"server":"good.org","server_port":443,"method":"aes-256-gcm","password":"x"}]}`
 				}
@@ -235,8 +244,22 @@ func bombs() map[string]func() string {
 		"JSON wide outbounds": func() string {
 			return `{"outbounds":[` + fill(`{"settings":[`+strings.Repeat("0,", 30_000)+"0]},") + "{}]}"
 		},
-		"JSON many keys":        func() string { return "{" + fill(`"":0,`) + `"":0}` },
-		"JSON documents":        func() string { return fill("{}") },
+		"JSON many keys":  func() string { return "{" + fill(`"":0,`) + `"":0}` },
+		"JSON documents":  func() string { return fill("{}") },
+		"JSON comments":   func() string { return "[" + fill("/**/#\n") + vlessOutbound + "]" },
+		"JSON commas":     func() string { return "[" + fill("[,],") + "]" },
+		"JSON head lines": func() string { return fill("#\n") + "{}" },
+		"JSON detours": func() string {
+			return `{"outbounds":[` + fill(`{"type":"http","tag":"a","detour":"b"},`) + `{"type":"direct","tag":"b"}]}`
+		},
+		"JSON configurations with detours": func() string { return "[" + fill(`{"outbounds":[{"type":"http","tag":"a","detour":"b"}]},`) + "{}]" },
+		"JSON peers": func() string {
+			return `{"endpoints":[` + fill(`{"type":"wireguard","tag":"a","peers":[`+strings.Repeat("{},", 15_000)+"{}]},") + "{}]}"
+		},
+		"JSON embedded": func() string {
+			return `{"vmess":[` + fill(`{"configType":9,"protoExtra":"`+strings.Repeat("[", 60_000)+`"},`) + "{}]}"
+		},
+		"JSON sing-box":         func() string { return `{"outbounds":[` + fill(`{"type":"vless","tag":"a"},`) + "{}]}" },
 		"YAML aliases":          func() string { return aliases + "proxies:\n- *a11\n- *a11\n- {name: *a11}\n" },
 		"YAML merges":           func() string { return merges + "proxies:\n" + strings.Repeat("- {<<: *a11}\n", 1000) },
 		"YAML many aliases":     func() string { return aliases + "proxies:\n" + strings.Repeat("- *a3\n", 15_000) },
@@ -303,6 +326,11 @@ func FuzzParse(f *testing.F) {
 		"proxies:\n- {name: n, type: hysteria2, server: a.org, ports: 1-2, password: p, up: 1 Mbps, obfs: salamander, obfs-password: x}\n",
 		"proxies:\n- {name: n, type: wireguard, server: a.org, port: 1, private-key: " + pbk + ", peers: [{server: b.org, port: 2, public-key: " + pbk + ", reserved: [1,2,3]}]}\n",
 		"proxies:\n- &a {type: vless, uuid: u, server: a, port: 1, network: xhttp, tls: true, xhttp-opts: {mode: auto, reuse-settings: {max-connections: 1}}}\n- <<: *a\n",
+		`{"endpoints":[{"type":"wireguard","tag":"n","address":"10.0.0.2/32","private_key":"` + pbk + `","peers":[{"address":"b.org","port":2,"public_key":"` + pbk + `","reserved":[1,2,3]}]}],"outbounds":[{"type":"hysteria2","server":"a","server_ports":["1:2"],"hop_interval":"5s","password":"p","tls":{"enabled":true,"ech":{"enabled":true,"config":["AAAA"]}},"detour":"d"},{"type":"direct","tag":"d"}]}`,
+		`#title
+[{"type":"vless","tag":"n","server":"a","server_port":1,"uuid":"u","transport":{"type":"xhttp","x_padding_bytes":"1-2",},/* c */}] // d`,
+		`{"vmess":[{"configType":5,"Address":"a","Port":1,"Password":"u","ProtoExtra":"{\"Flow\":\"\",\"WgMtu\":1}","network":"ws"}]}`,
+		`{"configs":[{"server":"a","server_port":1,"method":"aes-128-gcm","password":"p","protocol":"origin"}]}`,
 		`{"protocol":"hysteria","settings":{"address":"a","port":1},"streamSettings":{"finalmask":{"udp":[{"type":"salamander","settings":{"password":"x"}}],"quicParams":{"brutalUp":"1 mbps"}}}}`,
 	} {
 		f.Add([]byte(body))

@@ -1,6 +1,7 @@
 package subscription
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"maps"
@@ -17,13 +18,17 @@ func isSingBox(o *object) bool { return o.fields["type"] != nil && o.fields["pro
 // directTags returns the tags of the outbounds of sing-box that lead straight to the destination.
 func directTags(lists ...[]byte) map[string]bool {
 	direct := map[string]bool{"direct": true} // where a list of servers leaves out the usual one
+	entries := 0
 	for _, list := range lists {
 		each(list, func(entry []byte) {
 			var e struct {
 				Type, Tag, Detour string
 				Override          string `json:"override_address"`
 			}
-			if len(entry) <= maxEntry && json.Unmarshal(entry, &e) == nil && e.Tag != "" {
+			if entries++; entries > maxPositions || len(entry) > maxEntry || !bytes.Contains(entry, []byte(`"direct"`)) {
+				return // most entries need no decoding
+			}
+			if json.Unmarshal(entry, &e) == nil && e.Tag != "" {
 				direct[e.Tag] = e.Type == "direct" && e.Detour == "" && e.Override == ""
 			}
 		})
