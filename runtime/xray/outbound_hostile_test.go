@@ -36,6 +36,7 @@ var outboundFields = strings.Fields(`
 		uplinkDataPlacement uplinkDataKey uplinkChunkSize noGRPCHeader noSSEHeader scMaxEachPostBytes scMinPostsIntervalMs scMaxBufferedPosts scStreamUpServerSecs
 		tcp packets length delay maxSplit noise reset rand randRange packet clients servers client server password ascii customTable customTables paddingMin paddingMax
 		congestion initStreamReceiveWindow maxStreamReceiveWindow initConnectionReceiveWindow maxConnectionReceiveWindow maxIdleTimeout disablePathMTUDiscovery
+		downloadSettings
 		xmux maxConcurrency maxConnections cMaxReuseTimes hMaxRequestTimes hMaxReusableSecs hKeepAlivePeriod`)
 
 // TestHostileFieldsGetNowhere plants every hostile field wherever a link could carry one.
@@ -67,6 +68,9 @@ func TestHostileFieldsGetNowhere(t *testing.T) {
 				"vless://"+testUUID+"@"+base+"xhttp&extra="+url.QueryEscape(value),
 				"vless://"+testUUID+"@"+base+"xhttp&extra="+url.QueryEscape(`{"xmux":`+value+`}`),
 				"vless://"+testUUID+"@"+base+"xhttp&extra="+url.QueryEscape(`{"extra":`+value+`}`),
+				"vless://"+testUUID+"@"+base+"xhttp&extra="+url.QueryEscape(`{"downloadSettings":{"address":"a.org","port":1,`+value[1:]+`}`),
+				"vless://"+testUUID+"@"+base+"xhttp&extra="+url.QueryEscape(`{"downloadSettings":{"address":"a.org","port":1,"security":"tls","tlsSettings":`+value+`}}`),
+				"vless://"+testUUID+"@"+base+"xhttp&extra="+url.QueryEscape(`{"downloadSettings":{"address":"a.org","port":1,"xhttpSettings":`+value+`}}`),
 				"vmess://"+base64.StdEncoding.EncodeToString([]byte(`{"add":"example.org","port":443,"id":"a","net":"ws","tls":"tls",`+value[1:])),
 				"vmess://"+base64.StdEncoding.EncodeToString([]byte(`{"add":"example.org","port":443,"id":"a","net":"xhttp","extra":`+value+`}`)),
 				"hy2://x@example.org:443?fm="+url.QueryEscape(value),

@@ -152,6 +152,12 @@ func TestOutbound(t *testing.T) {
 				`"streamSettings":{"network":"xhttp","security":"none","xhttpSettings":{"host":"h.example.org","path":"/","mode":"packet-up","extra":{"noGRPCHeader":true,"xPaddingBytes":"1-9"}}}}`,
 		},
 		{
+			"XHTTP, a second way",
+			"vless://" + testUUID + `@example.org:80?type=xhttp&extra={"noGRPCHeader":true,"downloadSettings":{"address":"d.example.org","port":443,"xhttpSettings":{"path":"/d"}}}`,
+			`{"protocol":"vless","settings":{"vnext":[{"address":"example.org","port":80,"users":[{"id":"` + testUUID + `","encryption":"none"}]}]},` +
+				`"streamSettings":{"network":"xhttp","security":"none","xhttpSettings":{"path":"/","mode":"auto","extra":{"downloadSettings":{"address":"d.example.org","port":443,"network":"xhttp","xhttpSettings":{"path":"/d"}},"noGRPCHeader":true}}}}`,
+		},
+		{
 			"mKCP",
 			"vless://" + testUUID + "@example.org:80?type=kcp&headerType=dns&host=d.example.org&seed=secret&mtu=1200",
 			`{"protocol":"vless","settings":{"vnext":[{"address":"example.org","port":80,"users":[{"id":"` + testUUID + `","encryption":"none"}]}]},` +
@@ -240,6 +246,8 @@ func TestCoreAccepts(t *testing.T) {
 		base + "type=kcp&headerType=wireguard",
 		base + "type=kcp&headerType=dns",
 		base + "security=tls&fragment=1-5,0,1-3,7",
+		base + "security=tls&ech=e.example.org%2Bhttps://192.0.2.1/dns-query&echForceQuery=none",
+		base + `type=xhttp&extra={"xPaddingBytes":0,"downloadSettings":{"address":"d.example.org","port":443,"security":"reality","realitySettings":{"publicKey":"` + testKey + `"},"finalmask":{"tcp":[{"type":"fragment","settings":{"length":"1-3"}}]}}}`,
 		base + `type=xhttp&fm={"tcp":[{"type":"header-custom","settings":{"clients":[[{"packet":[1]},{"rand":3,"delay":"1-2","randRange":"1-9"}]],"servers":[[{"type":"hex","packet":"00"}]]}},` +
 			`{"type":"sudoku","settings":{"password":"p","customTables":["xpxvvpvv"],"paddingMax":5}}],"quicParams":{"brutalUp":"1500 kbps","udpHop":{"ports":"1-2","interval":"5-9"},"initStreamReceiveWindow":16384}}`,
 		base + `type=kcp&seed=s&fm={"udp":[{"type":"noise","settings":{"reset":"5-9","noise":[{"rand":"1-9","randRange":"1-9","delay":4},{"type":"str","packet":"x"}]}}]}`,

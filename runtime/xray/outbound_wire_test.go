@@ -46,6 +46,11 @@ func TestOutboundCarriesBytes(t *testing.T) {
 		{"gRPC, multi", "vless", vless, `{"network":"grpc","grpcSettings":{"serviceName":"s"}}`, uri + "?type=grpc&serviceName=s&mode=multi"},
 		{"gRPC, own path", "vless", vless, `{"network":"grpc","grpcSettings":{"serviceName":"/a/b|c"}}`, uri + "?type=grpc&serviceName=/a/b"},
 		{"XHTTP", "vless", vless, `{"network":"xhttp","xhttpSettings":{"host":"example.org","path":"/a"}}`, uri + `?type=xhttp&path=/a&host=example.org&mode=packet-up&extra={"xPaddingBytes":"100-1000","scMaxEachPostBytes":500000}`},
+		{"XHTTP, as panels write it", "vless", vless, `{"network":"xhttp","xhttpSettings":{"host":"example.org","path":"/a","xPaddingObfsMode":true,"xPaddingKey":"k","xPaddingPlacement":"cookie","sessionPlacement":"header","sessionKey":"X-S"}}`,
+			uri + `?type=xhttp&path=/a&extra={"host":"example.org","mode":"packet-up","xPaddingObfsMode":true,"xPaddingKey":"k","xPaddingPlacement":"cookie","sessionIDPlacement":"header","sessionIDKey":"X-S"}`},
+		{"XHTTP, a second way", "vless", vless, `{"network":"xhttp","xhttpSettings":{"path":"/a"},` + tls + `}`,
+			uri + `?type=xhttp&path=/a&mode=stream-up&security=tls&sni=example.org&pcs=` + pin + `&extra={"downloadSettings":{"address":"127.0.0.1","port":PORT,"network":"xhttp","security":"tls",` +
+				`"tlsSettings":{"serverName":"example.org","pinnedPeerCertSha256":"` + pin + `"},"xhttpSettings":{"path":"/a"}}}`},
 		{"VMess", "vmess", `{"clients":[{"id":"` + testUUID + `"}]}`, `{}`, "vmess://" + testUUID + "@SERVER?encryption=chacha20-poly1305"},
 		{"Trojan", "trojan", `{"clients":[{"password":"x/y @☂"}]}`, `{` + tls + `}`, "trojan://x%2Fy%20@☂@SERVER?sni=example.org&pcs=" + pin},
 		{"Shadowsocks", "shadowsocks", `{"method":"aes-256-gcm","password":"p@ss:word"}`, `{}`, "ss://aes-256-gcm:p%40ss:word@SERVER"},
@@ -116,7 +121,7 @@ func TestOutboundCarriesBytes(t *testing.T) {
 	}
 }
 
-// wireTest is a link, in which SERVER stands for an address, and the settings of the inbound to
+// wireTest is a link, in which SERVER stands for an address and PORT for its port, and the settings of the inbound to
 // which it leads.
 type wireTest struct{ name, protocol, settings, stream, link string }
 
@@ -137,7 +142,7 @@ func serveWire(t *testing.T, tests []wireTest) []string {
 	outbounds := []any{map[string]any{"protocol": "freedom"}}
 	var inbounds, rules []any
 	for i, tt := range tests {
-		l := mustParse(strings.Replace(tt.link, "SERVER", listeners[2*i].Addr().String(), 1))
+		l := mustParse(strings.NewReplacer("SERVER", listeners[2*i].Addr().String(), "PORT", fmt.Sprint(port(2*i))).Replace(tt.link))
 		raw, err := Outbound(l)
 		if err != nil {
 			t.Fatalf("%s: %v", tt.name, err)
