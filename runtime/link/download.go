@@ -3,6 +3,8 @@ package link
 import (
 	"cmp"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -88,8 +90,8 @@ func parseDownload(q *query, raw json.RawMessage, mode string) Secret {
 	}
 	security := cmp.Or(word(unquote(object["security"])), "none")
 	inner := query{reader: q.reader, host: host, params: params{{"security", security}}}
-	for name, raw := range object {
-		switch name {
+	for _, name := range slices.Sorted(maps.Keys(object)) {
+		switch raw := object[name]; name {
 		case "address", "port", "security", "flow", "remark", "remarks":
 		case "network":
 			if network := word(unquote(raw)); network != "xhttp" && network != "splithttp" {

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"cmp"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -48,7 +49,7 @@ func (r *reader) parseHysteria2(body, name string) (Link, *Error) {
 	}
 	q := &g.query
 	var a Hysteria2
-	if a.Auth, err = credential(unescape(g.user)); err != nil {
+	if a.Auth, err = credential(cmp.Or(unescape(g.user), q.get("auth", "password"))); err != nil {
 		return Link{}, err
 	}
 	if !plainText(a.Auth.Reveal()) {
@@ -62,11 +63,7 @@ func (r *reader) parseHysteria2(body, name string) (Link, *Error) {
 	default:
 		q.fail(reject(CodeUnsupportedSecurity, "Hysteria 2 works over tls only; ask for a link without the parameter security"))
 	}
-	switch q.word("type") {
-	case "", "hysteria", "hysteria2", "udp", "quic", "none":
-	default:
-		q.fail(reject(CodeUnsupportedTransport, "Hysteria 2 has a transport of its own; ask for a link without the parameter type"))
-	}
+	// It has no parameter type: what exporters write there is about other protocols.
 	l.applyMasks(q, parseMasks(q))
 	q.checkUnsupported("obfs", "mux")
 	if q.err != nil {
@@ -87,7 +84,7 @@ func parseQUIC(q *query, ports string) QUIC {
 	default:
 		q.fail(unsupportedParameter("obfs", "names an obfuscation that the core does not have; it can be salamander"))
 	}
-	if mport := q.get("mport", "ports"); mport != "" {
+	if mport := q.get("mport", "mports", "ports"); mport != "" {
 		ports = mport
 	}
 	if ports != "" {

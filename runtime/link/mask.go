@@ -5,7 +5,9 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -92,8 +94,8 @@ func parseMasks(q *query) masks {
 			q.fail(badParameter("fm", "is not a JSON object; the link may have been cut off when it was copied"))
 			return masks{}
 		}
-		for name, raw := range object {
-			switch name {
+		for _, name := range slices.Sorted(maps.Keys(object)) {
+			switch raw := object[name]; name {
 			case "tcp":
 				m.TCP = readMasks(q, raw, tcpMasks)
 			case "udp":
@@ -506,7 +508,8 @@ func readQUICParams(q *query, raw json.RawMessage) map[string]any {
 		return nil
 	}
 	settings := map[string]any{}
-	for name, raw := range object {
+	for _, name := range slices.Sorted(maps.Keys(object)) {
+		raw := object[name]
 		check, known := quicKinds[name]
 		switch text := unquote(raw); {
 		case name == "debug" || name == "maxIncomingStreams" || text == "" || text == "0" || text == "null" || text == "false" || text == "{}":

@@ -121,6 +121,26 @@ func TestParse(t *testing.T) {
 				TLS{ServerName: "s.example.org", PinnedCerts: hexSum, AllowInsecure: true}, 0, Secret{}},
 		},
 		{
+			"Hysteria 2, parameters of other protocols",
+			"hysteria2://x@example.org:443?type=tcp&headerType=none&encryption=none&insecure=0&sni=s.example.org",
+			Link{ProtocolHysteria2, "", "example.org", 443, Hysteria2{NewSecret("x")}, QUIC{}, TLS{ServerName: "s.example.org"}, 0, Secret{}},
+		},
+		{
+			"Hysteria 2, ranges with a colon",
+			"hysteria2://x@example.org:443,5000:6000?hop-interval=30",
+			Link{ProtocolHysteria2, "", "example.org", 443, Hysteria2{NewSecret("x")}, QUIC{Ports: "443,5000-6000", HopSeconds: "30"}, TLS{}, 0, Secret{}},
+		},
+		{
+			"Hysteria 2, a range alone, at an IPv6 address",
+			"hysteria2://x@[2001:db8::1]:5000:6000/",
+			Link{ProtocolHysteria2, "", "2001:db8::1", 5000, Hysteria2{NewSecret("x")}, QUIC{Ports: "5000-6000"}, TLS{}, 0, Secret{}},
+		},
+		{
+			"Hysteria 2, more names",
+			"hysteria2://example.org:443?auth=x&mports=5000-6000&up=1%20gbps&obfs=none",
+			Link{ProtocolHysteria2, "", "example.org", 443, Hysteria2{NewSecret("x")}, QUIC{Ports: "5000-6000", Up: 1024}, TLS{}, 0, Secret{}},
+		},
+		{
 			"Hysteria 2 with nothing",
 			"hy2://[2001:db8::1]",
 			Link{ProtocolHysteria2, "", "2001:db8::1", 443, Hysteria2{}, QUIC{}, TLS{}, 0, Secret{}},
@@ -206,7 +226,6 @@ func TestParseRejects(t *testing.T) {
 		{"Hysteria 2, bandwidth", "hy2://x@example.org:443?up=fast", CodeBadParameter},
 		{"Hysteria 2, line break", "hy2://a%0d%0ab@example.org:443", CodeBadEncoding},
 		{"Hysteria 2, no TLS", "hy2://x@example.org:443?security=none", CodeUnsupportedSecurity},
-		{"Hysteria 2, over WebSocket", "hy2://x@example.org:443?type=ws", CodeUnsupportedTransport},
 		{"Hysteria 2, bad pin", "hy2://x@example.org:443?pinSHA256=ab", CodeBadParameter},
 		{"Hysteria 1", "hysteria://example.org:443?auth=x", CodeUnsupportedProtocol},
 		{"WireGuard, no key", "wireguard://example.org:51820?publickey=" + testKey, CodeMissingCredentials},

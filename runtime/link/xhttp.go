@@ -59,11 +59,11 @@ var retired = map[string]bool{
 var renamed = map[string]string{"sessionIDPlacement": "sessionPlacement", "sessionIDKey": "sessionKey"}
 
 // newer are settings of newer cores that servers work without.
-var newer = map[string]bool{"sessionIDLength": true, "sessionIDTable": true}
+var newer = []string{"sessionIDLength", "sessionIDTable"}
 
 // isExtra reports whether a setting may stand in the parameter extra.
 func isExtra(name string) bool {
-	return extraKinds[name] != nil || renamed[name] != "" || newer[name] || retired[name] || name == "downloadSettings"
+	return extraKinds[name] != nil || renamed[name] != "" || slices.Contains(newer, name) || retired[name] || name == "downloadSettings"
 }
 
 func parseXHTTP(q *query) Transport {
@@ -147,13 +147,17 @@ func parseExtra(q *query, object map[string]json.RawMessage, mode string) (strin
 			object[older] = raw
 		}
 	}
-	for name := range newer {
+	var unknown []string
+	for _, name := range newer {
 		if raw, given := object[name]; given {
 			delete(object, name)
-			if text := unquote(raw); text != "" && text != "0" && text != "null" {
-				q.leave("the setting " + name + " of xhttp (extra), which only newer cores know; the server works without")
+			if !isBlank(raw) {
+				unknown = append(unknown, name)
 			}
 		}
+	}
+	if len(unknown) > 0 {
+		q.leave("settings of xhttp that only newer cores know (" + strings.Join(unknown, ", ") + "); the server works without")
 	}
 	settings, err := checkObject(object, extraKinds)
 	if err != nil || len(settings) == 0 {
