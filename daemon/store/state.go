@@ -83,8 +83,8 @@ func (s *Store) pendingOutcomes() map[int64]Outcome {
 //
 // Outcomes sees the result at once but, unlike all other changes, it reaches the disk later, within
 // ten minutes or when the database is about to close: a health check need not open the database
-// each time. A crash may cost that last while. The history of a config that does not exist is dropped
-// then.
+// each time. A crash may cost that last while. The history of a config that does not exist is
+// dropped then.
 func (s *Store) UpdateOutcomes(ctx context.Context, ids []int64, edit func(*Outcome)) error {
 	if err := s.updateOutcomes(ctx, ids, edit); err != nil {
 		return fmt.Errorf("storing the probe history: %w", err)

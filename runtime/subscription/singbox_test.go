@@ -139,7 +139,7 @@ func TestSingBoxDetourToDirect(t *testing.T) {
 		`{"type":"direct","tag":["out"]}`:                              false,
 		`{"type":"selector","tag":"out"}`:                              false,
 	} {
-		b, _ := Parse([]byte(`{"endpoints":[` + direct + `],"outbounds":[{"type":"trojan","tag":"a","server":"a.org","server_port":1,"password":"x","detour":"out"}]}`))
+		b, _ := Parse([]byte(`{"endpoints":[` + direct + `],"outbounds":[{"type":"trojan","tag":"a","server":"a.org","server_port":443,"password":"x","detour":"out"}]}`))
 		if (len(b.Entries) == 1) != accepted {
 			t.Errorf("%s: %+v", direct, b)
 		}

@@ -177,7 +177,8 @@ func (u *uri) xrayStream(protocol string, stream *object) *link.Error {
 		u.set("type", network) // runtime/link says why not
 	}
 	if params := "&" + u.params.String(); !named && (strings.Contains(params, "&host=") || strings.Contains(params, "&extra=")) {
-		// Where a link names no server, other programs take the one of the Host header. The core does not.
+		// Where a link names no server, other programs take the one of the Host header. The core
+		// does not.
 		u.set("sni", strings.Trim(u.host, "[]"))
 	}
 	ignoreTransports(stream)

@@ -121,8 +121,8 @@ func TestOutboundCarriesBytes(t *testing.T) {
 	}
 }
 
-// wireTest is a link, in which SERVER stands for an address and PORT for its port, and the settings of the inbound to
-// which it leads.
+// wireTest is a link, in which SERVER stands for an address and PORT for its port, and the settings
+// of the inbound to which it leads.
 type wireTest struct{ name, protocol, settings, stream, link string }
 
 // serveWire starts the core and returns the addresses of its SOCKS inbounds, one for each test, or
