@@ -28,12 +28,10 @@ func isNotice(l link.Link) bool {
 // isNobody reports whether no server can be where an entry leads: no address at all, or port 1 in
 // the open, as panels write it that speak in entries of the protocols that they sell.
 func isNobody(l link.Link) bool {
-	if address, err := netip.ParseAddr(l.Host); err == nil && address.IsUnspecified() {
-		return true
-	}
 	switch l.Protocol {
 	case link.ProtocolVLESS, link.ProtocolVMess, link.ProtocolTrojan, link.ProtocolShadowsocks:
-		return l.Port == 1 && l.Secure == nil
+		address, err := netip.ParseAddr(l.Host)
+		return err == nil && address.IsUnspecified() || l.Port == 1 && l.Secure == nil
 	}
 	return false
 }

@@ -9,7 +9,7 @@ import (
 // A list may name any server of the internet, and none around the user.
 func TestDropPrivate(t *testing.T) {
 	for host, want := range map[string]bool{
-		"127.0.0.1": true, "127.8.9.1": true, "[::1]": true, "[::ffff:127.0.0.1]": true, "0.0.0.1": true,
+		"127.0.0.1": true, "127.8.9.1": true, "[::1]": true, "[::ffff:127.0.0.1]": true, "0.0.0.0": true, "0.0.0.1": true, "[::]": true,
 		"10.1.2.3": true, "172.16.0.1": true, "192.168.1.1": true, "[fd12::1]": true, "100.64.1.1": true, "169.254.169.254": true, "[fe80::1]": true,
 		"[64:ff9b::7f00:1]": true, "[2002:c0a8:101::1]": true, "224.0.0.1": true, "255.255.255.255": true,
 		"localhost": true, "LOCALHOST": true, "x.localhost": true, "nas.lan": true, "metadata.google.internal": true,
