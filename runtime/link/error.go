@@ -33,6 +33,7 @@ const (
 	CodeBadUUID              = "bad_uuid"
 	CodeBadKey               = "bad_key" // REALITY, Shadowsocks 2022, VLESS encryption or WireGuard
 	CodeMissingCredentials   = "missing_credentials"
+	CodeChained              = "unsupported_chain" // one server behind another, or two links
 )
 
 func reject(code, message string) *Error { return &Error{Code: code, Message: message} }

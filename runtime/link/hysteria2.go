@@ -41,6 +41,7 @@ func (a Hysteria2) uri(l Link) string {
 // parseHysteria2 reads the URI scheme of Hysteria 2 (hysteria.network, "URI Scheme") with the
 // parameters that clients have added to it.
 func (r *reader) parseHysteria2(body, name string) (Link, *Error) {
+	body, name = looseUser(body, name)
 	address, rest, _ := strings.Cut(body, "?")
 	address, ports := cutPorts(address)
 	g, err := r.split(address+"?"+rest, 443, "")
@@ -55,7 +56,7 @@ func (r *reader) parseHysteria2(body, name string) (Link, *Error) {
 	if !plainText(a.Auth.Reveal()) {
 		return Link{}, reject(CodeBadEncoding, "the password of the link contains control characters, which an HTTP header cannot carry; ask for the link again")
 	}
-	l := Link{Protocol: ProtocolHysteria2, Name: cleanName(name), Host: g.host, Port: g.port, Account: a}
+	l := Link{Protocol: ProtocolHysteria2, Name: q.name(name), Host: g.host, Port: g.port, Account: a}
 	l.Transport = parseQUIC(q, ports)
 	switch q.word("security") {
 	case "", "tls":

@@ -8,20 +8,23 @@ import (
 
 const maxName = 200 // runes
 
+// CleanName makes a text fit for display as a name, by the rules for those of links.
+func CleanName(text string) string { return cleanName(escape(text, "")) }
+
 // cleanName turns the name in a link into one for display: unescaped as often as it was escaped,
-// valid UTF-8, no control or bidirectional characters, one line, bounded.
+// valid UTF-8, no control or bidirectional characters, one line, bounded, no link.
 // cleanName(escape(cleanName(x))) is cleanName(x).
 func cleanName(raw string) string {
 	name := raw
 	// Removing a character can form a new escape ("%4\x001"), so clean until nothing changes.
 	for range 4 {
-		next := printable(unescapeAll(name))
+		next := cutLink(printable(unescapeAll(name)))
 		if next == name {
 			return name
 		}
 		name = next
 	}
-	return printable(strings.ReplaceAll(name, "%", ""))
+	return cutLink(printable(strings.ReplaceAll(name, "%", "")))
 }
 
 func printable(s string) string {

@@ -26,9 +26,30 @@ func parseParams(query string) params {
 		if !found || key == "" {
 			continue
 		}
-		p = append(p, param{unescape(key), strings.TrimSpace(unescape(value))})
+		key = unescape(key)
+		if matches(key, formKeys) && isForm(value) {
+			value = strings.ReplaceAll(value, "+", " ")
+		}
+		p = append(p, param{key, strings.TrimSpace(unescape(value))})
 	}
 	return p
+}
+
+// formKeys are the parameters that are free texts, in which a space can occur.
+var formKeys = []string{"path", "host", "serviceName", "authority", "seed", "obfs-password", "spx"}
+
+// isForm reports whether a value is encoded as a form, in which a plus is a space: some panels do
+// that. Everything is escaped then, and a space is nothing else.
+func isForm(value string) bool {
+	if !strings.Contains(value, "+") || !strings.Contains(value, "%") || strings.Contains(value, "%20") {
+		return false
+	}
+	for i := range len(value) {
+		if !isAlnum(value[i]) && strings.IndexByte("%+-_.~*", value[i]) < 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // encode prints the query with its "?", without the parameters that have no value.

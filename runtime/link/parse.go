@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"golang.org/x/net/idna"
 )
 
 // maxLength bounds a link without its name, in bytes. The longest parameters in use, post-quantum
@@ -41,7 +43,7 @@ func (r *reader) leave(what string) {
 }
 
 func (r *reader) parse(s string) (Link, *Error) {
-	s = strings.TrimSpace(strings.TrimPrefix(s, "\uFEFF"))
+	s = repairMail(strings.TrimSpace(strings.TrimPrefix(s, "\uFEFF")))
 	if s == "" {
 		return Link{}, reject(CodeEmpty, "the link is empty; give one that begins with a scheme like vless://")
 	}
@@ -54,6 +56,9 @@ func (r *reader) parse(s string) (Link, *Error) {
 		return Link{}, reject(CodeTooLong, "the link is longer than 64 KiB without its name; check that it is one link and not a file")
 	}
 	body = strings.TrimSpace(body)
+	if followed(body) {
+		return Link{}, chained()
+	}
 	switch scheme = strings.ToLower(scheme); scheme {
 	case "vless":
 		return r.parseVLESS(body, name)
@@ -71,10 +76,26 @@ func (r *reader) parse(s string) (Link, *Error) {
 		return r.parseHysteria2(body, name)
 	case "wireguard", "wg":
 		return r.parseWireGuard(body, name)
-	case "hysteria", "hy", "tuic", "ssr", "socks4", "socks4a", "naive+https", "naive+quic", "anytls", "juicity", "snell", "ssh", "mieru", "mierus", "brook", "warp":
-		return Link{}, reject(CodeUnsupportedProtocol, "the core does not speak "+scheme+"; ask for a VLESS, VMess, Trojan or Shadowsocks link of the server")
 	}
-	return Link{}, reject(CodeUnsupportedProtocol, "the scheme is not one of vless, vmess, trojan, ss, socks, http, https, hysteria2 and wireguard")
+	return Link{}, rejectForeign(scheme)
+}
+
+// repairMail undoes what makes a mail address of user@host in texts with markup:
+// "[user@host](mailto:user@host)".
+func repairMail(s string) string {
+	const middle = "](mailto:"
+	for range 4 {
+		i := strings.Index(s, middle)
+		if i < 0 {
+			break
+		}
+		start, end := strings.LastIndexByte(s[:i], '['), strings.IndexByte(s[i:], ')')
+		if start < 0 || end < 0 {
+			break
+		}
+		s = s[:start] + s[start+1:i] + s[i+end+1:]
+	}
+	return s
 }
 
 func isScheme(s string) bool {
@@ -119,7 +140,7 @@ func (r *reader) split(body string, defaultPort uint16, needed string) (generic,
 // link returns the link with what all protocols over a stream have in common: transport, security
 // and mux. defaultSecurity is what the protocol means by leaving the security out.
 func (g *generic) link(a Account, name, defaultSecurity string) (Link, *Error) {
-	l := Link{Protocol: a.protocol(), Name: cleanName(name), Host: g.host, Port: g.port, Account: a}
+	l := Link{Protocol: a.protocol(), Name: g.query.name(name), Host: g.host, Port: g.port, Account: a}
 	q := &g.query
 	l.Transport = parseTransport(q)
 	l.Secure = parseSecurity(q, defaultSecurity, l.Transport)
@@ -179,6 +200,11 @@ func parseHost(s string) (string, *Error) {
 	if s == "" {
 		return "", reject(CodeBadHost, "the link has no host; ask for a complete link")
 	}
+	if strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		if ascii, err := hostNames.ToASCII(s); err == nil {
+			s = ascii
+		}
+	}
 	if ip, err := netip.ParseAddr(s); err == nil {
 		if ip.Zone() != "" {
 			return "", reject(CodeBadHost, "the host of the link is an IPv6 address with a zone, which is valid on one machine only; use a global address")
@@ -186,10 +212,13 @@ func parseHost(s string) (string, *Error) {
 		return ip.String(), nil
 	}
 	if !isDomain(s) {
-		return "", reject(CodeBadHost, "the host of the link is neither an IP address nor a host name; write other scripts in their xn-- form")
+		return "", reject(CodeBadHost, "the host of the link is neither an IP address nor a host name")
 	}
 	return strings.ToLower(s), nil
 }
+
+// hostNames turns host names in other scripts into the form of the DNS (UTS 46).
+var hostNames = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.BidiRule(), idna.StrictDomainName(false))
 
 // isDomain reports whether s can be looked up in the DNS. Underscores are in use although RFC 1123
 // forbids them. A name whose last label is a number is a misspelt IPv4 address.

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"encoding/base64"
 	"strings"
 	"testing"
 )
@@ -30,6 +31,26 @@ func TestParse(t *testing.T) {
 			Link{ProtocolVLESS, "a+b", "192.0.2.1", 80, VLESS{id, "", none}, WebSocket{"", "/a+b"}, nil, 0, Secret{}},
 		},
 		{
+			"a plus is a space where all is encoded as a form",
+			"vless://" + testUUID + "@192.0.2.1:80?type=ws&path=%2Fa+b&host=h.example.org",
+			Link{ProtocolVLESS, "", "192.0.2.1", 80, VLESS{id, "", none}, WebSocket{"h.example.org", "/a b"}, nil, 0, Secret{}},
+		},
+		{
+			"a path may be a link, and a name may have a web address",
+			"vless://" + testUUID + "@192.0.2.1:80?type=ws&path=/socks5://192.0.2.2:1080#A https://t.me/x",
+			Link{ProtocolVLESS, "A https://t.me/x", "192.0.2.1", 80, VLESS{id, "", none}, WebSocket{"", "/socks5://192.0.2.2:1080"}, nil, 0, Secret{}},
+		},
+		{
+			"a mail address in a text with markup",
+			"vless://[" + testUUID + "@192.0.2.1](mailto:" + testUUID + "@192.0.2.1):443?type=tcp",
+			Link{ProtocolVLESS, "", "192.0.2.1", 443, VLESS{id, "", none}, Raw{}, nil, 0, Secret{}},
+		},
+		{
+			"a host in another script",
+			"vless://" + testUUID + "@Bücher.example:443",
+			Link{ProtocolVLESS, "", "xn--bcher-kva.example", 443, VLESS{id, "", none}, Raw{}, nil, 0, Secret{}},
+		},
+		{
 			"early data in the path stays there",
 			"vless://" + testUUID + "@192.0.2.1:80?type=ws&path=/a%3Fed%3D2560&ed=2560",
 			Link{ProtocolVLESS, "", "192.0.2.1", 80, VLESS{id, "", none}, WebSocket{"", "/a?ed=2560"}, nil, 0, Secret{}},
@@ -53,6 +74,21 @@ func TestParse(t *testing.T) {
 			"VMess as base64 JSON, types mixed up",
 			vmessJSON(`{"ps":"n","add":"[2001:db8:0::1]","port":" 443","id":"`+testUUID+`","aid":64,"net":"ws","type":"auto","tls":true,"host":"h.example.org","path":"p","skip-cert-verify":true,"sni":null,"test_name":9}`) + "=/config=1",
 			Link{ProtocolVMess, "n", "2001:db8::1", 443, VMess{id, "auto", 64}, WebSocket{"h.example.org", "/p"}, TLS{ServerName: "h.example.org", AllowInsecure: true}, 0, Secret{}},
+		},
+		{
+			"VMess with arrays, numbers and lines",
+			vmessJSON("{\n\"ps\":\"n\nm\",\"add\":\"example.org\",\"port\":443.0,\"id\":\"" + testUUID + "\",\"aid\":\"0\",\"net\":\"ws\",\"tls\":\"tls\",\"host\":[\"h.example.org\"],\"path\":[\"/p\"],\"alpn\":[\"h2\",\"http/1.1\"]}"),
+			Link{ProtocolVMess, "n m", "example.org", 443, VMess{id, "auto", 0}, WebSocket{"h.example.org", "/p"}, TLS{ServerName: "h.example.org", ALPN: "h2,http/1.1"}, 0, Secret{}},
+		},
+		{
+			"VMess in base64 twice",
+			vmessJSON(base64.StdEncoding.EncodeToString([]byte(`{"add":"example.org","port":443,"id":"` + testUUID + `"}`))),
+			Link{ProtocolVMess, "", "example.org", 443, VMess{id, "auto", 0}, Raw{}, nil, 0, Secret{}},
+		},
+		{
+			"VMess as plain JSON",
+			`vmess://{"add":"example.org","port":443,"id":"` + testUUID + `","ps":"@n"}`,
+			Link{ProtocolVMess, "@n", "example.org", 443, VMess{id, "auto", 0}, Raw{}, nil, 0, Secret{}},
 		},
 		{
 			"VMess over gRPC",
@@ -103,6 +139,11 @@ func TestParse(t *testing.T) {
 			"Shadowsocks with a plugin that the core can stand in for",
 			"ss://aes-256-gcm:x@example.org:443?plugin=v2ray-plugin%3Bmode%3Dwebsocket%3Bmux%3D0%3Bhost%3Dh.example.org%3Bpath%3D%2Fa%3Btls",
 			Link{ProtocolShadowsocks, "", "example.org", 443, Shadowsocks{"aes-256-gcm", NewSecret("x")}, WebSocket{"h.example.org", "/a"}, TLS{ServerName: "h.example.org"}, 0, Secret{}},
+		},
+		{
+			"Shadowsocks with a plugin, escapes of SIP003",
+			`ss://aes-256-gcm:x@example.org:443?plugin=v2ray-plugin%3Bmux%3D0%3Bhost%3Dh.example.org%3Bpath%3D%2Fp%3Fed%5C%3D2560%26a%5C%3Bb%5C%5C`,
+			Link{ProtocolShadowsocks, "", "example.org", 443, Shadowsocks{"aes-256-gcm", NewSecret("x")}, WebSocket{"h.example.org", `/p?ed=2560&a;b\`}, nil, 0, Secret{}},
 		},
 		{
 			"mKCP",
@@ -184,6 +225,18 @@ func TestParseRejects(t *testing.T) {
 		{"text", "hello", CodeNotALink},
 		{"scheme of one's own", "foo://bar", CodeUnsupportedProtocol},
 		{"scheme the core lacks", "tuic://x:y@example.org:443", CodeUnsupportedProtocol},
+		{"a key of Outline", "ssconf://example.org/x", CodeUnsupportedProtocol},
+		{"SOCKS4", "socks://u@example.org:1080?v=4", CodeUnsupportedProtocol},
+		{"a chain", vless + "#A&&detour=trojan://x@example.org:443#B", CodeChained},
+		{"a chain, escaped", vless + "#A%26%26detour%3Dtrojan%3A%2F%2Fx%40example.org%3A443", CodeChained},
+		{"a chain without a name", vless + "?type=tcp&&detour=trojan://x@example.org:443", CodeChained},
+		{"a chain by an arrow", vless + "#A -> trojan://x@example.org:443#B", CodeChained},
+		{"two links", vless + "#A " + vless + "#B", CodeChained},
+		{"two links without names", vless + " " + vless, CodeChained},
+		{"two links, one after the other", vless + "#Ass://YWVzLTI1Ni1nY206eA@example.org:1", CodeChained},
+		{"two links of VMess", vmessJSON(`{"add":"example.org","port":443,"id":"a"}`) + " " + vmessJSON(`{}`), CodeChained},
+		{"VMess, a name that is a link", vmessJSON(`{"add":"example.org","port":443,"id":"a","ps":"trojan://x@example.org:443"}`), CodeChained},
+		{"VMess, no security of its own", vmessJSON(`{"add":"example.org","port":80,"id":"a","tls":"auto"}`), CodeUnsupportedSecurity},
 		{"huge", vless + "?path=" + strings.Repeat("a", 1<<20), CodeTooLong},
 		{"no user", "vless://example.org:443", CodeMissingCredentials},
 		{"no user, a name with @", "trojan://example.org:443#@channel", CodeMissingCredentials},
@@ -195,7 +248,7 @@ func TestParseRejects(t *testing.T) {
 		{"empty brackets", "vless://" + testUUID + "@[]:443", CodeBadHost},
 		{"zone", "vless://" + testUUID + "@[fe80::1%25eth0]:443", CodeBadHost},
 		{"bad address", "vless://" + testUUID + "@256.1.1.1:443", CodeBadHost},
-		{"host in another script", "vless://" + testUUID + "@☂.example:443", CodeBadHost},
+		{"host in no script", "vless://" + testUUID + "@-é.example:443", CodeBadHost},
 		{"NUL in the host", "vless://" + testUUID + "@a\x00b:443", CodeBadHost},
 		{"no port", "vless://" + testUUID + "@example.org", CodeBadPort},
 		{"port 0", "vless://" + testUUID + "@example.org:0", CodeBadPort},

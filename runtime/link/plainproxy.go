@@ -36,9 +36,14 @@ func (a HTTP) uri(l Link) string {
 }
 
 func (r *reader) parseSOCKS(body, name string) (Link, *Error) {
+	body, name = looseUser(body, name)
 	g, err := r.split(body, 1080, "")
 	if err != nil {
 		return Link{}, err
+	}
+	switch g.query.word("v", "version") {
+	case "4", "4a":
+		return Link{}, rejectForeign("socks4")
 	}
 	var a SOCKS
 	if a.User, a.Password, err = parseUserPassword(g.user); err != nil {
@@ -51,6 +56,9 @@ func (r *reader) parseHTTP(body, name string, secure bool) (Link, *Error) {
 	port, security := uint16(80), "none"
 	if secure {
 		port, security = 443, "tls"
+	}
+	if host, _, _ := strings.Cut(body, "/"); !isDomain(host) { // else it is a page
+		body, name = looseUser(body, name)
 	}
 	g, err := r.split(body, port, "")
 	if err != nil {

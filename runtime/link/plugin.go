@@ -14,7 +14,7 @@ var plugins = map[string]bool{
 // Shadowsocks, the core's above it.
 func readPlugin(q *query) *Error {
 	text := q.get("plugin")
-	name, rest, _ := strings.Cut(text, ";")
+	name, rest, _ := cutPlain(text, ';')
 	name = word(name)
 	if name == "" || name == "none" {
 		q.drop("plugin")
@@ -30,11 +30,15 @@ func readPlugin(q *query) *Error {
 		return reject("is not part of the core; ask for a link without a plugin")
 	}
 	options := map[string]string{"mode": "websocket", "mux": "1", "path": "/"}
-	for part := range strings.SplitSeq(rest, ";") {
-		if key, value, found := strings.Cut(part, "="); found {
-			options[strings.TrimSpace(key)] = value
-		} else if part = strings.TrimSpace(part); part != "" {
-			options[part] = "true"
+	for rest != "" {
+		var part string
+		part, rest, _ = cutPlain(rest, ';')
+		key, value, found := cutPlain(part, '=')
+		switch key = strings.TrimSpace(unslash(key)); {
+		case found:
+			options[key] = unslash(value)
+		case key != "":
+			options[key] = "true"
 		}
 	}
 	for key := range options {
@@ -60,6 +64,35 @@ func readPlugin(q *query) *Error {
 		q.params = append(q.params, param{"security", "tls"})
 	}
 	return nil
+}
+
+// cutPlain is strings.Cut at a character that no backslash precedes, as SIP003 escapes those in
+// keys and values.
+func cutPlain(s string, at byte) (before, after string, found bool) {
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case at:
+			return s[:i], s[i+1:], true
+		}
+	}
+	return s, "", false
+}
+
+// unslash takes off the backslashes.
+func unslash(s string) string {
+	if !strings.Contains(s, `\`) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+1 < len(s) {
+			i++
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
 }
 
 // drop removes parameters.

@@ -67,6 +67,8 @@ func parseSecurity(q *query, fallback string, t Transport) Security {
 		return parseTLS(q, t)
 	case "reality":
 		return parseREALITY(q, t)
+	case "auto":
+		q.fail(reject(CodeUnsupportedSecurity, "the security auto does not say whether the server expects tls; ask for a link with none, tls or reality"))
 	case "xtls":
 		q.fail(reject(CodeUnsupportedSecurity, "the security xtls was removed from the core; ask the provider for a link with tls or reality"))
 	default:

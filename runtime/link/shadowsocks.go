@@ -23,6 +23,7 @@ func (a Shadowsocks) uri(l Link) string {
 }
 
 func (r *reader) parseShadowsocks(body, name string) (Link, *Error) {
+	body, name = looseUser(body, name)
 	encoded, rest, _ := strings.Cut(body, "?")
 	if !strings.Contains(encoded, "@") {
 		// The legacy form: method:password@host:port in base64.

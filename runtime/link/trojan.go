@@ -1,7 +1,5 @@
 package link
 
-import "strings"
-
 // Trojan is an account of a Trojan server.
 type Trojan struct {
 	Password Secret
@@ -32,24 +30,4 @@ func (r *reader) parseTrojan(body, name string) (Link, *Error) {
 		q.params = append(q.params, param{"type", "ws"}, param{"path", q.get("wspath")})
 	}
 	return g.link(a, name, "tls")
-}
-
-// looseUser repairs a link whose password contains an unescaped "?" or "#", which makes its host
-// and port look like part of the query or of the name.
-func looseUser(body, name string) (string, string) {
-	if i := strings.IndexAny(body, "?@"); i >= 0 && body[i] == '@' {
-		return body, name
-	}
-	whole := body + "#" + name
-	at := strings.IndexByte(whole, '@')
-	if at < 0 {
-		return body, name
-	}
-	rest, newName, _ := strings.Cut(whole[at:], "#")
-	address, _, _ := strings.Cut(rest, "?")
-	address, _, _ = strings.Cut(address[1:], "/")
-	if _, port, _ := strings.Cut(address, ":"); strings.Trim(port, "0123456789") != "" || port == "" {
-		return body, name // an "@" in the name of a link without a user
-	}
-	return escape(unescape(whole[:at]), "") + strings.TrimSpace(rest), newName
 }

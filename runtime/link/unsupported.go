@@ -18,6 +18,7 @@ var unsupported = map[string]struct{ name, except, why string }{
 	"udp-over-tcp":   {"udp-over-tcp", "", "asks for UDP inside TCP, which xrat does not support; ask for a link without it"},
 	"reverse":        {"reverse", "", "asks for a reverse proxy, which a link must not; ask for a link without it"},
 	"dialerproxy":    {"dialerProxy", "", "asks for a way through another server, which xrat does not support; ask for a link without it"},
+	"detour":         {"detour", "", "asks for a way through another server, which xrat does not support; ask for a link without it"},
 	"sockopt":        {"sockopt", "", "asks for settings of this machine's sockets, which a link must not; ask for a link without it"},
 }
 

@@ -54,16 +54,30 @@ func (a VMess) uri(l Link) string {
 
 func (r *reader) parseVMess(body, name string) (Link, *Error) {
 	encoded, _, _ := strings.Cut(body, "?")
-	if strings.Contains(encoded, "@") {
+	if strings.Contains(encoded, "@") && encoded[0] != '{' {
 		return r.parseVMessURI(body, name)
 	}
-	raw, ok := decodeBase64(base64Text(unescape(encoded)))
-	if !ok {
-		return Link{}, reject(CodeBadEncoding, "the VMess link is not valid base64; it may have been cut off when it was copied")
+	raw := []byte(unescape(body))
+	for times := range 2 { // once, as a rule
+		if len(raw) > 0 && raw[0] == '{' {
+			break
+		}
+		decoded, ok := decodeBase64(base64Text(string(raw)))
+		if !ok && times > 0 {
+			break
+		} else if !ok {
+			return Link{}, reject(CodeBadEncoding, "the VMess link is not valid base64; it may have been cut off when it was copied")
+		}
+		raw = bytes.TrimSpace(bytes.TrimPrefix(decoded, []byte("\uFEFF")))
 	}
-	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 || raw[0] != '{' {
 		return Link{}, reject(CodeBadEncoding, "the VMess link does not contain JSON; ask for it in the format of v2rayN")
+	}
+	// Values that span lines are not JSON, but occur.
+	for i, c := range raw {
+		if c < ' ' {
+			raw[i] = ' '
+		}
 	}
 	var object map[string]scalar
 	if err := json.Unmarshal(raw, &object); err != nil {
@@ -86,8 +100,8 @@ func base64Text(s string) string {
 	return s
 }
 
-// scalar is a JSON value as text, because exporters do not agree on types. Objects and arrays are
-// kept as JSON.
+// scalar is a JSON value as text, because exporters do not agree on types. Elements of an array are
+// joined by commas. Objects, and arrays of them, are kept as JSON.
 type scalar string
 
 func (s *scalar) UnmarshalJSON(raw []byte) error {
@@ -100,6 +114,20 @@ func (s *scalar) UnmarshalJSON(raw []byte) error {
 			return err
 		}
 		*s = scalar(text)
+	case raw[0] == '[':
+		var list []json.RawMessage
+		if err := json.Unmarshal(raw, &list); err != nil {
+			return err
+		}
+		texts := make([]string, len(list))
+		for i, item := range list {
+			if item[0] == '{' || item[0] == '[' {
+				*s = scalar(raw)
+				return nil
+			}
+			texts[i] = unquote(item)
+		}
+		*s = scalar(strings.Join(texts, ","))
 	default:
 		*s = scalar(raw)
 	}
@@ -158,7 +186,7 @@ func (r *reader) parseVMessObject(object map[string]scalar, name string) (Link, 
 		return Link{}, err
 	}
 	q.host = g.host
-	if g.port, err = parsePort(get("port")); err != nil {
+	if g.port, err = parsePort(strings.TrimSuffix(get("port"), ".0")); err != nil {
 		return Link{}, err
 	}
 	var a VMess

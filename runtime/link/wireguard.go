@@ -70,7 +70,7 @@ func (r *reader) parseWireGuard(body, name string) (Link, *Error) {
 			}
 		}
 	}
-	l := Link{Protocol: ProtocolWireGuard, Name: cleanName(name), Host: g.host, Port: g.port, Account: a, Transport: Datagrams{}}
+	l := Link{Protocol: ProtocolWireGuard, Name: q.name(name), Host: g.host, Port: g.port, Account: a, Transport: Datagrams{}}
 	l.applyMasks(q, parseMasks(q))
 	q.checkUnsupported()
 	if q.err != nil {

@@ -208,6 +208,9 @@ func (u *uri) clashShadowsocks(o *object) *link.Error {
 	return u.plugin(plugin)
 }
 
+// pluginEscapes are those of SIP003.
+var pluginEscapes = strings.NewReplacer(`\`, `\\`, ";", `\;`, "=", `\=`)
+
 // v2rayPlugin returns the options of the plugin as they follow its name in links (SIP003), with the
 // defaults of Clash.
 func v2rayPlugin(options *object) string {
@@ -218,7 +221,8 @@ func v2rayPlugin(options *object) string {
 	if text := options.text("mux"); text == "false" || text == "0" {
 		mux = "0"
 	}
-	written := ";mode=" + mode + ";mux=" + mux + ";host=" + cmp.Or(options.text("host"), "bing.com") + ";path=" + cmp.Or(options.text("path"), "/")
+	written := ";mode=" + mode + ";mux=" + mux + ";host=" + pluginEscapes.Replace(cmp.Or(options.text("host"), "bing.com")) +
+		";path=" + pluginEscapes.Replace(cmp.Or(options.text("path"), "/"))
 	if options.flag("tls") {
 		written += ";tls"
 	}

@@ -80,7 +80,7 @@ const (
 	CodeTooMany       = "too_many"
 	CodeNotAnEntry    = "not_an_entry"     // something else where a server was expected
 	CodeLeftOut       = "setting_left_out" // of an entry that is kept
-	CodeChained       = "unsupported_chain"
+	CodeChained       = link.CodeChained
 	CodePrivate       = "private_address" // see Body.DropPrivate
 	CodeNotice        = "notice_only"     // a message of the provider in the place of the servers
 	CodeShrank        = "list_shrank"     // see Body.Doubt

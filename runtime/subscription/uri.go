@@ -69,8 +69,8 @@ func (u *uri) String() string {
 	if u.params.Len() > 0 {
 		s += "?" + u.params.String()
 	}
-	if u.name != "" {
-		s += "#" + escape(u.name)
+	if name := cleanName(u.name); name != "" {
+		s += "#" + escape(name)
 	}
 	return s
 }

@@ -29,17 +29,20 @@ func (u *uri) xrayHysteria(o, settings, stream *object) *link.Error {
 	return nil
 }
 
-// bandwidth takes a field that is a number of Mbit/s. A field in another unit is left, so that it
+// bandwidth takes a field that is a number of Mbit/s or Gbit/s. A field in another unit is left, so that it
 // is named.
 func bandwidth(o *object, key string) string {
 	if o == nil {
 		return ""
 	}
 	text, _ := scalar(o.fields[key])
-	number := strings.ToLower(text)
-	for _, unit := range []string{"mbps", "mb", "m"} {
+	number, thousands := strings.ToLower(text), ""
+	for _, unit := range []string{"mbps", "mb", "m", "gbps", "gb", "g"} {
 		if before, ok := strings.CutSuffix(number, unit); ok {
 			number = before
+			if unit[0] == 'g' {
+				thousands = "000"
+			}
 			break
 		}
 	}
@@ -48,7 +51,7 @@ func bandwidth(o *object, key string) string {
 		return ""
 	}
 	o.ignore(key)
-	return number
+	return number + thousands
 }
 
 func (u *uri) xrayWireGuard(settings *object) *link.Error {

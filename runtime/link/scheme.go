@@ -1,0 +1,71 @@
+package link
+
+// foreign says what the links of other programs and protocols are.
+var foreign = map[string]string{
+	"hysteria":       "Hysteria 1, which the core does not speak",
+	"hy":             "Hysteria 1, which the core does not speak",
+	"hysteria1":      "Hysteria 1, which the core does not speak",
+	"tuic":           "TUIC, which the core does not speak",
+	"ssr":            "ShadowsocksR, which the core does not speak",
+	"socks4":         "SOCKS4, of which the core speaks version 5 only",
+	"socks4a":        "SOCKS4, of which the core speaks version 5 only",
+	"naive+https":    "NaïveProxy, which the core does not speak",
+	"naive+quic":     "NaïveProxy, which the core does not speak",
+	"naive":          "NaïveProxy, which the core does not speak",
+	"anytls":         "AnyTLS, which the core does not speak",
+	"juicity":        "Juicity, which the core does not speak",
+	"snell":          "Snell, which the core does not speak",
+	"ssh":            "SSH, which the core does not speak",
+	"mieru":          "mieru, which the core does not speak",
+	"mierus":         "mieru, which the core does not speak",
+	"brook":          "Brook, which the core does not speak",
+	"warp":           "Cloudflare WARP with an account that the program makes itself, which the core cannot",
+	"psiphon":        "Psiphon, which the core does not speak",
+	"awg":            "AmneziaWG, a disguised WireGuard that the core does not speak",
+	"amneziawg":      "AmneziaWG, a disguised WireGuard that the core does not speak",
+	"vpn":            "a configuration of AmneziaVPN, which xrat does not read",
+	"shadowtls":      "ShadowTLS, which the core does not speak",
+	"trojan-go":      "Trojan-Go, which has transports of its own",
+	"mtproto":        "a proxy of Telegram, which carries nothing else",
+	"tg":             "a proxy or a page of Telegram",
+	"tor":            "Tor, which the core does not speak",
+	"masque":         "MASQUE, which the core does not speak",
+	"sudoku":         "Sudoku, which the core does not speak",
+	"trusttunnel":    "TrustTunnel, which the core does not speak",
+	"sn":             "a link of NekoBox or husi with the settings in a form of their own",
+	"husi":           "a link of NekoBox or husi with the settings in a form of their own",
+	"exclave":        "a link of Exclave with the settings in a form of its own",
+	"nekoray":        "a link of NekoRay with the settings in a form of its own",
+	"nekobox":        "a link of NekoBox with the settings in a form of its own",
+	"ssconf":         "a dynamic key of Outline, an address at which the server is named",
+	"ssd":            "a list of servers in the format of SSD, which xrat does not read",
+	"direct":         "no server but the direct connection of another program",
+	"xdirect":        "no server but the direct connection of another program",
+	"hiddify":        "a command for Hiddify, with an address inside",
+	"v2raytun":       "a command for v2RayTun, with an address inside",
+	"v2rayng":        "a command for v2rayNG, with an address inside",
+	"clash":          "a command for Clash, with an address inside",
+	"clashmeta":      "a command for Clash, with an address inside",
+	"sing-box":       "a command for sing-box, with an address inside",
+	"sub":            "the address of a subscription in another form",
+	"happ":           "a command for Happ, which may be encrypted",
+	"incy":           "a command for INCY, with an address inside",
+	"streisand":      "a command for Streisand, with settings inside",
+	"shadowrocket":   "a command for Shadowrocket, with an address inside",
+	"quantumult":     "a command for Quantumult, with an address inside",
+	"quantumult-x":   "a command for Quantumult X, with an address inside",
+	"surge":          "a command for Surge, with an address inside",
+	"surge3":         "a command for Surge, with an address inside",
+	"loon":           "a command for Loon, with an address inside",
+	"stash":          "a command for Stash, with an address inside",
+	"karing":         "a command for Karing, with an address inside",
+	"nekobox-import": "a command for NekoBox, with an address inside",
+}
+
+// rejectForeign says what a link is that Parse does not read.
+func rejectForeign(scheme string) *Error {
+	if what, known := foreign[scheme]; known {
+		return reject(CodeUnsupportedProtocol, "the link ("+scheme+") is "+what+"; ask for a VLESS, VMess, Trojan or Shadowsocks link of the server")
+	}
+	return reject(CodeUnsupportedProtocol, "the scheme is not one of vless, vmess, trojan, ss, socks, http, https, hysteria2 and wireguard")
+}
