@@ -14,8 +14,9 @@ import (
 	"github.com/xrat-tray/xrat/runtime/link"
 )
 
-// readJSON reads a document, or several one after the other: a configuration of the core, an array
-// of configurations or of outbounds, SIP008, or a Clash configuration as JSON.
+// readJSON reads a document, or several one after the other: a configuration of the core, of
+// sing-box, v2rayN or Shadowsocks, an array of configurations or of their servers, SIP008, or a
+// Clash configuration as JSON.
 //
 // The document is walked token by token, and only what describes servers is decoded, one entry at a
 // time: the memory that this takes does not depend on what else the document contains.

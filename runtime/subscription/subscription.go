@@ -1,10 +1,11 @@
 // Package subscription fetches what a provider of proxy servers serves, reads it in every usual
 // format, and compares it with what is known already.
 //
-// It owns the formats (lists of links, base64, SIP008, Xray JSON, Clash YAML), the limits within
-// which a body is read, the rules by which an address may be fetched, and the comparison. It does
-// not own the grammar of links: every entry is written as a share link and read by runtime/link, so
-// that one parser decides what a server may be. It stores, schedules and logs nothing.
+// It owns the formats (lists of links, base64, Clash YAML, the JSON of Xray, sing-box, v2rayN and
+// Shadowsocks), the limits within which a body is read, the rules by which an address may be
+// fetched, and the comparison. It does not own the grammar of links: every entry is written as a
+// share link and read by runtime/link, so that one parser decides what a server may be. It stores,
+// schedules and logs nothing.
 //
 // Bodies are treated as hostile. Of a whole configuration of the core only known settings of its
 // outbounds are read; inbounds, log files, API, DNS and routing are ignored. Where a setting is
@@ -13,10 +14,10 @@
 //
 // Begin with [Parse] in this file, which recognizes the format, with [Fetcher.Fetch] in fetch.go
 // and [Reconcile] in reconcile.go. entry.go takes an entry from a document to a link; xray.go,
-// clash.go and sip008.go know the fields.
+// singbox.go, v2rayn.go, clash.go and sip008.go know the fields.
 //
-// SIP008 is described at shadowsocks.org, the Clash format in the documentation of mihomo, the JSON
-// of outbounds in that of Xray.
+// SIP008 is described at shadowsocks.org, the Clash format in the documentation of mihomo, the
+// outbounds of sing-box in its own, the JSON of outbounds in that of Xray.
 package subscription
 
 import (
@@ -159,7 +160,7 @@ func (c *collector) read(data []byte, wrappings int) error {
 			return c.read(decoded, wrappings-1)
 		}
 	}
-	return fail(CodeUnknownFormat, "the answer is none of the known formats: links, base64, SIP008, Xray JSON, Clash YAML")
+	return fail(CodeUnknownFormat, "the answer is none of the known formats: links, base64, Clash YAML, JSON of Xray, sing-box, v2rayN or Shadowsocks")
 }
 
 // collector gathers what the readers of the formats find.
