@@ -29,8 +29,8 @@ func (u *uri) xrayHysteria(o, settings, stream *object) *link.Error {
 	return nil
 }
 
-// bandwidth takes a field that is a number of Mbit/s or Gbit/s. A field in another unit is left, so that it
-// is named.
+// bandwidth takes a field that is a number of Mbit/s or Gbit/s. A field in another unit is left, so
+// that it is named.
 func bandwidth(o *object, key string) string {
 	if o == nil {
 		return ""
