@@ -200,11 +200,7 @@ func parseHost(s string) (string, *Error) {
 	if s == "" {
 		return "", reject(CodeBadHost, "the link has no host; ask for a complete link")
 	}
-	if strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) {
-		if ascii, err := hostNames.ToASCII(s); err == nil {
-			s = ascii
-		}
-	}
+	s = asciiName(s)
 	if ip, err := netip.ParseAddr(s); err == nil {
 		if ip.Zone() != "" {
 			return "", reject(CodeBadHost, "the host of the link is an IPv6 address with a zone, which is valid on one machine only; use a global address")
@@ -219,6 +215,16 @@ func parseHost(s string) (string, *Error) {
 
 // hostNames turns host names in other scripts into the form of the DNS (UTS 46).
 var hostNames = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.BidiRule(), idna.StrictDomainName(false))
+
+// asciiName returns a host name as the DNS has it, or s itself if it is none.
+func asciiName(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		if ascii, err := hostNames.ToASCII(s); err == nil {
+			return ascii
+		}
+	}
+	return s
+}
 
 // isDomain reports whether s can be looked up in the DNS. Underscores are in use although RFC 1123
 // forbids them. A name whose last label is a number is a misspelt IPv4 address.

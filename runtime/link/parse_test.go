@@ -47,8 +47,8 @@ func TestParse(t *testing.T) {
 		},
 		{
 			"a host in another script",
-			"vless://" + testUUID + "@Bücher.example:443",
-			Link{ProtocolVLESS, "", "xn--bcher-kva.example", 443, VLESS{id, "", none}, Raw{}, nil, 0, Secret{}},
+			"vless://" + testUUID + "@Bücher.example:443?security=tls&sni=%E4%BE%8B%E3%81%88.jp",
+			Link{ProtocolVLESS, "", "xn--bcher-kva.example", 443, VLESS{id, "", none}, Raw{}, TLS{ServerName: "xn--r8jz45g.jp"}, 0, Secret{}},
 		},
 		{
 			"early data in the path stays there",

@@ -79,7 +79,7 @@ func parseSecurity(q *query, fallback string, t Transport) Security {
 
 func parseTLS(q *query, t Transport) Security {
 	s := TLS{
-		ServerName:    q.get("sni", "peer", "servername"),
+		ServerName:    asciiName(q.get("sni", "peer", "servername")),
 		ALPN:          parseALPN(q.get("alpn")),
 		Fingerprint:   parseFingerprint(q),
 		PinnedCerts:   parsePinnedCerts(q),
@@ -108,7 +108,7 @@ func parseREALITY(q *query, t Transport) Security {
 	default:
 		q.fail(reject(CodeUnsupportedSecurity, "reality works over tcp, grpc and xhttp only, not over "+t.Network()+"; check the parameters type and security"))
 	}
-	s := REALITY{ServerName: q.get("sni", "peer", "servername"), Fingerprint: parseFingerprint(q)}
+	s := REALITY{ServerName: asciiName(q.get("sni", "peer", "servername")), Fingerprint: parseFingerprint(q)}
 	if s.Fingerprint == "unsafe" || s.Fingerprint == "hellogolang" {
 		q.fail(badParameter("fp", "names no browser, which reality needs; use chrome"))
 	}

@@ -92,10 +92,11 @@ func (u *uri) clashTLS(o *object) *link.Error {
 		u.set("spx", reality.text("spider-x"))
 		reality.ignore("support-x25519mlkem768")
 		if ech.flag("enable") {
-			u.set("ech", ech.text("config")) // looking it up by query-server-name is left out, and named
-		} else {
-			ech.ignore("config", "query-server-name")
+			// Clash can ask its own resolvers. Of a link that does not say whom to ask, ECH is left
+			// out and named.
+			u.set("ech", cmp.Or(ech.text("config"), "?"))
 		}
+		ech.ignore("config", "query-server-name")
 	}
 	// Without TLS these mean nothing.
 	o.ignore("servername", "sni", "alpn", "client-fingerprint", "skip-cert-verify")

@@ -18,6 +18,8 @@ func TestClash(t *testing.T) {
 			"ss://2022-blake3-aes-128-gcm:MTIzNDU2Nzg5MDEyMzQ1Ng%3D%3D@[2001:db8::1]:8388#n", ""},
 		{"ss plugin", "{name: n, type: ss, server: a.org, port: 443, cipher: aes-256-gcm, password: p, plugin: v2ray-plugin, plugin-opts: {mode: websocket, tls: true, host: h.org, path: '/p?a=b', mux: false, skip-cert-verify: true, headers: {X: y}}}",
 			"ss://aes-256-gcm:p@a.org:443?type=ws&security=tls&host=h.org&path=%2Fp%3Fa%3Db#n", "plugin-opts.headers"},
+		{"ss plugin, characters that SIP003 escapes", `{name: n, type: ss, server: a.org, port: 443, cipher: aes-256-gcm, password: p, plugin: v2ray-plugin, plugin-opts: {mode: websocket, host: h.org, path: '/p?a=b;c\d', mux: false}}`,
+			"ss://aes-256-gcm:p@a.org:443?type=ws&security=none&host=h.org&path=%2Fp%3Fa%3Db%3Bc%5Cd#n", ""},
 		{"vless reality", "{name: n, type: vless, server: a.org, port: 443, uuid: " + uuid + ", network: tcp, tls: true, udp: true, flow: xtls-rprx-vision, servername: www.b.org, client-fingerprint: firefox, reality-opts: {public-key: " + pbk + ", short-id: 12e4}}",
 			"vless://" + uuid + "@a.org:443?type=tcp&flow=xtls-rprx-vision&security=reality&sni=www.b.org&fp=firefox&pbk=" + pbk + "&sid=12e4#n", ""},
 		{"vless ws", "{name: n, type: vless, server: a.org, port: 443, uuid: " + uuid + ", network: ws, tls: true, servername: s.org, alpn: [h2, http/1.1], skip-cert-verify: true, ws-opts: {path: '/a?b=c&d', headers: {host: h.org, X-Other: y}, max-early-data: 2048, early-data-header-name: Sec-WebSocket-Protocol}}",
