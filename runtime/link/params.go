@@ -27,7 +27,7 @@ func parseParams(query string) params {
 			continue
 		}
 		key = unescape(key)
-		if matches(key, formKeys) && isForm(value) {
+		if isForm(value) && matches(key, formKeys) {
 			value = strings.ReplaceAll(value, "+", " ")
 		}
 		p = append(p, param{key, strings.TrimSpace(unescape(value))})
