@@ -133,7 +133,7 @@ func (c *collector) readObject(data []byte) error {
 		return slices.ContainsFunc(names, func(name string) bool { return known[name] != nil })
 	}
 	switch {
-	case has("protocol"):
+	case has("protocol") && !has("server"): // ShadowsocksR has a protocol, too
 		c.jsonEntry(data, remarks, xrayURI)
 	case has("outbounds", "outbound", "endpoints"):
 		// The oldest configurations have one outbound and a list of others.

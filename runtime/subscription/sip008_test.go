@@ -24,11 +24,12 @@ func TestSIP008(t *testing.T) {
 func TestShadowsocksFiles(t *testing.T) {
 	const server = `"server":"a.org","server_port":8388,"password":"p","method":"aes-128-gcm"`
 	for name, body := range map[string]string{
-		"configuration": `{` + server + `,"local_port":1080,"timeout":300,"mode":"tcp_and_udp","fast_open":false,"remarks":"n"}`,
-		"windows":       `{"configs":[{` + server + `,"remarks":"n","plugin":"","plugin_opts":"","plugin_args":"","timeout":5}],"strategy":null,"index":0,"localPort":1080}`,
-		"android":       `[{` + server + `,"remarks":"n","route":"all","remote_dns":"dns.google","ipv6":false,"metered":false,"proxy_apps":{"enabled":true,"bypass":true,"individual":["x"]},"udpdns":true}]`,
-		"shadowsocksr":  `{"configs":[{` + server + `,"remarks":"n","server_udp_port":0,"protocol":"origin","protocolparam":"","obfs":"plain","obfsparam":"x","remarks_base64":"bg","group":"g","enable":true,"udp_over_tcp":false}]}`,
-		"rust":          `{"servers":[{"address":"a.org","port":8388,"password":"p","method":"aes-128-gcm","name":"n"}]}`,
+		"configuration":      `{` + server + `,"local_port":1080,"timeout":300,"mode":"tcp_and_udp","fast_open":false,"remarks":"n"}`,
+		"windows":            `{"configs":[{` + server + `,"remarks":"n","plugin":"","plugin_opts":"","plugin_args":"","timeout":5}],"strategy":null,"index":0,"localPort":1080}`,
+		"android":            `[{` + server + `,"remarks":"n","route":"all","remote_dns":"dns.google","ipv6":false,"metered":false,"proxy_apps":{"enabled":true,"bypass":true,"individual":["x"]},"udpdns":true}]`,
+		"shadowsocksr":       `{"configs":[{` + server + `,"remarks":"n","server_udp_port":0,"protocol":"origin","protocolparam":"","obfs":"plain","obfsparam":"x","remarks_base64":"bg","group":"g","enable":true,"udp_over_tcp":false}]}`,
+		"shadowsocksr alone": `{` + server + `,"remarks":"n","protocol":"origin","obfs":"plain"}`,
+		"rust":               `{"servers":[{"address":"a.org","port":8388,"password":"p","method":"aes-128-gcm","name":"n"}]}`,
 	} {
 		t.Run(name, func(t *testing.T) { checkOnly(t, body, "ss://aes-128-gcm:p@a.org:8388#n", "") })
 	}
@@ -37,4 +38,8 @@ func TestShadowsocksFiles(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	checkRejected(t, `{"configs":[{`+server+`,"obfs":"tls1.2_ticket_auth"},{`+server+`}]}`, link.CodeUnsupportedProtocol)
+	// First bytes that the server may wait for are not dropped in silence.
+	if b, _ := Parse([]byte(`{` + server + `,"prefix":"POST "}`)); len(b.Problems) != 1 || !strings.Contains(b.Problems[0].Message, "prefix") {
+		t.Errorf("%+v", b)
+	}
 }

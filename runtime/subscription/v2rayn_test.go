@@ -17,6 +17,7 @@ func TestV2RayN(t *testing.T) {
 		{"shadowsocks", server + `,"configType":3,"id":"p@:/","security":"aes-256-gcm","network":"","flow":"","headerType":"","requestHost":"","path":"","streamSecurity":"","allowInsecure":""`,
 			"ss://aes-256-gcm:p%40%3A%2F@a.org:443#n", ""},
 		{"socks", server + `,"configType":4,"id":"p","security":"u"`, "socks://u:p@a.org:443#n", ""},
+		{"newer socks", server + `,"configType":4,"password":"p","username":"u","security":""`, "socks://u:p@a.org:443#n", ""},
 		{"vless reality", server + `,"configType":5,"id":"` + uuid + `","security":"none","flow":"xtls-rprx-vision","network":"tcp","streamSecurity":"reality","fingerprint":"chrome","publicKey":"` + pbk + `","shortId":"01","spiderX":"/x","muxEnabled":true`,
 			"vless://" + uuid + "@a.org:443?flow=xtls-rprx-vision&security=reality&fp=chrome&pbk=" + pbk + "&sid=01&spx=%2Fx#n", "muxenabled"},
 		{"trojan http header", server + `,"configType":"Trojan","id":"` + password + `","network":"tcp","headerType":"http","requestHost":"h.org","path":"/p"`,
