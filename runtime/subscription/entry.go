@@ -42,7 +42,7 @@ func (c *collector) entry(value any, name string, convert converter) {
 		u.name = name
 	}
 	l, leftOut, err := link.Read(u.String())
-	if !c.parsed(position, l, leftOut, entryError(err), u.name) {
+	if !c.parsed(position, l, leftOut, inOtherWords(err), u.name) {
 		return
 	}
 	if left := o.left(); len(left) > 0 {
@@ -56,6 +56,21 @@ func (c *collector) entry(value any, name string, convert converter) {
 			Message: "left out of the entry, because xrat does not support it: " + names + "; the server may work without",
 		})
 	}
+}
+
+var aboutLinks = strings.NewReplacer(" a link", " an entry", "share links", "entries", "share link", "entry", " links", " entries", " link", " entry", "the parameter ", "the setting ")
+
+// inOtherWords says of an entry what runtime/link says of the link that was made of it.
+func inOtherWords(err error) error {
+	if e, ok := errors.AsType[*link.Error](err); ok {
+		return reject(e.Code, aboutLinks.Replace(e.Message))
+	}
+	return err
+}
+
+// chained rejects an entry that reaches its server through another server.
+func chained(field string) *link.Error {
+	return reject(CodeChained, "the entry goes through another server ("+field+"), which xrat does not support; ask the provider for one without")
 }
 
 // checkComplete says what an entry lacks. A link without it could be taken for one of another form.
@@ -74,19 +89,4 @@ func (u *uri) checkComplete() *link.Error {
 		return reject(link.CodeMissingCredentials, `the entry is a dummy: its user ID is the word "UUID"; such configurations use no server and only change how this machine sends, which xrat does not do`)
 	}
 	return nil
-}
-
-// entryError has an error of runtime/link speak of what the user gave.
-func entryError(err error) error {
-	if e, ok := errors.AsType[*link.Error](err); ok {
-		return reject(e.Code, entryWords.Replace(e.Message))
-	}
-	return err
-}
-
-var entryWords = strings.NewReplacer("a link", "an entry", " links", " entries", " link", " entry")
-
-// chained rejects an entry that reaches its server through another server.
-func chained(field string) *link.Error {
-	return reject(CodeChained, "the entry goes through another server ("+field+"), which xrat does not support; ask the provider for one without")
 }
