@@ -15,6 +15,8 @@
 //	head           the newest acknowledged change: tells a database that has
 //	               silently lost records from one that has not
 //	opening, crash left by a process that died in Badger
+//	subscriptions/ the last good answer of each provider by the id of its
+//	               subscription, and the id of this device
 //	lock           held while a Store is open; contains the holder's pid
 //
 // # Life of the database

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -23,6 +24,7 @@ const (
 	openingName  = "opening"
 	crashName    = "crash"
 	lockName     = "lock"
+	bodiesName   = "subscriptions"
 )
 
 const (
@@ -56,6 +58,7 @@ type Store struct {
 	*database
 	lock *flock.Flock
 
+	files    sync.Mutex        // held while the files of subscriptions are read or written
 	editor   chan struct{}     // held by the one UpdateOutcomes in progress
 	outcomes map[int64]Outcome // newer than what the database has; database.mu guards them
 	settled  map[int64]Outcome // some of those that it has, likewise

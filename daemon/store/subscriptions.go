@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Subscription is an address at which a provider offers servers. URL and the two validators are
-// secrets (a token in the address lets anybody use the account, and the validators may identify
-// it): they are in the database and in the export, but neither in the JSON nor in any printed form
-// of a Subscription.
+// Subscription is an address at which a provider offers servers. URL, Headers and the two
+// validators are secrets (a token in the address lets anybody use the account, and the validators
+// may identify it): they are in the database and in the export, but neither in the JSON nor in any
+// printed form of a Subscription.
 type Subscription struct {
 	ID        int64     `json:"id"`
 	Name      string    `json:"name"`
@@ -17,6 +17,18 @@ type Subscription struct {
 	URL       string    `json:"-"`
 	CreatedAt time.Time `json:"created_at"`
 	Private   bool      `json:"private,omitempty"` // it may name servers in private networks
+
+	// How the user wants the provider to be asked. UserAgent is a text or the name of a client, CA
+	// are the only certificates, in PEM, that the provider's may be signed with, and Pin is the
+	// hash of its public key; empty: nothing special.
+	UserAgent string   `json:"user_agent,omitempty"`
+	Headers   []Header `json:"-"`
+	HWID      bool     `json:"hwid,omitempty"` // the provider is told which device asks
+	CA        string   `json:"ca,omitempty"`
+	Pin       string   `json:"pin,omitempty"`
+	// Only and Never are rules for its servers; see package rules.
+	Only  []string `json:"only,omitempty"`
+	Never []string `json:"never,omitempty"`
 
 	// IntervalSecs is how often the user wants it updated, ProviderSecs how often the provider
 	// does; 0: not said.
@@ -44,6 +56,15 @@ type Subscription struct {
 	Usage        *Usage   `json:"usage,omitempty"`    // nil: not said
 }
 
+// Header is a header of the request to a provider. The value is a secret.
+type Header struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Format prints the header without its value, whatever the verb.
+func (h Header) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "%s: …", h.Name) }
+
 // Usage is what an account at a provider has used of its Total, in bytes; 0: not said. A zero
 // ExpiresAt: it does not expire, or that was not said.
 type Usage struct {
@@ -61,17 +82,18 @@ func (s Subscription) Format(f fmt.State, _ rune) {
 // subscriptionRecord is a Subscription as the database has it, with its secrets.
 type subscriptionRecord struct {
 	Subscription
-	SecretURL          string `json:"url"`
-	SecretETag         string `json:"etag,omitempty"`
-	SecretLastModified string `json:"last_modified,omitempty"`
+	SecretURL          string   `json:"url"`
+	SecretETag         string   `json:"etag,omitempty"`
+	SecretLastModified string   `json:"last_modified,omitempty"`
+	SecretHeaders      []Header `json:"headers,omitempty"`
 }
 
 func newSubscriptionRecord(s Subscription) subscriptionRecord {
-	return subscriptionRecord{s, s.URL, s.ETag, s.LastModified}
+	return subscriptionRecord{s, s.URL, s.ETag, s.LastModified, s.Headers}
 }
 
 func (r subscriptionRecord) subscription() Subscription {
-	r.URL, r.ETag, r.LastModified = r.SecretURL, r.SecretETag, r.SecretLastModified
+	r.URL, r.ETag, r.LastModified, r.Headers = r.SecretURL, r.SecretETag, r.SecretLastModified, r.SecretHeaders
 	return r.Subscription
 }
 
@@ -87,6 +109,8 @@ func (s *Store) AddSubscription(ctx context.Context, subscription Subscription) 
 	if err != nil {
 		return Subscription{}, fmt.Errorf("adding a subscription: %w", err)
 	}
+	// A database that was made anew counts from where its export ended.
+	s.dropBody(subscription.ID)
 	return subscription, nil
 }
 
@@ -150,8 +174,8 @@ func (s *Store) UpdateSubscription(ctx context.Context, id int64, edit func(*Sub
 	return subscription, nil
 }
 
-// RemoveSubscription removes a subscription and reports whether there was one. What the configs say
-// of it stays.
+// RemoveSubscription removes a subscription with the body that is kept of it, and reports whether
+// there was one. What the configs say of it stays.
 func (s *Store) RemoveSubscription(ctx context.Context, id int64) (removed bool, err error) {
 	err = s.update(ctx, func(c *change) (err error) {
 		c.dirty = true
@@ -161,5 +185,6 @@ func (s *Store) RemoveSubscription(ctx context.Context, id int64) (removed bool,
 	if err != nil {
 		return false, fmt.Errorf("removing subscription %d: %w", id, err)
 	}
+	s.dropBody(id)
 	return removed, nil
 }

@@ -16,6 +16,7 @@ func testSubscription() Subscription {
 	return Subscription{
 		Name: "provider", Named: true, URL: "https://provider.example/hidden-token", CreatedAt: time.Unix(1_700_000_000, 0).UTC(),
 		IntervalSecs: 3600, ETag: `"hidden-etag"`, LastModified: "hidden-date", Notices: []string{"3 GB left"},
+		UserAgent: "clash", Headers: []Header{{"X-Key", "hidden"}}, HWID: true, Only: []string{"country:DE"}, Never: []string{"tag:x"},
 		UpdatedAt: time.Unix(1_700_000_100, 0).UTC(), Usage: &Usage{Total: 1 << 40, ExpiresAt: time.Unix(1_800_000_000, 0).UTC()},
 	}
 }
@@ -59,7 +60,7 @@ func TestSubscriptionsAreRestored(t *testing.T) {
 
 func TestSubscriptionSecretsAreNotPrinted(t *testing.T) {
 	s := testSubscription()
-	text := fmt.Sprint(s, &s, []Subscription{s})
+	text := fmt.Sprint(s, &s, []Subscription{s}, s.Headers, s.Headers[0], &s.Headers[0])
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 		text += fmt.Sprintf(verb, s) + fmt.Sprintf(verb, []*Subscription{&s}[0])
 	}

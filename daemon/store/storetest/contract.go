@@ -25,6 +25,8 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"configs are copies":                    testConfigCopies,
 		"subscriptions":                         testSubscriptions,
 		"subscriptions are copies":              testSubscriptionCopies,
+		"bodies":                                testBodies,
+		"the id of the device":                  testDevice,
 		"sessions":                              testSessions,
 		"sessions are listed, the newest first": testSessionLists,
 		"sessions are copies":                   testSessionCopies,
@@ -255,6 +257,8 @@ func subscription() store.Subscription {
 	return store.Subscription{
 		Name: "provider", URL: "https://provider.example/secret", CreatedAt: time.Unix(1_700_000_000, 0).UTC(),
 		ETag: `"secret"`, LastModified: "secret", Notices: []string{"3 GB left"}, Usage: &store.Usage{Total: 1 << 40},
+		UserAgent: "clash", Headers: []store.Header{{Name: "X-Key", Value: "secret"}}, HWID: true, CA: "PEM", Pin: "hash",
+		Only: []string{"country:DE"}, Never: []string{"tag:x"},
 	}
 }
 
@@ -289,7 +293,9 @@ func testSubscriptions(t *testing.T, s Store) {
 func testSubscriptionCopies(t *testing.T, s Store) {
 	want, given := subscription(), subscription()
 	want.ID = 1
-	spoil := func(s store.Subscription) { s.Notices[0], s.Usage.Total = "spoilt", 99 }
+	spoil := func(s store.Subscription) {
+		s.Notices[0], s.Usage.Total, s.Headers[0].Value, s.Only[0], s.Never[0] = "spoilt", 99, "spoilt", "spoilt", "spoilt"
+	}
 	unspoilt := func(what string) {
 		t.Helper()
 		of(s.Subscriptions(t.Context())).is(t, "after changing what "+what, []store.Subscription{want})
@@ -303,6 +309,46 @@ func testSubscriptionCopies(t *testing.T, s Store) {
 	spoil(of(s.UpdateSubscription(t.Context(), 1, func(s *store.Subscription) { s.Failures = 1 })).value(t))
 	want.Failures = 1
 	unspoilt("was updated")
+}
+
+// testBodies: one body is kept of each subscription, until that is removed.
+func testBodies(t *testing.T, s Store) {
+	for range 2 {
+		of(s.AddSubscription(t.Context(), subscription())).value(t)
+	}
+	wantNone := func(id int64) {
+		t.Helper()
+		_, err := s.Body(t.Context(), id)
+		wantNotFound(t, "reading a body", err)
+	}
+	wantNone(1)
+	keep := func(id int64, body string) {
+		t.Helper()
+		if err := s.KeepBody(t.Context(), id, []byte(body)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keep(1, "first")
+	keep(2, "other\x00\xff")
+	keep(1, "second")
+	of(s.Body(t.Context(), 1)).is(t, "kept", []byte("second"))
+	of(s.Body(t.Context(), 2)).is(t, "of another", []byte("other\x00\xff"))
+	if err := s.KeepBody(t.Context(), 1, make([]byte, store.MaxBody+1)); err == nil {
+		t.Error("a body that is too large is kept")
+	}
+	of(s.Body(t.Context(), 1)).is(t, "after one that is too large", []byte("second"))
+	of(s.RemoveSubscription(t.Context(), 1)).is(t, "removed", true)
+	wantNone(1)
+	of(s.Body(t.Context(), 2)).is(t, "after a removal", []byte("other\x00\xff"))
+}
+
+// testDevice: the id of the device is there and stays.
+func testDevice(t *testing.T, s Store) {
+	first := of(s.DeviceID(t.Context())).value(t)
+	if len(first) != 32 {
+		t.Errorf("the id %q", first)
+	}
+	of(s.DeviceID(t.Context())).is(t, "again", first)
 }
 
 func session() store.Session {
@@ -474,6 +520,9 @@ func testCanceled(t *testing.T, s Store) {
 			return err
 		},
 		"RemoveSubscription": func() error { _, err := s.RemoveSubscription(ctx, 1); return err },
+		"KeepBody":           func() error { return s.KeepBody(ctx, 1, []byte("x")) },
+		"Body":               func() error { _, err := s.Body(ctx, 1); return err },
+		"DeviceID":           func() error { _, err := s.DeviceID(ctx); return err },
 		"CreateSession":      func() error { _, err := s.CreateSession(ctx, session()); return err },
 		"UpdateSession": func() error {
 			_, err := s.UpdateSession(ctx, 1, func(s *store.Session) { s.PID = 1 })

@@ -38,6 +38,7 @@ type Memory struct {
 	hook    func(ctx context.Context, method string) error
 	fail    error
 	written int // outcomes
+	bodies  map[int64][]byte
 }
 
 // New returns a store with a config for each of the hosts, named like it and with ids from 1.
@@ -287,9 +288,43 @@ func (m *Memory) RemoveSubscription(ctx context.Context, id int64) (removed bool
 	err = m.change(ctx, "RemoveSubscription", func(r *Records) error {
 		_, removed = r.Subscriptions[id]
 		delete(r.Subscriptions, id)
+		delete(m.bodies, id)
 		return nil
 	})
 	return removed, err
+}
+
+// KeepBody implements Store.
+func (m *Memory) KeepBody(ctx context.Context, id int64, body []byte) error {
+	return m.change(ctx, "KeepBody", func(*Records) error {
+		if len(body) > store.MaxBody {
+			return errors.New("the body is too large")
+		}
+		if m.bodies == nil {
+			m.bodies = make(map[int64][]byte)
+		}
+		m.bodies[id] = slices.Clone(body)
+		return nil
+	})
+}
+
+// Body implements Store.
+func (m *Memory) Body(ctx context.Context, id int64) (body []byte, err error) {
+	err = m.read(ctx, "Body", func(*Records) error {
+		kept, there := m.bodies[id]
+		if !there {
+			return store.ErrNotFound
+		}
+		body = slices.Clone(kept)
+		return nil
+	})
+	return body, err
+}
+
+// DeviceID implements Store.
+func (m *Memory) DeviceID(ctx context.Context) (string, error) {
+	err := m.change(ctx, "DeviceID", func(*Records) error { return nil })
+	return "0123456789abcdef0123456789abcdef", err
 }
 
 // CreateSession implements Store.
@@ -428,7 +463,8 @@ func cloneConfig(c store.Config) store.Config {
 }
 
 func cloneSubscription(s store.Subscription) store.Subscription {
-	s.Notices = cloneSlice(s.Notices)
+	s.Notices, s.Headers = cloneSlice(s.Notices), cloneSlice(s.Headers)
+	s.Only, s.Never = cloneSlice(s.Only), cloneSlice(s.Never)
 	if s.Usage != nil {
 		s.Usage = new(*s.Usage)
 	}
