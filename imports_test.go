@@ -45,7 +45,7 @@ var ours = map[string][]string{
 	},
 	// It answers requests of the wire, candidates are session's, and rotation puts them in order.
 	"daemon/catalog": {
-		"daemon/ipc", "daemon/rotation", "daemon/session", "daemon/settings", "daemon/store", "runtime/link", "runtime/subscription",
+		"daemon/ipc", "daemon/rotation", "daemon/rules", "daemon/session", "daemon/settings", "daemon/store", "runtime/link", "runtime/subscription",
 	},
 	// It answers a request of the wire, and its lessons are rotation's.
 	"daemon/bulktest": {
@@ -62,7 +62,8 @@ var ours = map[string][]string{
 	"daemon/ipc":      {"runtime/descriptors", "runtime/usersock"},
 	"daemon/liveness": {}, // pure
 	"daemon/rotation": {},
-	"daemon/settings": {},
+	"daemon/rules":    {},               // pure
+	"daemon/settings": {"daemon/rules"}, // a bad rule is a mistake in the file
 	"daemon/store":    {"runtime/descriptors"},
 	// The fake store and the contract speak of the store's types.
 	"daemon/store/storetest": {"daemon/store"},
@@ -273,6 +274,8 @@ func TestImportRules(t *testing.T) {
 		{"daemon/supervisor/health.go", "daemon/catalog", false},
 		{"daemon/catalog/refresh.go", "daemon/supervisor", false},
 		{"daemon/liveness/examination.go", "daemon/ipc", false},
+		{"daemon/settings/validate.go", "daemon/rules", true},
+		{"daemon/rules/rule.go", "daemon/store", false},
 		{"daemon/supervisor/health_test.go", "daemon/daemontest", true},
 		{"daemon/store/open.go", "daemon", false},
 		{"daemon/store/open.go", "daemon/settings", false},

@@ -291,9 +291,9 @@ func health(c ipc.ConfigPayload) string {
 	}
 }
 
-// bestFirst sorts configs as the daemon would try them.
+// bestFirst sorts configs as the daemon would try them, and those that it would not behind them.
 func bestFirst(configs []ipc.ConfigPayload) []ipc.ConfigPayload {
 	return slices.SortedFunc(slices.Values(configs), func(a, b ipc.ConfigPayload) int {
-		return cmp.Or(cmp.Compare(a.Rank, b.Rank), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(cmp.Compare(uint(a.Rank-1), uint(b.Rank-1)), cmp.Compare(a.ID, b.ID))
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -223,5 +224,16 @@ func TestIconsAreThere(t *testing.T) {
 		if len(icon.Tray()) == 0 {
 			t.Errorf("%s is empty", icon)
 		}
+	}
+}
+
+// Configs that the daemon would not choose are offered behind all others.
+func TestBestFirst(t *testing.T) {
+	var got []int64
+	for _, c := range bestFirst([]ipc.ConfigPayload{{ID: 1}, {ID: 2, Rank: 2}, {ID: 3}, {ID: 4, Rank: 1}}) {
+		got = append(got, c.ID)
+	}
+	if want := []int64{4, 2, 1, 3}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }

@@ -63,6 +63,9 @@ func printConfig(w io.Writer, c ipc.ConfigPayload, subscriptions map[int64]strin
 	if len(c.Tags) > 0 {
 		line("Tags", "%s", fit(strings.Join(c.Tags, ", "), 200))
 	}
+	if c.KeptAway != "" {
+		line("Kept away", "by the rule %s", fit(c.KeptAway, 100))
+	}
 	active := "no"
 	if c.Active {
 		active = "yes"

@@ -20,6 +20,7 @@ type listFilter struct {
 	protocol, network, security  []string // one of them
 	subscriptions                []int64  // one of them
 	favourite, pinned, excluded  bool
+	keptAway                     bool
 	working, failed, onlyRetired bool
 }
 
@@ -39,7 +40,7 @@ func (f listFilter) takes(c ipc.ConfigPayload) bool {
 	of := func(id int64) bool { return slices.Contains(c.Subscriptions, id) }
 	return among(c.Protocol, f.protocol) && among(c.Network, f.network) && among(c.Security, f.security) &&
 		(len(f.subscriptions) == 0 || slices.ContainsFunc(f.subscriptions, of)) &&
-		(!f.favourite || c.Favourite) && (!f.pinned || c.Pinned) && (!f.excluded || c.Excluded) &&
+		(!f.favourite || c.Favourite) && (!f.pinned || c.Pinned) && (!f.excluded || c.Excluded) && (!f.keptAway || c.KeptAway != "") &&
 		(!f.working || works(c) && c.Limit == "") && (!f.failed || c.LastFailure != nil && !works(c))
 }
 
@@ -93,6 +94,7 @@ flags say. Before the id stands a mark for each that applies:
 
   *  in use now          +  pinned: preferred
   ♥  favourite           -  excluded: never chosen without being asked for
+  ~  kept away by a rule, which the last column names: as if excluded
 
 A config that answers checks and strangles what applications do has a word for that in the
 place of its latency: stalls, throttled, cuts short, lossy or slow.`,
@@ -125,6 +127,7 @@ place of its latency: stalls, throttled, cuts short, lossy or slow.`,
 	flags.BoolVar(&f.favourite, "favourite", false, "favourites")
 	flags.BoolVar(&f.pinned, "pinned", false, "pinned ones")
 	flags.BoolVar(&f.excluded, "excluded", false, "excluded ones")
+	flags.BoolVar(&f.keptAway, "kept-away", false, "those that a rule keeps away (rotation.only, rotation.never, or a subscription's)")
 	flags.BoolVar(&f.working, "working", false, "those that worked when last tried")
 	flags.BoolVar(&f.failed, "failed", false, "those that failed when last tried")
 	flags.BoolVar(&f.onlyRetired, "retired", false, "those that no subscription has any more; they are kept for 30 days")
@@ -146,6 +149,7 @@ func printConfigs(w io.Writer, width int, configs []ipc.ConfigPayload, f listFil
 	head := []column{
 		{title: ""}, {title: "ID", right: true}, {title: "NAME", least: 12}, {title: "PROTOCOL"}, {title: "SERVER", least: 15},
 		{title: "NETWORK"}, {title: "SECURITY"}, {title: "LATENCY", right: true}, {title: "TAGS", least: 8},
+		{title: "KEPT AWAY BY", least: 12},
 	}
 	rows := make([][]string, 0, len(configs))
 	for _, c := range configs {
@@ -158,6 +162,7 @@ func printConfigs(w io.Writer, width int, configs []ipc.ConfigPayload, f listFil
 		}
 		rows = append(rows, []string{
 			marks(c), fmt.Sprint(c.ID), fit(c.Name, 60), c.Protocol, server(c), c.Network, c.Security, latency, strings.Join(c.Tags, ","),
+			fit(c.KeptAway, 80),
 		})
 	}
 	_ = table(w, width, head, rows) // writing to memory does not fail
@@ -169,7 +174,7 @@ func marks(c ipc.ConfigPayload) string {
 	for _, m := range []struct {
 		mark string
 		set  bool
-	}{{"*", c.Active}, {"+", c.Pinned}, {"♥", c.Favourite}, {"-", c.Excluded}} {
+	}{{"*", c.Active}, {"+", c.Pinned}, {"♥", c.Favourite}, {"-", c.Excluded}, {"~", c.KeptAway != ""}} {
 		if m.set {
 			b.WriteString(m.mark)
 		}

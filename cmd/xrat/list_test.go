@@ -15,7 +15,7 @@ func TestListShowsWhatEveryFilterTakes(t *testing.T) {
 		{ID: 1, Name: "Tokyo", Address: "a.example", Port: 443, Protocol: "vless", Network: "tcp", Security: "reality", Tags: []string{"home", "fast"}, LastSuccess: &late, LastFailure: &early},
 		{ID: 2, Name: "Paris", Address: "b.example", Port: 80, Protocol: "trojan", Network: "ws", Security: "tls", Tags: []string{"Home"}, LastSuccess: &early, LastFailure: &late, Excluded: true},
 		{ID: 3, Name: "東京", Address: "c.example", Port: 1, Protocol: "vless", Network: "tcp", Security: "none", Pinned: true, Subscriptions: []int64{7, 8}},
-		{ID: 4, Name: "ÉVRY", Address: "d.example", Port: 2, Protocol: "socks", Favourite: true, Subscriptions: []int64{9}, LastSuccess: &early},
+		{ID: 4, Name: "ÉVRY", Address: "d.example", Port: 2, Protocol: "socks", Favourite: true, Subscriptions: []int64{9}, LastSuccess: &early, KeptAway: "rotation.never protocol:socks"},
 	}
 	for name, test := range map[string]struct {
 		filter listFilter
@@ -34,6 +34,7 @@ func TestListShowsWhatEveryFilterTakes(t *testing.T) {
 		"pinned":              {listFilter{pinned: true}, "3"},
 		"excluded":            {listFilter{excluded: true}, "2"},
 		"favourite":           {listFilter{favourite: true}, "4"},
+		"kept away":           {listFilter{keptAway: true}, "4"},
 		"working":             {listFilter{working: true}, "1 4"},
 		"failed":              {listFilter{failed: true}, "2"},
 		"several":             {listFilter{tags: []string{"home"}, working: true}, "1"},
@@ -46,6 +47,20 @@ func TestListShowsWhatEveryFilterTakes(t *testing.T) {
 		}
 		if strings.Join(got, " ") != test.want {
 			t.Errorf("%s: %v, want %s", name, got, test.want)
+		}
+	}
+}
+
+// What a rule keeps away has a mark and the rule; without one there is no column for it.
+func TestListNamesRules(t *testing.T) {
+	configs := []ipc.ConfigPayload{{ID: 1, Name: "one", Pinned: true, KeptAway: "rotation.never country:RU"}, {ID: 2, Name: "two"}}
+	for want, some := range map[bool][]ipc.ConfigPayload{true: configs, false: configs[1:]} {
+		var out strings.Builder
+		printConfigs(&out, 0, some, listFilter{})
+		for _, text := range []string{"KEPT AWAY BY", "+~", "rotation.never country:RU"} {
+			if strings.Contains(out.String(), text) != want {
+				t.Errorf("%q is there: %v\n%s", text, !want, out.String())
+			}
 		}
 	}
 }

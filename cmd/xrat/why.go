@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -21,7 +24,8 @@ func whyCommand(a *app) *cobra.Command {
 		Use: "why [SESSION]", Short: "Explain why xrat switched to another server", Args: cobra.MaximumNArgs(1),
 		Long: `Explain the last rotation, or the one that began a session: what caused it, what was
 measured, which servers were considered, why the new one won, how long it took and
-what applications noticed. The ids of sessions are those of "xrat sessions".`,
+what applications noticed. The ids of sessions are those of "xrat sessions". Below
+stand the rules because of which servers are not considered now.`,
 		PreRunE: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				id, err := strconv.ParseInt(args[0], 10, 64)
@@ -44,7 +48,17 @@ what applications noticed. The ids of sessions are those of "xrat sessions".`,
 			if err != nil {
 				return err
 			}
-			return a.print(rotations, func(w io.Writer) { printRotations(w, rotations, time.Now()) })
+			if a.asJSON {
+				return a.print(rotations, nil)
+			}
+			configs, err := listConfigs(ctx, client, false)
+			if err != nil {
+				return err
+			}
+			return a.print(rotations, func(w io.Writer) {
+				printRotations(w, rotations, time.Now())
+				printKeptAway(w, configs)
+			})
 		}),
 	}
 	c.Flags().IntVarP(&count, "last", "n", count, "how many rotations to explain, the newest first")
@@ -83,6 +97,30 @@ func printRotations(w io.Writer, rotations []*ipc.RotationPayload, now time.Time
 			fmt.Fprintln(w)
 		}
 		explain(w, r, now)
+	}
+}
+
+// printKeptAway says how many configs each rule keeps from being considered, those that keep most
+// away first.
+func printKeptAway(w io.Writer, configs []ipc.ConfigPayload) {
+	count, total := map[string]int{}, 0
+	for _, c := range configs {
+		if c.KeptAway != "" {
+			count[c.KeptAway]++
+			total++
+		}
+	}
+	if total == 0 {
+		return
+	}
+	rules := slices.SortedFunc(maps.Keys(count), func(a, b string) int { return cmp.Or(cmp.Compare(count[b], count[a]), cmp.Compare(a, b)) })
+	fmt.Fprintf(w, "\nRules keep %d of %d configs from being considered (see `xrat list --kept-away`):\n", total, len(configs))
+	const most = 10
+	for _, rule := range rules[:min(len(rules), most)] {
+		fmt.Fprintf(w, "  %5d  %s\n", count[rule], fit(rule, 100))
+	}
+	if more := len(rules) - most; more > 0 {
+		fmt.Fprintf(w, "  … and %d more rules\n", more)
 	}
 }
 

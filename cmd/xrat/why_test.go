@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -38,5 +39,33 @@ func TestRotationIsExplained(t *testing.T) {
 	}
 	if got := noticed(&ipc.RotationPayload{}); got != "nothing" {
 		t.Errorf("%q", got)
+	}
+}
+
+// The rules because of which configs are not considered are told, the weightiest first.
+func TestWhyNamesRules(t *testing.T) {
+	var configs []ipc.ConfigPayload
+	for i := range 30 {
+		c := ipc.ConfigPayload{ID: int64(i)}
+		switch {
+		case i < 2:
+			c.KeptAway = "rotation.never tag:x"
+		case i < 5:
+			c.KeptAway = "only country:DE (a\x1b[31m)"
+		case i < 17:
+			c.KeptAway = fmt.Sprintf("never name:%d (b)", i)
+		}
+		configs = append(configs, c)
+	}
+	var out strings.Builder
+	printKeptAway(&out, configs)
+	for _, want := range []string{"Rules keep 17 of 30 configs", "\n      3  only country:DE (a·[31m)\n      2  rotation.never tag:x\n      1  never name:10 (b)\n", "… and 4 more rules"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in:\n%s", want, out.String())
+		}
+	}
+	out.Reset()
+	if printKeptAway(&out, configs[20:]); out.Len() > 0 {
+		t.Errorf("%q", out.String())
 	}
 }

@@ -19,6 +19,7 @@ import (
 type known struct {
 	configs    map[int64]store.Config
 	candidates []rotation.Candidate
+	keptAway   map[int64]string // by which rule; those that one keeps away count as excluded
 }
 
 var errDiskSilent = errors.New("the disk does not answer")
@@ -35,16 +36,24 @@ func (cat *Catalog) lookUp(ctx context.Context) (known, error) {
 	if err != nil {
 		return known{}, fmt.Errorf("reading how the configs did: %w", err)
 	}
+	ruling, err := cat.ruling(ctx)
+	if err != nil {
+		return known{}, err
+	}
 	now, network := time.Now(), cat.Network()
-	k := known{make(map[int64]store.Config, len(configs)), make([]rotation.Candidate, 0, len(configs))}
+	k := known{make(map[int64]store.Config, len(configs)), make([]rotation.Candidate, 0, len(configs)), make(map[int64]string)}
 	for _, c := range configs {
 		if c.Retired() {
 			continue // only by its id
 		}
 		k.configs[c.ID] = c
+		rule := ruling.keepsAway(c)
+		if rule != "" {
+			k.keptAway[c.ID] = rule
+		}
 		h := historyOf(outcomes[c.ID])
 		k.candidates = append(k.candidates, rotation.Candidate{
-			ConfigID: c.ID, History: h, Pinned: c.Pinned, Excluded: c.Excluded, Here: h.WorkedIn(network, now),
+			ConfigID: c.ID, History: h, Pinned: c.Pinned, Excluded: c.Excluded || rule != "", Here: h.WorkedIn(network, now),
 		})
 	}
 	return k, nil
@@ -66,8 +75,20 @@ func (cat *Catalog) Candidates(ctx context.Context, selected rotation.Selection)
 	if gone || wanted[0].Retired() {
 		wanted = nil
 	}
+	if wanted != nil && selected.Ruled {
+		ruling, err := cat.ruling(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if ruling.keepsAway(wanted[0].Config) != "" {
+			wanted = nil
+		}
+	}
 	selected.Exclude = append(slices.Clone(selected.Exclude), selected.Wanted)
 	others, err := cat.ranked(ctx, selected)
+	if wanted != nil && errors.Is(err, errKeptAway) {
+		err = nil
+	}
 	if selected.Spent {
 		return append(others, wanted...), err
 	}
@@ -122,6 +143,9 @@ func (cat *Catalog) ranked(ctx context.Context, selected rotation.Selection) ([]
 		} else {
 			ordered = append(ordered, candidate)
 		}
+	}
+	if len(ordered) == 0 && len(k.keptAway) > 0 {
+		return nil, errKeptAway
 	}
 	return ordered, nil
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/xrat-tray/xrat/daemon/rules"
 	"github.com/xrat-tray/xrat/daemon/settings"
 	"github.com/xrat-tray/xrat/daemon/store"
 	"github.com/xrat-tray/xrat/runtime/subscription"
@@ -78,6 +79,7 @@ type Deps struct {
 type Catalog struct {
 	Deps
 	startedAt time.Time
+	rules     rules.Set // of the settings
 
 	// subscribing is held while subscriptions, and what they say of configs, are changed, and not
 	// while anything is fetched.
@@ -100,7 +102,7 @@ const storeTime = 5 * time.Second
 // New returns a catalogue over what the store has. It reads nothing yet.
 func New(deps Deps) *Catalog {
 	return &Catalog{
-		Deps: deps, startedAt: time.Now(),
+		Deps: deps, startedAt: time.Now(), rules: deps.Settings.Rotation.Rules(),
 		replan: make(chan struct{}, 1),
 		urgent: make(chan struct{}, 1),
 	}
@@ -136,10 +138,15 @@ func (cat *Catalog) changed(ctx context.Context) {
 		cat.Log.Error().Err(err).Msg("counting the configs")
 		return
 	}
+	ruling, err := cat.ruling(ctx)
+	if err != nil {
+		cat.Log.Error().Err(err).Msg("reading the rules")
+		return
+	}
 	cat.count = usable(configs)
 	eligible := make(map[int64]bool, cat.count)
 	for _, c := range configs {
-		eligible[c.ID] = !c.Retired() && !c.Excluded
+		eligible[c.ID] = !c.Retired() && !c.Excluded && ruling.keepsAway(c) == ""
 	}
 	cat.Supervisor.Changed(cat.count, eligible)
 }

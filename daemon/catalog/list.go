@@ -16,9 +16,10 @@ import (
 func (cat *Catalog) listConfigs(ctx context.Context, retired bool) (ipc.ConfigListPayload, error) {
 	payload := ipc.ConfigListPayload{Configs: []ipc.ConfigPayload{}}
 	active, _ := cat.Supervisor.Active()
+	var keptAway map[int64]string // of retired ones nobody asks
 	add := func(c store.Config, h rotation.History, rank int) {
 		p := configPayload(c)
-		p.Rank = rank
+		p.Rank, p.KeptAway = rank, keptAway[c.ID]
 		p.Active = active != 0 && active == c.ID
 		p.Successes, p.Failures, p.LatencyMillis = h.Successes, h.Failures, h.Latency.Milliseconds()
 		p.LastSuccess, p.LastFailure = timeOrNil(h.LastSuccess), timeOrNil(h.LastFailure)
@@ -45,6 +46,7 @@ func (cat *Catalog) listConfigs(ctx context.Context, retired bool) (ipc.ConfigLi
 	if err != nil {
 		return payload, err
 	}
+	keptAway = k.keptAway
 	ranks := make(map[int64]int, len(k.candidates))
 	for i, c := range rotation.Rank(time.Now(), rotation.PreferBest, 0, k.candidates) {
 		ranks[c.ConfigID] = i + 1

@@ -67,6 +67,9 @@ type schedule struct {
 
 // Run updates subscriptions when they are due, until ctx ends. It waits for what it has begun.
 func (cat *Catalog) Run(ctx context.Context) {
+	if !cat.rules.Empty() {
+		cat.changed(ctx) // what an earlier daemon left running may be kept away by now
+	}
 	plan := schedule{soonest: cat.startedAt.Add(updateQuiet)}
 	cat.plan(ctx, &plan, false)
 	timer := time.NewTimer(0)

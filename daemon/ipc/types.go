@@ -395,6 +395,9 @@ type ConfigPayload struct {
 	// Rank is the place, from 1, in the order in which configs would be tried if the best one were
 	// wanted now; 0: the config would not be tried.
 	Rank int `json:"rank"`
+	// KeptAway names the rule because of which the config is used only when asked for:
+	// "rotation.never country:RU", "only country:DE (Provider)". Empty: there is none.
+	KeptAway string `json:"kept_away"`
 	// What is known of its health; zero where nothing is known.
 	Successes     int        `json:"successes"`
 	Failures      int        `json:"failures"`

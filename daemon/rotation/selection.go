@@ -9,6 +9,8 @@ type Selection struct {
 	// others after it. If it is gone, or retired, the others take its place. 0: none is preferred
 	// so.
 	Wanted int64
+	// Ruled has Wanted give way if a rule of the user keeps it away.
+	Ruled bool
 	// Alone leaves the others out as long as Wanted exists.
 	Alone bool
 	// Spent puts Wanted behind the others: it has had its chance.

@@ -36,6 +36,8 @@ var keys = []key{
 	{"rotation", "drain", func(s *Settings) any { return &s.Rotation.Drain }},
 	{"rotation", "standby", func(s *Settings) any { return &s.Rotation.Standby }},
 	{"rotation", "cut", func(s *Settings) any { return &s.Rotation.Cut }},
+	{"rotation", "only", func(s *Settings) any { return &s.Rotation.Only }},
+	{"rotation", "never", func(s *Settings) any { return &s.Rotation.Never }},
 
 	{"rescue", "enabled", func(s *Settings) any { return &s.Rescue.Enabled }},
 	{"rescue", "floor", func(s *Settings) any { return &s.Rescue.Floor }},

@@ -93,7 +93,7 @@ func TestLoadProblems(t *testing.T) {
 			`:3:1: front.socks must be a string in quotes, not true`,
 			`:5:1: health.enabled must be true or false, not "yes"`,
 			`:6:1: health.threshold must be a whole number, not the fraction 1.5`,
-			`:7:1: health.urls must be a list of strings such as ["https://example.org/generate_204"], not a list`,
+			`:7:1: health.urls must be a list of strings such as ["one", "two"], not a list`,
 			`:8:1: health.timeout must be a duration in quotes such as "500ms", "15s" or "5m", not a date or time`,
 		}},
 		{"bad duration", "[front]\nwait = \"10 s\"", []string{`:2:1: front.wait must be a duration in quotes such as "500ms", "15s" or "5m", not "10 s"`}},
@@ -132,6 +132,10 @@ func TestLoadProblems(t *testing.T) {
 		{"control characters", "[front]\nusername=\"a\"\npassword=\"b\\u0007\"", []string{`:3:1: front.password contains a control character, which HTTP does not allow`}},
 		{"floor above ceiling", "[rescue]\nfloor = \"4s\"\n", []string{`:2:1: rescue.floor 4s is longer than rescue.ceiling 3s; exchange them`}},
 		{"threshold", "[health]\nthreshold=101", []string{`:2:1: health.threshold must be from 0 to 100, not 101`}},
+		{"rules", "[rotation]\nonly = [\"country:DE\", \"name:/(/\"]\nnever = [\"city:Berlin\"]", []string{
+			":2:1: rotation.only: \"name:/(/\": missing closing ): `(`; the expressions are those of Go (RE2)",
+			`:3:1: rotation.never: "city:Berlin": there are no rules by "city"; write name:TEXT, name:/REGEX/, country:DE, protocol:vless, subscription:NAME or tag:NAME`,
+		}},
 		{"urls", "[health]\nurls=[\"ftp://a/\", \"https:///x\", \"https://u:canary@a/\", \"http://canary:x\"]", []string{
 			`:2:1: health.urls: "ftp://a/" is not an http or https address`,
 			`:2:1: health.urls: "https:///x" names no host`,

@@ -139,7 +139,7 @@ func set(pointer, value any) (wanted string) {
 			*target = list
 			return ""
 		}
-		return `a list of strings such as ["https://example.org/generate_204"]`
+		return `a list of strings such as ["one", "two"]`
 	case *[]int:
 		if list, ok := listOf[int](value); ok {
 			*target = list

@@ -12,6 +12,8 @@ import (
 	"net"
 	"strconv"
 	"time"
+
+	"github.com/xrat-tray/xrat/daemon/rules"
 )
 
 // Settings are the values of the settings file, with defaults where it says nothing. A Settings
@@ -73,6 +75,17 @@ type Rotation struct {
 	Drain    Duration // how long old connections may stay on the old core
 	Standby  bool     // whether a second server is kept verified and at hand
 	Cut      bool     // whether connections that hang on a dead server are reset
+	Only     []string // rules, of which one must fit a server that is to be chosen; empty: any may be
+	Never    []string // rules, of which none may fit
+}
+
+// Rules returns the rules for servers that are to be chosen.
+func (r Rotation) Rules() rules.Set {
+	set, err := rules.NewSet(r.Only, r.Never)
+	if err != nil {
+		panic("settings: " + err.Error()) // they are checked
+	}
+	return set
 }
 
 // Rescue says when a connection that gets no answer is tried through another server.
@@ -156,6 +169,8 @@ func Default() Settings {
 			Drain:    Duration(30 * time.Second),
 			Standby:  true,
 			Cut:      true,
+			Only:     []string{},
+			Never:    []string{},
 		},
 		Rescue: Rescue{
 			Enabled: true,

@@ -13,6 +13,8 @@ import (
 	"unicode"
 
 	"github.com/rs/zerolog"
+
+	"github.com/xrat-tray/xrat/daemon/rules"
 )
 
 const (
@@ -80,6 +82,9 @@ func (s Settings) check() []finding {
 	checkURLs("health.urls", s.Health.URLs, add)
 	checkURLs("health.work_urls", s.Health.WorkURLs, add)
 
+	checkRules("rotation.only", s.Rotation.Only, add)
+	checkRules("rotation.never", s.Rotation.Never, add)
+
 	for _, status := range s.Health.Statuses {
 		if status < 200 || status > 599 {
 			add(fmt.Sprintf("health.statuses has %d; a status of HTTP is from 200 to 599", status), "health.statuses")
@@ -105,6 +110,12 @@ func checkURLs(key string, urls []string, add func(message string, keys ...strin
 		if reason := badURL(u); reason != "" {
 			add(key+": "+reason, key)
 		}
+	}
+}
+
+func checkRules(key string, texts []string, add func(message string, keys ...string)) {
+	if _, err := rules.ParseAll(texts); err != nil {
+		add(key+": "+err.Error(), key)
 	}
 }
 

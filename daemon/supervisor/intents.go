@@ -50,7 +50,7 @@ func (s *Supervisor) connect(configID *int64, unchecked bool, reply chan<- answe
 		op.wanted = *configID
 		spec.Candidates = selected(s.Catalog, rotation.Selection{Only: configID})
 	} else {
-		spec.Candidates = selected(s.Catalog, rotation.Selection{Wanted: s.desired.ConfigID, Preference: rotation.PreferBest})
+		spec.Candidates = selected(s.Catalog, rotation.Selection{Wanted: s.desired.ConfigID, Ruled: true, Preference: rotation.PreferBest})
 		spec.Keep = 1
 	}
 	s.begin(op, spec)
