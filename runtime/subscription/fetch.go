@@ -2,8 +2,8 @@ package subscription
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -35,14 +35,24 @@ type Fetcher struct {
 // Request says what to fetch, and what is known already.
 //
 // The address may lead into a private network or to this machine only if it says so literally, as
-// an IP address or as localhost. A name that resolves to such an address is refused, and so is a
-// redirect to one, unless it stays at the literal host and port of the address. Metadata services
-// of clouds, link-local and other special addresses are always refused.
+// an IP address or as localhost, or if Private is set. A name that resolves to such an address is
+// refused otherwise, and so is a redirect to one, unless it stays at the host and port of the
+// address. Metadata services of clouds, link-local and other special addresses are always refused.
+//
+// Headers and Device are for the server of the address alone: a redirect to another one leaves them
+// behind. CA and Pin are about its certificate alone, too.
 type Request struct {
 	URL          string // http or https, as the user has typed it; a secret, because it often has a token
 	ETag         string // of the last answer, or ""
 	LastModified string // of the last answer, or ""
 	Proxy        *Proxy // nil: directly. With a proxy nothing bypasses it, not even the look-up of names.
+
+	UserAgent string   // a text, or the name of a client (see Clients); "": that of the Fetcher
+	Headers   []Header // that the user wants to be sent; see ParseHeaders
+	Device    *Device  // nil: the provider is told nothing of this machine
+	CA        string   // the only certificates that the server's may be signed with, as of ReadCA; "": those of the system
+	Pin       string   // of the server's public key, as of ParsePin, which is then all that counts; "": none
+	Private   bool     // the name in the address may be one in the user's own network
 }
 
 // Proxy is a SOCKS5 proxy.
@@ -86,19 +96,29 @@ func (f Fetcher) Fetch(ctx context.Context, r Request) (Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 
-	g := newGuard(start)
-	transport, err := f.transport(r.Proxy, g)
+	g := newGuard(start, r.Private)
+	transport, err := f.transport(r, g)
 	if err != nil {
 		return Response{}, err
 	}
 	defer transport.CloseIdleConnections()
-	client := http.Client{Transport: transport, CheckRedirect: g.checkRedirect}
+	client := http.Client{Transport: transport, CheckRedirect: func(next *http.Request, via []*http.Request) error {
+		err := g.checkRedirect(next, via)
+		if !g.home(next.URL) {
+			r.dropPersonal(next.Header)
+		}
+		return err
+	}}
 
 	request := (&http.Request{Method: http.MethodGet, URL: start, Header: http.Header{}}).WithContext(ctx)
-	request.Header.Set("User-Agent", f.userAgent())
+	request.Header.Set("User-Agent", cmp.Or(userAgent(r.UserAgent), f.UserAgent, "xrat"))
+	request.Header.Set("Accept-Encoding", "gzip")
+	r.setPersonal(request.Header)
+	conditional := false
 	for key, value := range map[string]string{"If-None-Match": r.ETag, "If-Modified-Since": r.LastModified} {
 		if value != "" && len(value) <= maxValidator && isHeaderValue(value) {
 			request.Header.Set(key, value)
+			conditional = true
 		}
 	}
 	response, doErr := client.Do(request)
@@ -106,23 +126,22 @@ func (f Fetcher) Fetch(ctx context.Context, r Request) (Response, error) {
 		return Response{}, explain(ctx, g.current(), doErr)
 	}
 	defer func() { _ = response.Body.Close() }()
-	return readResponse(ctx, response, len(request.Header) > 1)
-}
-
-func (f Fetcher) userAgent() string {
-	if f.UserAgent == "" {
-		return "xrat"
-	}
-	return f.UserAgent
+	return readResponse(ctx, response, conditional)
 }
 
 // transport returns a transport for one fetch. Connections are not kept alive, so that every hop
 // dials and is checked.
-func (f Fetcher) transport(proxy *Proxy, g *guard) (*http.Transport, error) {
+func (f Fetcher) transport(r Request, g *guard) (*http.Transport, error) {
+	verified, err := r.tlsConfig(g)
+	if err != nil {
+		return nil, err
+	}
+	proxy := r.Proxy
 	t := &http.Transport{
 		DisableKeepAlives:      true,
+		DisableCompression:     true, // unpack knows more
 		MaxResponseHeaderBytes: maxHeader,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSClientConfig:        verified,
 		ForceAttemptHTTP2:      true,
 	}
 	dialer := &net.Dialer{Resolver: f.resolver}
@@ -151,14 +170,14 @@ func (f Fetcher) transport(proxy *Proxy, g *guard) (*http.Transport, error) {
 func readResponse(ctx context.Context, response *http.Response, conditional bool) (Response, error) {
 	where := Redact(response.Request.URL.String())
 	var r Response
-	switch {
+	switch limit := deviceLimit(response, where); {
+	case limit != nil:
+		return Response{}, limit
 	case response.StatusCode == http.StatusNotModified && conditional:
 		r.NotModified = true
 	case response.StatusCode != http.StatusOK:
 		return Response{}, fail(CodeBadStatus, strings.TrimSpace(fmt.Sprintf("%s answered %d %s; check the address and the account at the provider",
 			where, response.StatusCode, http.StatusText(response.StatusCode))))
-	case response.Header.Get("Content-Encoding") != "":
-		return Response{}, fail(CodeBadAnswer, where+" sent a compressed answer that was not asked for")
 	}
 	if !r.NotModified {
 		var err error
@@ -179,19 +198,44 @@ func bounded(s string) string {
 	return s
 }
 
-// readBody reads the decompressed body, in chunks: doubling a slice up to 8 MiB would take several
+// deviceLimit returns why a provider gives this device nothing, if that is what an answer says: it
+// may have any status, and a body that looks like a list. Panels that want to know the device send
+// the mark of a limit, too.
+func deviceLimit(response *http.Response, where string) error {
+	says := func(name string) bool {
+		value := strings.ToLower(strings.TrimSpace(response.Header.Get(name)))
+		return value == "true" || value == "1"
+	}
+	switch {
+	case says("X-Hwid-Not-Supported") && response.Request.Header.Get("X-Hwid") == "":
+		return fail(CodeDeviceUnknown, where+" gives its list only to devices that it can count: `xrat subscription set NAME --hwid` tells it a random id and the name of this one")
+	case says("X-Hwid-Not-Supported"):
+		return fail(CodeDeviceUnknown, where+" does not take the id of this device; ask the provider which clients it supports, and try its name with --user-agent")
+	case says("X-Hwid-Max-Devices-Reached") || says("X-Hwid-Limit"):
+		return fail(CodeDeviceLimit, where+" says that the account has as many devices as it may; remove one at the provider, and update again")
+	}
+	return nil
+}
+
+// readBody reads the unpacked body, in chunks: doubling a slice up to 8 MiB would take several
 // times as much memory.
 func readBody(response *http.Response) ([]byte, error) {
+	where := Redact(response.Request.URL.String())
+	body, err := unpack(response.Body, response.Header.Values("Content-Encoding"), where)
+	if err != nil {
+		return nil, err
+	}
 	var chunks [][]byte
-	part := make([]byte, 0, chunk)
-	for total := 0; ; {
-		n, err := response.Body.Read(part[len(part):cap(part)])
-		part, total = part[:len(part)+n], total+n
+	for part := make([]byte, 0, chunk); ; {
+		n, err := body.Read(part[len(part):cap(part)])
+		part = part[:len(part)+n]
 		switch {
-		case total > MaxBody:
-			return nil, fail(CodeTooLarge, Redact(response.Request.URL.String())+" sent more than 8 MiB; check that the address is that of a subscription")
 		case err == io.EOF:
-			return bytes.Join(append(chunks, part), nil), nil
+			text := toUTF8(bytes.Join(append(chunks, part), nil), response.Header.Get("Content-Type"))
+			if len(text) > MaxBody {
+				return nil, fail(CodeTooLarge, where+" sent more than 8 MiB of text; check that the address is that of a subscription")
+			}
+			return text, nil
 		case err != nil:
 			return nil, err
 		case len(part) == cap(part):

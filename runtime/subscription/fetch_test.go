@@ -185,7 +185,10 @@ func TestFetchGzip(t *testing.T) {
 	}
 	fails(t, Fetcher{}, Request{URL: serveGzip(small[:len(small)/2])}, CodeBadAnswer)
 	fails(t, Fetcher{}, Request{URL: serveGzip([]byte("no gzip"))}, CodeBadAnswer)
-	brotli := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Encoding", "br") })
+	brotli := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Encoding", "br")
+		_, _ = io.WriteString(w, "x")
+	})
 	fails(t, Fetcher{}, Request{URL: brotli}, CodeBadAnswer)
 }
 

@@ -20,7 +20,10 @@ const (
 	CodeUnreachable    = "unreachable"
 	CodeBadCertificate = "bad_certificate"
 	CodeBadStatus      = "bad_status"
-	CodeBadAnswer      = "bad_answer" // not HTTP, cut off, or with broken compression
+	CodeBadAnswer      = "bad_answer"       // not HTTP, cut off, or with broken compression
+	CodeDeviceLimit    = "device_limit"     // the account has as many devices as it may
+	CodeDeviceUnknown  = "device_unknown"   // the provider wants to know the device, or does not take its id
+	CodeBadRequest     = "bad_subscription" // what the user wants of the request cannot be
 )
 
 // explain says what went wrong while talking to the server of u. It passes on no text from

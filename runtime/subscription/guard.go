@@ -12,15 +12,22 @@ import (
 // guard decides which servers one fetch may talk to; [Request] states the rules.
 type guard struct {
 	start *url.URL
-	local bool // see typedLocal; of start
+	local bool // start may be in the user's own network
 
 	mu   sync.Mutex
 	at   *url.URL // the hop that is being fetched
 	away bool     // a redirect has led away from start's host and port
 }
 
-func newGuard(start *url.URL) *guard {
-	return &guard{start: start, at: start, local: typedLocal(start.Hostname())}
+func newGuard(start *url.URL, private bool) *guard {
+	return &guard{start: start, at: start, local: private || typedLocal(start.Hostname())}
+}
+
+// home reports whether an address is at the server of start: there, or at the same name with TLS in
+// addition.
+func (g *guard) home(u *url.URL) bool {
+	secured := g.start.Scheme == "http" && u.Scheme == "https" && g.start.Port() == "" && u.Port() == "" && strings.EqualFold(g.start.Hostname(), u.Hostname())
+	return secured || sameOrigin(g.start, u)
 }
 
 func (g *guard) current() *url.URL {
@@ -73,7 +80,7 @@ func (g *guard) checkDial(address, resolved string) error {
 	if g.local && !g.away && strings.EqualFold(address, hostPort(g.start)) && isLocal(ip.Addr()) {
 		return nil
 	}
-	return fail(CodeBlockedAddress, Redact(g.at.String())+" leads to an address of a private network or of this machine; if that is what you want, write the address itself")
+	return fail(CodeBlockedAddress, Redact(g.at.String())+" leads to an address of a private network or of this machine; if that is what you want, write the address itself, or allow it for the subscription with --private")
 }
 
 func hostPort(u *url.URL) string {

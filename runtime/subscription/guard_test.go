@@ -130,7 +130,7 @@ func TestRedirectsAreFollowed(t *testing.T) {
 // Once a redirect has led away, no other may lead back into the user's network.
 func TestNoRedirectLeadsBackInside(t *testing.T) {
 	start := mustURL(t, "http://127.0.0.1:8080/sub")
-	g := newGuard(start)
+	g := newGuard(start, false)
 	via := []*http.Request{{URL: start}}
 	hop := func(address string) error {
 		next := &http.Request{URL: mustURL(t, address), Header: http.Header{}}

@@ -135,6 +135,7 @@ type socks struct {
 	address        string
 	user, password string
 	target         string
+	route          func(asked string) string // the target, if not nil
 
 	mu    sync.Mutex
 	names []string
@@ -167,6 +168,10 @@ func newSOCKS(t *testing.T, user, password, target string) *socks {
 	return s
 }
 
+func (s *socks) proxy() *Proxy {
+	return &Proxy{Address: s.address, User: link.NewSecret(s.user), Password: link.NewSecret(s.password)}
+}
+
 // asked returns the destinations that clients have asked for, as host:port.
 func (s *socks) asked() []string {
 	s.mu.Lock()
@@ -195,10 +200,15 @@ func (s *socks) serve(conn net.Conn) {
 	port := make([]byte, 2)
 	_, _ = io.ReadFull(conn, port)
 	s.mu.Lock()
-	s.names = append(s.names, net.JoinHostPort(string(name), strconv.Itoa(int(binary.BigEndian.Uint16(port)))))
+	asked := net.JoinHostPort(string(name), strconv.Itoa(int(binary.BigEndian.Uint16(port))))
+	s.names = append(s.names, asked)
 	s.mu.Unlock()
+	to := s.target
+	if s.route != nil {
+		to = s.route(asked)
+	}
 	_, _ = conn.Write([]byte{5, 0, 0, 1, 127, 0, 0, 1, 0, 0})
-	target, err := net.Dial("tcp", s.target)
+	target, err := net.Dial("tcp", to)
 	if err != nil {
 		return
 	}

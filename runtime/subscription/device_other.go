@@ -1,0 +1,5 @@
+//go:build !linux && !windows && !darwin
+
+package subscription
+
+func systemVersion() string { return "" }
