@@ -18,7 +18,7 @@ begins so.`
 
 func subscriptionCommand(a *app) *cobra.Command {
 	g := group("subscription", "Lists of servers that are kept up to date",
-		subscriptionAdd(a), subscriptionList(a), subscriptionUpdate(a), subscriptionRemove(a))
+		subscriptionAdd(a), subscriptionList(a), subscriptionSet(a), subscriptionUpdate(a), subscriptionReparse(a), subscriptionRemove(a))
 	g.Aliases = []string{"sub"}
 	g.Long = `Subscriptions are addresses at which providers offer servers. They are fetched now
 and then: as often as you say, or else the provider, or else subscription.interval in
@@ -33,25 +33,25 @@ nothing.`
 }
 
 func subscriptionAdd(a *app) *cobra.Command {
-	var options ipc.SubscriptionOptions
-	var private bool
+	var f optionFlags
 	c := &cobra.Command{
 		Use: "add URL", Short: "Add a subscription and fetch it", Args: cobra.ExactArgs(1),
 		Long: `Add a subscription by its http or https address, and fetch it. One that is there
-already gets the given name, interval and permission, and is fetched.
+already gets what the flags say, and is fetched.
 
 Servers on this machine and in private networks (192.168.x.x, localhost, …) are left
-out, as no provider on the internet has any business with them: --private lets this
-one name them. A subscription that comes from there itself may.
+out, as no provider on the internet has any business with them, and a name that leads
+there is not followed: --private says that this one is yours. A subscription whose
+address is an IP address there, or localhost, needs no permission.
+
+` + optionsHelp() + `
 
 The address is a secret. Arguments are seen by other users of the machine and kept
 in the shell's history: "-" reads it from standard input.`,
 		RunE: func(c *cobra.Command, args []string) error {
-			if c.Flags().Changed("interval") && (options.Interval < time.Hour || options.Interval > 365*24*time.Hour) {
-				return &exitError{exitUsage, fmt.Errorf("--interval %s: use 1h to 8760h", options.Interval)}
-			}
-			if c.Flags().Changed("private") {
-				options.Private = &private
+			options, err := f.read(c)
+			if err != nil {
+				return err
 			}
 			address := args[0]
 			if address == "-" {
@@ -67,10 +67,8 @@ in the shell's history: "-" reads it from standard input.`,
 			return a.withDaemon(add)(c, args)
 		},
 	}
-	c.Flags().StringVar(&options.Name, "name", "", "what to call it; otherwise as the provider does")
-	c.Flags().DurationVar(&options.Interval, "interval", 0, "how often to update it, such as 24h")
-	c.Flags().BoolVar(&private, "private", false, "let it name servers on this machine and in private networks")
-	c.Flags().BoolVar(&options.NoUpdate, "no-update", false, "do not fetch it now")
+	f.addTo(c)
+	c.Flags().BoolVar(&f.options.NoUpdate, "no-update", false, "do not fetch it now")
 	return c
 }
 
@@ -138,6 +136,9 @@ func printSubscriptions(w io.Writer, width int, list []ipc.SubscriptionPayload, 
 	}
 	_ = table(w, width, head, rows) // writing to memory does not fail
 	for _, s := range list {
+		if how := manner(s); how != "" {
+			fmt.Fprintf(w, "%s: %s\n", fit(s.Name, 60), fit(how, 500))
+		}
 		if s.Error != nil {
 			times := ""
 			if s.Failures > 1 {
@@ -194,23 +195,28 @@ counts as failed. It is believed after a day, or at once with --accept.
 			if err != nil {
 				return fmt.Errorf("updating: %w", err)
 			}
-			if err := a.print(results, func(w io.Writer) { printRefreshes(w, results) }); err != nil {
-				return err
-			}
-			failed := 0
-			for _, r := range results {
-				if !r.OK {
-					failed++
-				}
-			}
-			if failed > 0 {
-				return fmt.Errorf("%d of %d could not be updated; their configs stay as they were", failed, len(results))
-			}
-			return nil
+			return printUpdate(&a.printer, results, "updated")
 		}),
 	}
 	c.Flags().BoolVar(&accept, "accept", false, "believe what the providers send, however little it is")
 	return c
+}
+
+// printUpdate prints what became of subscriptions, and fails if one was not done.
+func printUpdate(p *printer, results []ipc.RefreshPayload, done string) error {
+	if err := p.print(results, func(w io.Writer) { printRefreshes(w, results) }); err != nil {
+		return err
+	}
+	failed := 0
+	for _, r := range results {
+		if !r.OK {
+			failed++
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d could not be %s; their configs stay as they were", failed, len(results), done)
+	}
+	return nil
 }
 
 func printRefreshes(w io.Writer, results []ipc.RefreshPayload) {
@@ -234,7 +240,7 @@ func refreshed(r ipc.RefreshPayload) string {
 		text += fmt.Sprintf(", %d are back", r.Revived)
 	}
 	if r.Via != "" {
-		text += " (fetched " + map[string]string{"proxy": "through the proxy", "direct": "directly"}[r.Via] + ")"
+		text += " (" + map[string]string{"proxy": "fetched through the proxy", "direct": "fetched directly", "kept": "read again"}[r.Via] + ")"
 	}
 	return text
 }

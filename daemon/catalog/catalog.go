@@ -37,6 +37,9 @@ type Store interface {
 	AddSubscription(ctx context.Context, s store.Subscription) (store.Subscription, error)
 	UpdateSubscription(ctx context.Context, id int64, edit func(*store.Subscription)) (store.Subscription, error)
 	RemoveSubscription(ctx context.Context, id int64) (removed bool, err error)
+	KeepBody(ctx context.Context, id int64, body []byte) error
+	Body(ctx context.Context, id int64) (body []byte, err error)
+	DeviceID(ctx context.Context) (device string, err error)
 	Outcomes(ctx context.Context) (map[int64]store.Outcome, error)
 	UpdateOutcomes(ctx context.Context, ids []int64, edit func(*store.Outcome)) error
 }

@@ -32,7 +32,7 @@ type fetched struct {
 // it. An answer that cannot be read counts as a failure: it may be the page of somebody who blocks
 // that way.
 func (cat *Catalog) fetch(ctx context.Context, r subscription.Request) (fetched, error) {
-	ways := cat.ways(r.URL)
+	ways := cat.ways(r.URL, r.Private)
 	if len(ways) == 0 {
 		return fetched{}, errNoWay
 	}
@@ -46,7 +46,6 @@ func (cat *Catalog) fetch(ctx context.Context, r subscription.Request) (fetched,
 		var err error
 		if f.Response, err = cat.Fetch(ctx, r); err == nil && !f.NotModified {
 			f.body, err = subscription.Parse(f.Body)
-			f.Body = nil
 		}
 		if err == nil {
 			return f, nil
@@ -56,7 +55,8 @@ func (cat *Catalog) fetch(ctx context.Context, r subscription.Request) (fetched,
 			return fetched{}, context.Cause(ctx)
 		case i == len(ways)-1 && first != nil:
 			return f, &subscription.Error{Code: code, Message: "through the proxy: " + first.Error() + "; directly: " + err.Error()}
-		case i == len(ways)-1 || code == subscription.CodeTooLarge || code == subscription.CodeTooMany:
+		case i == len(ways)-1 || code == subscription.CodeTooLarge || code == subscription.CodeTooMany ||
+			code == subscription.CodeDeviceLimit || code == subscription.CodeDeviceUnknown: // it would be the same
 			return f, err
 		}
 		first = err
@@ -64,9 +64,10 @@ func (cat *Catalog) fetch(ctx context.Context, r subscription.Request) (fetched,
 	return fetched{}, first
 }
 
-// ways lists how an address may be fetched now, the best first; nil is directly.
-func (cat *Catalog) ways(address string) (ways []*subscription.Proxy) {
-	if subscription.Local(address) {
+// ways lists how an address may be fetched now, the best first; nil is directly. private: its name
+// may be one in the user's own network.
+func (cat *Catalog) ways(address string, private bool) (ways []*subscription.Proxy) {
+	if subscription.Local(address) || private && subscription.LocalName(address) {
 		return []*subscription.Proxy{nil}
 	}
 	if proxy, _ := cat.Supervisor.Proxy(); proxy != nil {

@@ -24,6 +24,10 @@ func (cat *Catalog) Handle(ctx context.Context, r ipc.Request) (payload any, mes
 		return payload, "", err
 	case ipc.KindSubscriptionAdd:
 		return cat.addSubscription(ctx, r)
+	case ipc.KindSubscriptionSet:
+		return cat.setSubscriptions(ctx, r)
+	case ipc.KindSubscriptionReparse:
+		return cat.reparseSubscriptions(ctx, r.IDs)
 	case ipc.KindSubscriptionUpdate:
 		return cat.updateSubscriptions(ctx, r.IDs, r.Accept)
 	case ipc.KindSubscriptionRemove:

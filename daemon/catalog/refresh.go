@@ -62,11 +62,11 @@ func (cat *Catalog) refreshAlone(ctx context.Context, id int64, how refreshing) 
 	if err != nil {
 		return none, err
 	}
-	request := subscription.Request{URL: sub.URL}
-	if how.conditional {
-		request.ETag, request.LastModified = sub.ETag, sub.LastModified
+	var f fetched
+	request, fetchErr := cat.requestFor(ctx, sub, how.conditional)
+	if fetchErr == nil {
+		f, fetchErr = cat.fetch(ctx, request)
 	}
-	f, fetchErr := cat.fetch(ctx, request)
 	if ctx.Err() != nil {
 		return none, context.Cause(ctx)
 	}
@@ -98,7 +98,11 @@ func (cat *Catalog) refreshAlone(ctx context.Context, id int64, how refreshing) 
 		}
 	}
 	defer cat.subscriptionsChanged()
-	return cat.reconcile(ctx, sub, f, configs)
+	result, err := cat.reconcile(ctx, sub, f, configs)
+	if err == nil && result.OK {
+		cat.keepBody(ctx, sub, f)
+	}
+	return result, err
 }
 
 const (
@@ -361,8 +365,10 @@ func leave(c *store.Config, id int64) {
 func (cat *Catalog) noteSuccess(ctx context.Context, sub store.Subscription, f fetched, result ipc.RefreshPayload) error {
 	now := time.Now()
 	_, err := cat.Store.UpdateSubscription(ctx, sub.ID, func(sub *store.Subscription) {
-		sub.AttemptedAt, sub.UpdatedAt, sub.Failures, sub.ErrorCode, sub.Error = now, now, 0, "", ""
-		sub.Doubted, sub.DoubtedSince = 0, time.Time{}
+		if f.via != viaKept { // nobody was asked for that
+			sub.AttemptedAt, sub.UpdatedAt, sub.Failures, sub.ErrorCode, sub.Error = now, now, 0, "", ""
+			sub.Doubted, sub.DoubtedSince = 0, time.Time{}
+		}
 		if f.Usage != nil {
 			sub.Usage = &store.Usage{Upload: f.Usage.Upload, Download: f.Usage.Download, Total: f.Usage.Total, ExpiresAt: f.Usage.Expires}
 		}

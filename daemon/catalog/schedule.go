@@ -185,7 +185,7 @@ func (cat *Catalog) updateThese(ctx context.Context, due []store.Subscription) {
 	for _, sub := range due {
 		switch u, err := url.Parse(sub.URL); {
 		case err == nil && !cat.Online(u.Hostname()):
-		case len(cat.ways(sub.URL)) == 0:
+		case len(cat.ways(sub.URL, sub.Private)) == 0:
 			if err := cat.noteFailure(ctx, sub, errNoWay, nil); err != nil {
 				cat.Log.Error().Err(err).Msg("updating subscriptions")
 			}

@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,6 +51,11 @@ func (cat *Catalog) subscriptionPayload(sub store.Subscription, configs []store.
 		IntervalSecs: int64(interval.Seconds()), Private: mayNamePrivate(sub), AttemptedAt: timeOrNil(sub.AttemptedAt), UpdatedAt: timeOrNil(sub.UpdatedAt),
 		NextAt: timeOrNil(nextUpdate(sub, interval, time.Now())), Failures: sub.Failures,
 		Problems: sub.Problems, Notices: append([]string{}, sub.Notices...),
+		UserAgent: sub.UserAgent, Headers: []string{}, HWID: sub.HWID, CA: sub.CA != "", Pin: sub.Pin,
+		Only: append([]string{}, sub.Only...), Never: append([]string{}, sub.Never...),
+	}
+	for _, h := range sub.Headers {
+		p.Headers = append(p.Headers, h.Name)
 	}
 	if sub.ErrorCode != "" {
 		p.Error = &ipc.ErrorPayload{Code: sub.ErrorCode, Message: sub.Error}
@@ -78,18 +82,21 @@ func (cat *Catalog) addSubscription(ctx context.Context, r ipc.Request) (any, st
 	if err := checkAddress(address); err != nil {
 		return nil, "", err
 	}
-	if err := checkName(r.Name, true); err != nil {
+	edit, err := checkOptions(r)
+	if err != nil {
 		return nil, "", err
 	}
-	interval := time.Duration(r.IntervalSecs) * time.Second
-	if r.IntervalSecs != 0 && (r.IntervalSecs < 0 || interval < minUpdateInterval || interval > maxUpdateInterval) {
-		return nil, "", ipc.Errorf(ipc.CodeInvalidState, "the interval must be from 1h to 8760h")
+	if err := checkSecured(address, r); err != nil {
+		return nil, "", err
 	}
-	sub, existed, err := cat.storeSubscription(ctx, address, r)
+	sub, existed, err := cat.storeSubscription(ctx, address, edit)
 	if err != nil {
 		return nil, "", err
 	}
 	cat.subscriptionsChanged()
+	if existed && (r.Only != nil || r.Never != nil) {
+		cat.changed(ctx)
+	}
 	payload := ipc.SubscriptionAddPayload{Existed: existed}
 	message := fmt.Sprintf("%s added", sub.Name)
 	if existed {
@@ -120,7 +127,7 @@ func (cat *Catalog) addSubscription(ctx context.Context, r ipc.Request) (any, st
 	return nil, "", errRemoved(sub.ID)
 }
 
-func (cat *Catalog) storeSubscription(ctx context.Context, address string, r ipc.Request) (sub store.Subscription, existed bool, err error) {
+func (cat *Catalog) storeSubscription(ctx context.Context, address string, edit func(*store.Subscription)) (sub store.Subscription, existed bool, err error) {
 	cat.subscribing.Lock()
 	defer cat.subscribing.Unlock()
 	all, err := cat.Store.Subscriptions(ctx)
@@ -129,25 +136,16 @@ func (cat *Catalog) storeSubscription(ctx context.Context, address string, r ipc
 	}
 	for _, known := range all {
 		if known.URL == address {
-			sub, err := cat.Store.UpdateSubscription(ctx, known.ID, func(sub *store.Subscription) {
-				if r.Name != "" {
-					sub.Name, sub.Named = r.Name, true
-				}
-				sub.IntervalSecs = cmp.Or(r.IntervalSecs, sub.IntervalSecs)
-				if r.Private != nil {
-					sub.Private = *r.Private
-				}
-			})
+			sub, err := cat.Store.UpdateSubscription(ctx, known.ID, edit)
 			return sub, true, err
 		}
 	}
 	if len(all) >= maxSubscriptions {
 		return sub, false, ipc.Errorf(ipc.CodeInvalidState, "there are %d subscriptions, and more are not possible: remove one with `xrat subscription remove`", len(all))
 	}
-	sub, err = cat.Store.AddSubscription(ctx, store.Subscription{
-		Name: cmp.Or(r.Name, hostOf(address)), Named: r.Name != "", URL: address, IntervalSecs: r.IntervalSecs, CreatedAt: time.Now(),
-		Private: r.Private != nil && *r.Private,
-	})
+	added := store.Subscription{Name: hostOf(address), URL: address, CreatedAt: time.Now()}
+	edit(&added)
+	sub, err = cat.Store.AddSubscription(ctx, added)
 	return sub, false, err
 }
 

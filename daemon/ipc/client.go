@@ -184,6 +184,8 @@ type SubscriptionOptions struct {
 	// Private says whether it may name servers on this machine and in private networks; nil leaves
 	// that as it is. One that comes from there itself may.
 	Private *bool
+
+	SubscriptionArguments
 }
 
 // AddSubscription adds the address of a subscription and, as a rule, fetches it. That this did not
@@ -191,7 +193,25 @@ type SubscriptionOptions struct {
 func (c *Client) AddSubscription(ctx context.Context, url string, o SubscriptionOptions) (payload SubscriptionAddPayload, message string, err error) {
 	return call[SubscriptionAddPayload](ctx, c, Request{
 		Type: KindSubscriptionAdd, URL: url, Name: o.Name, IntervalSecs: int64(o.Interval / time.Second), NoUpdate: o.NoUpdate, Private: o.Private,
+		SubscriptionArguments: o.SubscriptionArguments,
 	})
+}
+
+// SetSubscriptions changes subscriptions, all or none, and returns them as they are then. NoUpdate
+// has no meaning for it.
+func (c *Client) SetSubscriptions(ctx context.Context, ids []int64, o SubscriptionOptions) ([]SubscriptionPayload, error) {
+	payload, _, err := call[SubscriptionListPayload](ctx, c, Request{
+		Type: KindSubscriptionSet, IDs: ids, Name: o.Name, IntervalSecs: int64(o.Interval / time.Second), Private: o.Private,
+		SubscriptionArguments: o.SubscriptionArguments,
+	})
+	return payload.Subscriptions, err
+}
+
+// ReparseSubscriptions reads again what is kept of the last answers, without ids of all. That one
+// cannot be read is not an error: its result says so.
+func (c *Client) ReparseSubscriptions(ctx context.Context, ids []int64) ([]RefreshPayload, error) {
+	payload, _, err := call[SubscriptionUpdatePayload](ctx, c, Request{Type: KindSubscriptionReparse, IDs: ids})
+	return payload.Results, err
 }
 
 // UpdateSubscriptions fetches subscriptions now, without ids all. That one could not be updated is

@@ -79,6 +79,24 @@ var calls = []struct {
 		_, err := c.UpdateSubscriptions(ctx, []int64{3}, true)
 		return err
 	}},
+	{"SetSubscriptions", `{"type":"subscription_set","ids":[3],"name":"n","user_agent":"clash","headers":["X-Key=v"],"hwid":true,"ca":"PEM","pin":"p","only":["tag:a"],"never":["tag:b"]}`,
+		func(ctx context.Context, c *Client) error {
+			_, err := c.SetSubscriptions(ctx, []int64{3}, SubscriptionOptions{Name: "n", SubscriptionArguments: SubscriptionArguments{
+				UserAgent: new("clash"), Headers: []string{"X-Key=v"}, HWID: new(true), CA: new("PEM"), Pin: new("p"), Only: []string{"tag:a"}, Never: []string{"tag:b"},
+			}})
+			return err
+		}},
+	{"SetSubscriptions to nothing", `{"type":"subscription_set","ids":[3],"user_agent":"","headers":[],"hwid":false,"ca":"","pin":"","only":[],"never":[]}`,
+		func(ctx context.Context, c *Client) error {
+			_, err := c.SetSubscriptions(ctx, []int64{3}, SubscriptionOptions{SubscriptionArguments: SubscriptionArguments{
+				UserAgent: new(""), Headers: []string{}, HWID: new(false), CA: new(""), Pin: new(""), Only: []string{}, Never: []string{},
+			}})
+			return err
+		}},
+	{"ReparseSubscriptions", `{"type":"subscription_reparse","ids":[3]}`, func(ctx context.Context, c *Client) error {
+		_, err := c.ReparseSubscriptions(ctx, []int64{3})
+		return err
+	}},
 	{"RemoveSubscriptions", `{"type":"subscription_remove","ids":[3],"keep_configs":true}`, func(ctx context.Context, c *Client) error {
 		_, _, err := c.RemoveSubscriptions(ctx, []int64{3}, true)
 		return err

@@ -31,10 +31,12 @@ var arguments = map[Kind][]string{
 	KindSessionList:       {"limit"},
 	KindConfigTest:        {"ids", "all", "tags", "limit", "tcp_only", "work", "speed_url", "concurrency", "timeout_ms"},
 
-	KindSubscriptionAdd:    {"url!", "name", "interval_secs", "no_update", "private"},
-	KindSubscriptionList:   nil,
-	KindSubscriptionUpdate: {"ids", "accept"},
-	KindSubscriptionRemove: {"ids!", "keep_configs"},
+	KindSubscriptionAdd:     {"url!", "name", "interval_secs", "no_update", "private", "user_agent", "headers", "hwid", "ca", "pin", "only", "never"},
+	KindSubscriptionSet:     {"ids!", "name", "interval_secs", "private", "user_agent", "headers", "hwid", "ca", "pin", "only", "never"},
+	KindSubscriptionList:    nil,
+	KindSubscriptionUpdate:  {"ids", "accept"},
+	KindSubscriptionReparse: {"ids"},
+	KindSubscriptionRemove:  {"ids!", "keep_configs"},
 }
 
 // decodeRequest parses the line of a request. It is stricter than encoding/json, which takes the

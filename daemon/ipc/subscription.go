@@ -2,6 +2,24 @@ package ipc
 
 import "time"
 
+// SubscriptionArguments are what a subscription_add or a subscription_set changes of how a
+// subscription is asked for and used. Absent: nothing; empty: what was set is taken away.
+type SubscriptionArguments struct {
+	// UserAgent is a text, or the name of a client.
+	UserAgent *string `json:"user_agent,omitempty"`
+	// Headers of the request, as "NAME=VALUE". They are secrets.
+	Headers []string `json:"headers,omitzero"`
+	// HWID says whether the provider is told which device asks.
+	HWID *bool `json:"hwid,omitempty"`
+	// CA are certificates in PEM: the provider's must be signed with one of them.
+	CA *string `json:"ca,omitempty"`
+	// Pin is the SHA-256 hash of the provider's public key, which is all that counts then.
+	Pin *string `json:"pin,omitempty"`
+	// Only and Never are rules for its servers.
+	Only  []string `json:"only,omitzero"`
+	Never []string `json:"never,omitzero"`
+}
+
 // SubscriptionPayload is a stored subscription without its secrets.
 type SubscriptionPayload struct {
 	ID   int64  `json:"id"`
@@ -13,6 +31,15 @@ type SubscriptionPayload struct {
 	IntervalSecs int64 `json:"interval_secs"`
 	// Private: it may name servers on this machine and in private networks.
 	Private bool `json:"private"`
+	// How it is asked for, and the rules for its servers: see SubscriptionArguments. Headers are
+	// the names alone, and CA reports whether there are certificates.
+	UserAgent string   `json:"user_agent"`
+	Headers   []string `json:"headers"`
+	HWID      bool     `json:"hwid"`
+	CA        bool     `json:"ca"`
+	Pin       string   `json:"pin"`
+	Only      []string `json:"only"`
+	Never     []string `json:"never"`
 	// AttemptedAt is when it was last fetched, UpdatedAt when that last succeeded, and NextAt when
 	// it is due.
 	AttemptedAt *time.Time `json:"attempted_at"`
@@ -48,7 +75,8 @@ type UsagePayload struct {
 	ExpiresAt *time.Time `json:"expires_at"`
 }
 
-// SubscriptionListPayload answers subscription_list, by id.
+// SubscriptionListPayload answers subscription_list and, with those that were changed,
+// subscription_set; by id.
 type SubscriptionListPayload struct {
 	Subscriptions []SubscriptionPayload `json:"subscriptions"`
 }
@@ -60,7 +88,8 @@ type RefreshPayload struct {
 	// OK is false if nothing usable came. Error then says why, and nothing was changed.
 	OK    bool          `json:"ok"`
 	Error *ErrorPayload `json:"error"`
-	// Via says how the answer came, "proxy" or "direct"; empty: none came.
+	// Via says how the answer came, "proxy", "direct" or, if one was read again, "kept"; empty:
+	// none came.
 	Via string `json:"via"`
 	// Added counts new configs, Revived those that had been retired, Retired those that are gone
 	// from the subscription, and Kept the others.
@@ -82,7 +111,7 @@ type SubscriptionAddPayload struct {
 	Refresh *RefreshPayload `json:"refresh"`
 }
 
-// SubscriptionUpdatePayload answers subscription_update.
+// SubscriptionUpdatePayload answers subscription_update and subscription_reparse.
 type SubscriptionUpdatePayload struct {
 	Results []RefreshPayload `json:"results"`
 }

@@ -33,6 +33,9 @@ const (
 	KindSubscriptionList   Kind = "subscription_list"
 	KindSubscriptionUpdate Kind = "subscription_update"
 	KindSubscriptionRemove Kind = "subscription_remove"
+
+	KindSubscriptionSet     Kind = "subscription_set"
+	KindSubscriptionReparse Kind = "subscription_reparse"
 )
 
 // Trigger says what caused a session to begin.
@@ -92,6 +95,7 @@ type Request struct {
 	// Limit of a session_list; 0 is the daemon's own limit.
 	Limit int `json:"limit,omitempty"`
 
+	SubscriptionArguments
 	TestArguments
 }
 

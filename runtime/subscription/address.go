@@ -22,6 +22,13 @@ func Local(address string) bool {
 	return err == nil && typedLocal(u.Hostname())
 }
 
+// LocalName reports whether the name in address is one that only a private network knows, such as
+// "nas" or "nas.lan". Nobody beyond it could look it up.
+func LocalName(address string) bool {
+	u, err := parseURL(address)
+	return err == nil && (!publicName(u.Hostname()) || !strings.ContainsAny(u.Hostname(), ".:"))
+}
+
 // typedLocal reports whether a host says literally that it is in a private network or this machine.
 func typedLocal(host string) bool {
 	if strings.EqualFold(host, "localhost") {
