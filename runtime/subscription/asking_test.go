@@ -398,19 +398,20 @@ func TestParsePin(t *testing.T) {
 func TestPrivateNames(t *testing.T) {
 	address := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, plainList) })
 	_, port, _ := net.SplitHostPort(strings.Split(address, "/")[2])
-	at := "127.0.0.1"
-	f := Fetcher{resolver: newDNS(t, func() netip.Addr { return netip.MustParseAddr(at) })}
+	leads := func(to string) Fetcher {
+		return Fetcher{resolver: newDNS(t, func() netip.Addr { return netip.MustParseAddr(to) })}
+	}
+	f := leads("127.0.0.1")
 	r := Request{URL: "http://nas.example.org:" + port + "/" + token}
 	fails(t, f, r, CodeBlockedAddress)
 	r.Private = true
 	if _, err := f.Fetch(t.Context(), r); err != nil {
 		t.Error(err)
 	}
-	for _, at = range []string{"169.254.169.254", "100.100.100.200", "0.0.0.0", "fe80::1"} {
-		fails(t, f, r, CodeBlockedAddress)
+	for _, to := range []string{"169.254.169.254", "100.100.100.200", "0.0.0.0", "fe80::1"} {
+		fails(t, leads(to), r, CodeBlockedAddress)
 	}
 	// Not to where it redirects.
-	at = "127.0.0.1"
 	away := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "http://other.example.org:"+port+"/", http.StatusFound)
 	})
