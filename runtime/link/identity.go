@@ -95,8 +95,8 @@ func steady(host string) string {
 	return "*." + domain
 }
 
-// isRandom reports whether a label looks drawn by lot: letters and digits that take turns, or that
-// are all hexadecimal.
+// isRandom reports whether a label looks drawn by lot: long, of letters and digits that take turns
+// or that are all hexadecimal. People think up names like vps12eu3.
 func isRandom(label string) bool {
 	turns, hexadecimal, last := 0, true, byte(0)
 	for i := range len(label) {
@@ -114,7 +114,7 @@ func isRandom(label string) bool {
 		}
 		last = kind
 	}
-	return len(label) >= 6 && turns >= 2 || len(label) >= 8 && turns == 1 && hexadecimal
+	return len(label) >= 10 && turns >= 3 || len(label) >= 8 && turns > 0 && hexadecimal
 }
 
 func (a VLESS) key() []string { return []string{a.UUID.Reveal(), a.Flow, a.Encryption.Reveal()} }

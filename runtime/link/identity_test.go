@@ -28,7 +28,7 @@ func TestIdentityIsWhoTheServerIs(t *testing.T) {
 		"no TLS":            {strings.Replace(ws, "security=tls", "security=none", 1)},
 		"a name":            {ws + "&host=de.example.net", ws + "&host=DE.example.net", ws + "&sni=de.example.net"},
 		"another name":      {ws + "&host=nl.example.net"},
-		"a wildcard":        {ws + "&host=a1b2c3d4.example.net", ws + "&host=9f8e7d6c5b4a3928.example.net", ws + "&host=x7q2k9.example.net"},
+		"a wildcard":        {ws + "&host=a1b2c3d4.example.net", ws + "&host=9f8e7d6c5b4a3928.example.net", ws + "&host=x7q2k9w4mz.example.net"},
 
 		"REALITY": {
 			reality + "&sni=a.example&sid=0123&spx=/a", reality + "&sni=b.example&sid=4567&spx=/b", reality + "&sni=a.example&fp=safari", reality + "&sni=c.example&headerType=none",
@@ -115,6 +115,9 @@ func TestSteadyHosts(t *testing.T) {
 		"cdn1.example.net":       "cdn1.example.net",
 		"node-12a3.example.net":  "node-12a3.example.net",
 		"frankfurt.example.net":  "frankfurt.example.net",
+		"vps12eu3.example.net":   "vps12eu3.example.net",
+		"de1fra2.example.net":    "de1fra2.example.net",
+		"x7q2k9w4mz.example.net": "*.example.net",
 		"server2024.example.net": "server2024.example.net",
 		"a1b2c3d4.net":           "a1b2c3d4.net",
 		"198.51.100.7":           "198.51.100.7",
