@@ -82,14 +82,19 @@ func (cat *Catalog) reparse(ctx context.Context, id int64) (ipc.RefreshPayload, 
 	if f.body, unread = subscription.Parse(body); unread == nil && !mayNamePrivate(sub) {
 		unread = f.body.DropPrivate()
 	}
+	configs, err := cat.Store.Configs(ctx)
+	if err != nil {
+		return none, fmt.Errorf("reading the configs: %w", err)
+	}
+	if known, _ := knownTo(id, configs); unread == nil {
+		if doubtful := f.body.Doubt(known); doubtful != nil {
+			unread = doubtful
+		}
+	}
 	if unread != nil {
 		none.Error = &ipc.ErrorPayload{Code: errCode(unread), Message: unread.Error()}
 		none.Problems, none.Unlisted = problems(f.body, nil), f.body.Unlisted
 		return none, nil
-	}
-	configs, err := cat.Store.Configs(ctx)
-	if err != nil {
-		return none, fmt.Errorf("reading the configs: %w", err)
 	}
 	return cat.reconcile(ctx, sub, f, configs)
 }

@@ -119,3 +119,22 @@ func TestUpdateWithoutAKeptAnswer(t *testing.T) {
 		}
 	})
 }
+
+// What is read again is doubted like an answer, and nobody is blamed for it.
+func TestReparseIsDoubted(t *testing.T) {
+	daemontest.Bubble(t, "", nil, func(h *daemontest.Harness) {
+		h.Serve("a")
+		h.Add(ipc.Request{})
+		h.Before(failing("KeepBody"))
+		h.Serve("a", "b", "c")
+		h.Update()
+		h.Before(nil)
+		if r := reparse(h); r.OK || r.Error.Code != subscription.CodeShrank || r.Retired != 0 {
+			t.Errorf("%+v, %+v", r, r.Error)
+		}
+		h.WantList("a1 b2 c3")
+		if all, _ := h.Memory.Subscriptions(t.Context()); all[0].Failures != 0 || all[0].Doubted != 0 || all[0].Error != "" {
+			t.Errorf("%+v", all[0])
+		}
+	})
+}
