@@ -2,6 +2,7 @@ package subscription
 
 import (
 	"cmp"
+	"strconv"
 	"strings"
 
 	"github.com/xrat-tray/xrat/runtime/link"
@@ -13,6 +14,11 @@ func clashURI(o *object) (*uri, *link.Error) {
 	kind := strings.ToLower(o.text("type"))
 	if o.text("dialer-proxy") != "" {
 		return u, chained("dialer-proxy")
+	}
+	if smux, ok := o.fields["smux"].(map[string]any); ok {
+		if enabled, _ := scalar(smux["enabled"]); !isYes(enabled) {
+			o.ignore("smux")
+		}
 	}
 	// These concern this machine or the behaviour of Clash itself.
 	o.ignore("udp", "tfo", "fast-open", "mptcp", "ip-version", "xudp", "remote-dns-resolve", "dns", "test-url", "benchmark-url", "benchmark-timeout", "benchmark-disabled")
@@ -41,10 +47,10 @@ func clashURI(o *object) (*uri, *link.Error) {
 		o.fields["tls"] = true // Trojan without TLS does not occur
 	case "socks5":
 		u.scheme = "socks"
-		u.userPassword(o.text("username"), o.text("password"))
+		u.clashLogin(o)
 	case "http":
 		u.scheme = "http"
-		u.userPassword(o.text("username"), o.text("password"))
+		u.clashLogin(o)
 		secured := o.flag("tls")
 		if secured {
 			u.scheme = "https"
@@ -61,10 +67,22 @@ func clashURI(o *object) (*uri, *link.Error) {
 	default:
 		return u, reject(link.CodeUnsupportedProtocol, "the type of the entry is not one of ss, vmess, vless, trojan, socks5, http, hysteria2 and wireguard")
 	}
+	o.clashDownload()
 	if err := u.clashTLS(o); err != nil {
 		return u, err
 	}
-	return u, u.clashTransport(o)
+	err := u.clashTransport(o)
+	// Clash does not look at what belongs to servers of another type.
+	o.ignore("password", "uuid", "cipher", "alterId", "alter-id", "username", "flow", "protocol", "protocol-param", "obfs-param")
+	return u, err
+}
+
+// clashLogin reads user and password. Without a user Clash does not log in, whatever the password.
+func (u *uri) clashLogin(o *object) {
+	user, password := o.text("username"), o.text("password")
+	if user != "" {
+		u.userPassword(user, password)
+	}
 }
 
 func (u *uri) clashTLS(o *object) *link.Error {
@@ -83,7 +101,7 @@ func (u *uri) clashTLS(o *object) *link.Error {
 		return err
 	}
 	if secured {
-		u.set("sni", o.text("servername", "sni"))
+		u.set("sni", cmp.Or(o.text("servername", "sni"), clashServerName(o)))
 		u.set("alpn", o.text("alpn"))
 		u.set("fp", o.text("client-fingerprint"))
 		u.flag("allowInsecure", o.flag("skip-cert-verify"))
@@ -101,6 +119,26 @@ func (u *uri) clashTLS(o *object) *link.Error {
 	// Without TLS these mean nothing.
 	o.ignore("servername", "sni", "alpn", "client-fingerprint", "skip-cert-verify")
 	return nil
+}
+
+// clashServerName returns what Clash sends as the server name if the entry has none, and which is
+// not the server: over WebSocket, the site in the Host header.
+func clashServerName(o *object) string {
+	if network, _ := scalar(o.fields["network"]); !strings.EqualFold(network, "ws") {
+		return ""
+	}
+	for _, path := range [][]string{{"ws-opts", "headers"}, {"ws-headers"}} {
+		fields := o.fields
+		for _, key := range path {
+			fields, _ = fields[key].(map[string]any)
+		}
+		for key, value := range fields {
+			if text, ok := scalar(value); ok && strings.EqualFold(key, "Host") {
+				return text
+			}
+		}
+	}
+	return ""
 }
 
 // clashCertificates reads the pinned certificate, which Clash calls a fingerprint, and rejects
@@ -131,6 +169,9 @@ func (u *uri) clashTransport(o *object) *link.Error {
 		t := o.object("grpc-opts")
 		u.set("type", "grpc")
 		u.set("serviceName", t.text("grpc-service-name"))
+		if mode := t.text("grpc-mode"); mode != "gun" {
+			u.set("mode", mode)
+		}
 		t.ignore("grpc-user-agent", "ping-interval", "max-connections", "min-streams", "max-streams")
 	case "http":
 		t := o.object("http-opts")
@@ -162,36 +203,6 @@ func (u *uri) clashWebSocket(o *object) {
 	u.set("ed", t.text("max-early-data"))
 	u.set("eh", t.text("early-data-header-name"))
 	t.ignore("v2ray-http-upgrade-fast-open")
-}
-
-// clashXHTTP translates the names of settings, which Clash writes with dashes.
-func (u *uri) clashXHTTP(t *object) *link.Error {
-	if t == nil {
-		return u.xhttp(nil)
-	}
-	names := map[string]string{
-		"no-grpc-header": "noGRPCHeader", "x-padding-bytes": "xPaddingBytes", "sc-max-each-post-bytes": "scMaxEachPostBytes",
-		"sc-min-posts-interval-ms": "scMinPostsIntervalMs", "download-settings": "downloadSettings",
-	}
-	for from, to := range names {
-		if value, ok := t.fields[from]; ok {
-			delete(t.fields, from)
-			t.fields[to] = value
-		}
-	}
-	if reuse := t.object("reuse-settings"); reuse != nil {
-		xmux := map[string]any{}
-		for from, to := range map[string]string{
-			"max-connections": "maxConnections", "max-concurrency": "maxConcurrency", "c-max-reuse-times": "cMaxReuseTimes",
-			"h-max-request-times": "hMaxRequestTimes", "h-max-reusable-secs": "hMaxReusableSecs",
-		} {
-			if value := reuse.text(from); value != "" {
-				xmux[to] = value
-			}
-		}
-		t.fields["xmux"] = xmux
-	}
-	return u.xhttp(t)
 }
 
 func (u *uri) clashShadowsocks(o *object) *link.Error {
@@ -233,12 +244,12 @@ func v2rayPlugin(options *object) string {
 
 func (u *uri) clashHysteria2(o *object) *link.Error {
 	u.scheme, u.user = "hysteria2", escape(o.text("password", "auth"))
+	ports := strings.NewReplacer(" ", "", "/", ",").Replace(o.text("ports"))
 	if u.port == "" {
 		// With ports to hop between, the port may be missing: the first of them serves.
-		ports, _ := scalar(o.fields["ports"])
 		u.port = ports[:len(ports)-len(strings.TrimLeft(ports, "0123456789"))]
 	}
-	u.set("mport", o.text("ports"))
+	u.set("mport", ports)
 	u.set("hop-interval", o.text("hop-interval"))
 	u.set("obfs", o.text("obfs"))
 	u.set("obfs-password", o.text("obfs-password"))
@@ -254,12 +265,14 @@ func (u *uri) clashHysteria2(o *object) *link.Error {
 
 func (u *uri) clashWireGuard(o *object) *link.Error {
 	u.scheme = "wireguard"
-	peer, err := one(o, "peers")
-	if err != nil {
-		return err
-	}
-	if peer != o {
+	peer := o
+	switch peers := o.objects("peers"); len(peers) {
+	case 0:
+	case 1:
+		peer = peers[0]
 		u.host, u.port = cmp.Or(peer.text("server"), u.host), cmp.Or(peer.text("port"), u.port)
+	default:
+		return reject(link.CodeUnsupportedParameter, "the tunnel has "+strconv.Itoa(len(peers))+" peers, of which xrat supports one; make an entry of each")
 	}
 	if options := o.take("amnezia-wg-option"); !isEmpty(options) {
 		return reject(link.CodeUnsupportedParameter, "the entry disguises WireGuard (amnezia-wg-option) in a way that the core does not have; ask the provider for one without")
@@ -270,7 +283,7 @@ func (u *uri) clashWireGuard(o *object) *link.Error {
 	u.set("publickey", peer.text("public-key"))
 	u.set("presharedkey", peer.text("pre-shared-key", "preshared-key"))
 	u.set("reserved", cmp.Or(peer.text("reserved"), o.text("reserved")))
-	u.set("allowedips", peer.text("allowed-ips"))
+	u.set("allowedips", asPrefixes(peer.text("allowed-ips")))
 	u.set("keepalive", o.text("persistent-keepalive"))
 	o.ignore("workers", "refresh-server-ip-interval")
 	return nil

@@ -14,10 +14,13 @@ type converter func(o *object) (*uri, *link.Error)
 // entry adds the server that one entry of a document describes. A name that is not empty comes
 // before the name that convert finds.
 func (c *collector) entry(value any, name string, convert converter) {
-	position, ok := c.next()
-	if !ok {
-		return
+	if position, ok := c.next(); ok {
+		c.entryAt(position, value, name, convert)
 	}
+}
+
+// entryAt is entry for one whose position is known.
+func (c *collector) entryAt(position int, value any, name string, convert converter) {
 	fields, ok := value.(map[string]any)
 	if !ok {
 		c.problem(Problem{Position: position, Code: CodeNotAnEntry, Message: "the entry is not a mapping of settings"})

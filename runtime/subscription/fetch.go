@@ -77,9 +77,7 @@ type Response struct {
 	ETag         string
 	LastModified string
 
-	Usage          *Usage        // nil: unknown
-	UpdateInterval time.Duration // how often the provider wants to be asked, from an hour to 30 days; 0: unknown
-	Title          string        // cleaned for display; "": unknown
+	About // what the headers say; what the Body says is found by Parse
 }
 
 // Fetch fetches one subscription. The error is an *Error, which names of the address only the

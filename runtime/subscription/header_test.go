@@ -56,9 +56,6 @@ func TestHeader(t *testing.T) {
 		{"Profile-Update-Interval", "-3", "", 0},
 		{"Profile-Update-Interval", "NaN", "", 0},
 		{"Profile-Update-Interval", "soon", "", 0},
-		// Headers with addresses that a client might open are not even read.
-		{"Profile-Web-Page-Url", "file:///etc/passwd", "", 0},
-		{"Support-Url", "javascript:alert(1)", "", 0},
 	}
 	for _, test := range tests {
 		var r Response
@@ -69,14 +66,95 @@ func TestHeader(t *testing.T) {
 	}
 }
 
+// What a provider says of itself, in headers and in comments alike.
+func TestAbout(t *testing.T) {
+	b64 := func(s string) string { return "base64:" + base64.StdEncoding.EncodeToString([]byte(s)) }
+	tests := []struct {
+		key, value string
+		want       About
+	}{
+		{"profile-title", b64("Мой VPN"), About{Title: "Мой VPN"}},
+		{"profile-update-interval", "12", About{UpdateInterval: 12 * time.Hour}},
+		{"announce", b64("Maintenance\non Friday\x1b[2J"), About{Announce: "Maintenance on Friday [2J"}},
+		{"announce", "plain", About{Announce: "plain"}},
+		{"support-url", "https://t.me/support?start=1", About{SupportURL: "https://t.me/support?start=1"}},
+		{"support-url", "tg://resolve?domain=x", About{SupportURL: "tg://resolve?domain=x"}},
+		{"support-url", "mailto:help@example.org", About{SupportURL: "mailto:help@example.org"}},
+		{"support-url", "javascript:alert(1)", About{}},
+		{"support-url", "vless://" + uuid + "@a.org:1", About{}},
+		{"support-url", "https://user:" + password + "@a.org/", About{}},
+		{"support-url", "https://a.org/" + strings.Repeat("x", maxAddress), About{}},
+		{"profile-web-page-url", "file:///etc/passwd", About{}},
+		{"profile-web-page-url", "https://пример.рф/путь", About{WebPageURL: "https://%D0%BF%D1%80%D0%B8%D0%BC%D0%B5%D1%80.%D1%80%D1%84/%D0%BF%D1%83%D1%82%D1%8C"}},
+		{"profile-web-page-url", "https://a.org/\u202ex", About{WebPageURL: "https://a.org/%E2%80%AEx"}},
+		{"profile-web-page-url", "https://", About{}},
+		{"routing", "happ://routing/add/x", About{}},
+	}
+	for _, test := range tests {
+		var r Response
+		r.readHeader(http.Header{http.CanonicalHeaderKey(test.key): {test.value}})
+		if r.About != test.want {
+			t.Errorf("header %s: %q: %+v, want %+v", test.key, test.value, r.About, test.want)
+		}
+		for _, mark := range []string{"#", "//", "# ", "// "} {
+			if strings.ContainsAny(test.value, "\n\x1b") {
+				continue
+			}
+			b := mustParse(t, mark+strings.ToUpper(test.key)+" : "+test.value+"\r\n\r\n"+trojanLink)
+			if b.About != test.want || len(b.Entries) != 1 || b.Entries[0].Position != 3 {
+				t.Errorf("%s%s: %q: %+v, want %+v", mark, test.key, test.value, b.About, test.want)
+			}
+		}
+	}
+}
+
+// The comments stand before every format, and within what base64 hides.
+func TestAboutBeforeEveryFormat(t *testing.T) {
+	head := "#profile-title: T\n// support-url: https://s.example/\n\n"
+	for name, body := range map[string]string{
+		"list":          trojanLink,
+		"JSON":          "[" + vlessOutbound + "]",
+		"indented JSON": "\n  {\"outbounds\": [" + vlessOutbound + "]}",
+		"YAML":          "proxies:\n- {name: n, type: trojan, server: a.org, port: 1, password: x}",
+		"indented YAML": "  proxies:\n    - {name: n, type: trojan, server: a.org, port: 1, password: x}\n  rules: []",
+		"base64":        wrap(trojanLink, 1),
+		"base64 twice":  wrap(trojanLink, 2),
+		"WireGuard":     wireGuardFile,
+		"Surge":         "[Proxy]\nA = trojan, a.org, 443, password=x",
+	} {
+		for form, text := range map[string]string{"plain": head + body, "BOM": "\uFEFF" + head + body, "inside": wrap(head+body, 1), "CRLF": strings.ReplaceAll(head+body, "\n", "\r\n")} {
+			if form == "inside" && name == "base64 twice" {
+				continue // three layers are too many
+			}
+			b := mustParse(t, text)
+			if len(b.Entries) != 1 || len(b.Problems) != 0 || b.About != (About{Title: "T", SupportURL: "https://s.example/"}) {
+				t.Errorf("%s, %s: %d entries, %+v, %+v", name, form, len(b.Entries), b.Problems, b.About)
+			}
+		}
+	}
+}
+
+func TestAboutFillsGaps(t *testing.T) {
+	said := About{Title: "header", Usage: &Usage{Total: 1}}
+	got := said.Or(About{Title: "body", Usage: &Usage{Total: 2}, UpdateInterval: time.Hour, Announce: "a", SupportURL: "s", WebPageURL: "w"})
+	if want := (About{Title: "header", Usage: said.Usage, UpdateInterval: time.Hour, Announce: "a", SupportURL: "s", WebPageURL: "w"}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
 // Titles from headers are fit for display, and intervals in their range.
 func FuzzHeader(f *testing.F) {
-	f.Add("upload=1; download=2; total=3; expire=4", "base64:YQ==", `attachment; filename*=UTF-8''%41`, "12")
-	f.Add("total=1e300", "\x1b[31m", `inline; filename="../x"`, "1e-9")
-	f.Fuzz(func(t *testing.T, usage, title, disposition, interval string) {
+	f.Add("upload=1; download=2; total=3; expire=4", "base64:YQ==", `attachment; filename*=UTF-8''%41`, "12", "https://a.org/x")
+	f.Add("total=1e300", "\x1b[31m", `inline; filename="../x"`, "1e-9", "tg://x\x00")
+	f.Fuzz(func(t *testing.T, usage, title, disposition, interval, address string) {
 		var r Response
-		r.readHeader(http.Header{"Subscription-Userinfo": {usage}, "Profile-Title": {title}, "Content-Disposition": {disposition}, "Profile-Update-Interval": {interval}})
-		checkShown(t, r.Title)
+		r.readHeader(http.Header{
+			"Subscription-Userinfo": {usage}, "Profile-Title": {title}, "Announce": {title}, "Content-Disposition": {disposition},
+			"Profile-Update-Interval": {interval}, "Support-Url": {address}, "Profile-Web-Page-Url": {address},
+		})
+		for _, shown := range []string{r.Title, r.Announce, r.SupportURL, r.WebPageURL} {
+			checkShown(t, shown)
+		}
 		if r.UpdateInterval != 0 && (r.UpdateInterval < minInterval || r.UpdateInterval > maxInterval) {
 			t.Error(r.UpdateInterval)
 		}

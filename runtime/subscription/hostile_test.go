@@ -278,7 +278,43 @@ func bombs() map[string]func() string {
 		"YAML comments": func() string { return "proxies:\n" + fill("# x\n") },
 		"YAML long key": func() string { return "proxies:\n- {? " + strings.Repeat("a", 60_000) + " : b}\n" },
 		"YAML quotes":   func() string { return "proxies:\n" + fill("- \"\n") },
-		"YAML tags":     func() string { return "proxies:\n" + fill("- !!binary x\n") },
+		"YAML flow depth": func() string {
+			return "proxies: [" + strings.Repeat("[", bombSize/2) + strings.Repeat("}", bombSize/2-20)
+		},
+		"YAML documents": func() string { return fill("---\nproxies:\n- a\n") },
+		"YAML flow":      func() string { return "proxies: [" + fill("{a: *b},") },
+		"YAML anchors used": func() string {
+			return "c: &c {a: [" + strings.Repeat("b,", 12_000) + "b]}\nproxies:\n" + strings.Repeat("- {<<: *c}\n", bombSize/12)
+		},
+		"YAML anchored items": func() string { return "proxies:\n" + fill("- &c {<<: *c}\n") },
+		"YAML keys":           func() string { return "proxies:\n" + fill("k:\n") },
+		"links in a line":     func() string { return fill("ss://") },
+		"pages in a line":     func() string { return "a://b" + fill(" http://") },
+		"quotes in a line":    func() string { return fill("`ss://` ") },
+		"mail in a line":      func() string { return "a://" + fill("[](mailto:)") },
+		"chain":               func() string { return "a://b#" + fill("->") },
+		"comments":            func() string { return fill("#a:b\n") + "a://b" },
+		"encoded lines":       func() string { return fill("dHJvamFuOi8veA==\n") },
+		"encoded among links": func() string { return "a://b\n" + fill("dHJvamFuOi8veA==\n") },
+		"short encoded lines": func() string { return fill("QQ==\n") },
+		"WireGuard tunnels":   func() string { return fill("[Interface]\n") },
+		"WireGuard peers":     func() string { return "[Interface]\n" + fill("[Peer]\n") },
+		"WireGuard addresses": func() string { return "[Interface]\n" + fill("A=b\n") },
+		"WireGuard settings": func() string {
+			var b strings.Builder
+			for b.WriteString("[Interface]\n"); b.Len() < bombSize-20; {
+				fmt.Fprintf(&b, "%d=b\n", b.Len())
+			}
+			return b.String()
+		},
+		"Surge lines":        func() string { return "[Proxy]\n" + fill("a=trojan,b,1\n") },
+		"Surge commas":       func() string { return "[Proxy]\na=trojan," + fill(",") },
+		"Surge quotes":       func() string { return "[Proxy]\n" + fill("a=\"\n") },
+		"Surge wide lines":   func() string { return "[Proxy]\n" + fill("a=trojan,b,1"+strings.Repeat(",c=d", 15_000)+"\n") },
+		"Surge tunnels":      func() string { return "[Proxy]\n" + fill("[WireGuard a]\n") },
+		"Surge equals signs": func() string { return fill("a=") },
+		"UTF-16":             func() string { return "\xFF\xFE" + fill("a\x00:\x00/\x00/\x00") },
+		"YAML tags":          func() string { return "proxies:\n" + fill("- !!binary x\n") },
 	}
 }
 
@@ -331,6 +367,12 @@ func FuzzParse(f *testing.F) {
 [{"type":"vless","tag":"n","server":"a","server_port":1,"uuid":"u","transport":{"type":"xhttp","x_padding_bytes":"1-2",},/* c */}] // d`,
 		`{"vmess":[{"configType":5,"Address":"a","Port":1,"Password":"u","ProtoExtra":"{\"Flow\":\"\",\"WgMtu\":1}","network":"ws"}]}`,
 		`{"configs":[{"server":"a","server_port":1,"method":"aes-128-gcm","password":"p","protocol":"origin"}]}`,
+		clashFile, wrap(clashFile, 1), encodedLines(clashFile, base64.StdEncoding), wireGuardFile, utf16Text(plainList, true),
+		"#profile-title: base64:YQ==\n//announce: x\n" + vlessLink + "&&detour=" + trojanLink + "\n1. " + vlessLink + " " + trojanLink + "\nsn://x\nclash://install-config?url=https%3A%2F%2Fa.org",
+		"[Proxy]\na = ss, a.org, 1, encrypt-method=aes-128-gcm, password=x\nb = wireguard, section-name=c\n[WireGuard c]\nprivate-key=" + pbk + "\npeer=(public-key=" + pbk + ", endpoint=a.org:1)\n[Remote Proxy]\nx=https://a.org",
+		"vmess=a.org:1, method=none, password=" + uuid + ", obfs=wss, obfs-host=h.org, tag=n\n", "n = VLESS,a.org,1,\"" + uuid + "\",transport=ws,over-tls=true\n",
+		"common: &c {type: trojan, port: 1}\nproxies: [{<<: *c, server: a.org, password: x}]\nproxy-providers: {a: {url: 'https://a.org'}, b: {payload: [{<<: *c}]}}\n---\nproxies: []\n",
+		"- {name: n, type: vless, uuid: u, server: a, port: 1, network: xhttp, tls: true, xhttp-opts: {headers: {Host: h}, download-settings: {server: b, reality-opts: {public-key: k}}}}\n",
 		`{"protocol":"hysteria","settings":{"address":"a","port":1},"streamSettings":{"finalmask":{"udp":[{"type":"salamander","settings":{"password":"x"}}],"quicParams":{"brutalUp":"1 mbps"}}}}`,
 	} {
 		f.Add([]byte(body))
@@ -345,6 +387,12 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("%q is not accepted as a link: %v", e.Link.URI(), err)
 			}
 			checkShown(t, e.Link.Name)
+			if strings.Contains(e.Link.Name, "://") {
+				t.Errorf("the name %q holds an address", e.Link.Name)
+			}
+		}
+		for _, shown := range []string{b.About.Title, b.About.Announce, b.About.SupportURL, b.About.WebPageURL} {
+			checkShown(t, shown)
 		}
 		for _, p := range b.Problems {
 			checkShown(t, p.Name)

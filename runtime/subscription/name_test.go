@@ -12,3 +12,28 @@ func TestNotices(t *testing.T) {
 		t.Errorf("%d entries, %+v, %q", len(b.Entries), b.Problems, b.Notices)
 	}
 }
+
+// No name has an address in it: it may be a link, with its secrets.
+func TestNamesHoldNoAddresses(t *testing.T) {
+	for text, want := range map[string][2]string{ // as a name, and as a notice
+		"plain":                              {"plain", "plain"},
+		"join https://t.me/channel now":      {"join t.me now", "join https://t.me/channel now"},
+		"@herehttps://u:p@a.org?token=x":     {"@", "@"},
+		"a vless://" + uuid + "@h:1#b c":     {"a", "a"},
+		"avless://x":                         {"a", "a"},
+		"a%20vless%3A%2F%2Fsecret%40h%3A1":   {"a", "a"},
+		"a://b://c":                          {"", ""},
+		"://":                                {"", ""},
+		"日本 hy2://secret@h:1":                {"日本", "日本"},
+		"%4https://1a.org":                   {"%4 1a.org", "%4 https://1a.org"},
+		"http://a.org http://b.org/x":        {"a.org b.org", "http://a.org http://b.org/x"},
+		"left 3 GB, renew at https://a.org/": {"left 3 GB, renew at a.org", "left 3 GB, renew at https://a.org/"},
+	} {
+		if got := cleanName(text); got != want[0] {
+			t.Errorf("%q: the name %q, want %q", text, got, want[0])
+		}
+		if got := cleanNotice(text); got != want[1] {
+			t.Errorf("%q: the notice %q, want %q", text, got, want[1])
+		}
+	}
+}

@@ -58,7 +58,11 @@ func (o *object) list(keys ...string) []string {
 
 // flag reports whether a field says yes.
 func (o *object) flag(keys ...string) bool {
-	switch strings.ToLower(o.text(keys...)) {
+	return isYes(o.text(keys...))
+}
+
+func isYes(text string) bool {
+	switch strings.ToLower(text) {
 	case "true", "1", "yes", "on":
 		return true
 	}

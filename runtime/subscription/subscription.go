@@ -2,10 +2,10 @@
 // format, and compares it with what is known already.
 //
 // It owns the formats (lists of links, base64, Clash YAML, the JSON of Xray, sing-box, v2rayN and
-// Shadowsocks), the limits within which a body is read, the rules by which an address may be
-// fetched, and the comparison. It does not own the grammar of links: every entry is written as a
-// share link and read by runtime/link, so that one parser decides what a server may be. It stores,
-// schedules and logs nothing.
+// Shadowsocks, WireGuard files, lines of Surge, Loon and Quantumult X), the limits within which a
+// body is read, the rules by which an address may be fetched, and the comparison. It does not own
+// the grammar of links: every entry is written as a share link and read by runtime/link, so that
+// one parser decides what a server may be. It stores, schedules and logs nothing.
 //
 // Bodies are treated as hostile. Of a whole configuration of the core only known settings of its
 // outbounds are read; inbounds, log files, API, DNS and routing are ignored. Where a setting is
@@ -14,7 +14,9 @@
 //
 // Begin with [Parse] in this file, which recognizes the format, with [Fetcher.Fetch] in fetch.go
 // and [Reconcile] in reconcile.go. entry.go takes an entry from a document to a link; xray.go,
-// singbox.go, v2rayn.go, clash.go and sip008.go know the fields.
+// singbox.go, v2rayn.go, clash.go, sip008.go, surge.go and wgfile.go know the fields. linktext.go
+// finds the links in a line of a list, about.go what a provider says of itself, and notice.go what
+// it says in the place of servers.
 //
 // SIP008 is described at shadowsocks.org, the Clash format in the documentation of mihomo, the
 // outbounds of sing-box in its own, the JSON of outbounds in that of Xray.
@@ -23,7 +25,6 @@ package subscription
 import (
 	"bytes"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/xrat-tray/xrat/runtime/link"
@@ -46,6 +47,8 @@ type Body struct {
 	Problems []Problem // what was left out and why, in the order of the body, the first 1,000
 	Unlisted int       // number of further problems
 	Notices  []string  // what the provider says in entries that are no servers ("3 GB left"), cleaned for display
+	Lines    bool      // positions are those of lines; otherwise of entries of a document
+	About    About     // what the comments at its head say of the provider
 
 	// Partial means that the body broke off or was too long: servers that it does not name may
 	// still be offered.
@@ -61,7 +64,8 @@ type Entry struct {
 // Problem is an entry that cannot be used, or a part of an entry that was left out.
 type Problem struct {
 	// Position counts from 1: the line of a list, which is that of the decoded text if the body was
-	// base64, or the place among the servers of a document. 0 is the body as a whole.
+	// base64, or the place among the servers of a document (see Body.Lines). 0 is the body as a
+	// whole.
 	Position int
 	Name     string // of the entry, cleaned for display; may be empty
 	Code     string // one of the codes of runtime/link, or of this package
@@ -82,6 +86,8 @@ const (
 	CodeNotAnEntry    = "not_an_entry"     // something else where a server was expected
 	CodeLeftOut       = "setting_left_out" // of an entry that is kept
 	CodeChained       = link.CodeChained
+	CodeElsewhere     = "other_addresses" // servers are offered at addresses that the body names
+	CodeNotRead       = "part_not_read"   // a second document, which other clients do not read either
 	CodePrivate       = "private_address" // see Body.DropPrivate
 	CodeNotice        = "notice_only"     // a message of the provider in the place of the servers
 	CodeShrank        = "list_shrank"     // see Body.Doubt
@@ -128,6 +134,8 @@ func noEntries(b *Body, positions int) *Error {
 		return fail(CodeNoEntries, "the configuration contains no server: it is a template, or only changes how this machine sends; ask the provider for servers")
 	case n == 0:
 		return fail(CodeNoEntries, "the subscription contains no server; check the account at the provider")
+	case n == 1 && b.Problems[0].Code == CodeElsewhere:
+		return fail(CodeNoEntries, b.Problems[0].Message)
 	case n == 1:
 		return fail(CodeNoEntries, "the subscription contains no usable server: "+b.Problems[0].Message)
 	default:
@@ -135,32 +143,52 @@ func noEntries(b *Body, positions int) *Error {
 	}
 }
 
-// clashHeader finds the list of servers in a Clash configuration, which was once called Proxy.
-var clashHeader = regexp.MustCompile(`(?m)^["']?(?:proxies|Proxy)["']?[ \t]*:`)
-
 // read recognizes the format. wrappings is how many layers of base64 it may still take off.
 func (c *collector) read(data []byte, wrappings int) error {
-	data = bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\uFEFF")))
+	data = bytes.TrimRight(decodeUTF16(bytes.TrimPrefix(data, []byte("\uFEFF"))), " \t\r\n")
+	body := data[c.body.About.readHead(data):]
+	rest, yaml := bytes.TrimSpace(body), dedent(body)
+	isYAML, _ := isClash(yaml)
 	switch {
 	case len(data) == 0:
 		return fail(CodeEmpty, "the subscription is empty; check the account at the provider")
-	case data[0] == '<':
+	case bytes.HasPrefix(rest, []byte("<")):
 		return fail(CodeWebPage, "the answer is a web page and not a subscription; check the address, and whether the network asks for a login")
-	case startsJSON(data):
-		return c.readJSON(plainJSON(data))
-	case clashHeader.Match(data):
-		return c.readYAML(data)
-	case bytes.Contains(data, []byte("://")):
+	case isWireGuardFile(rest):
+		c.readWireGuardFile(data)
+		return nil
+	case isSurge(rest):
+		c.readSurge(data)
+		return nil
+	case startsJSON(rest):
+		return c.readJSON(plainJSON(rest))
+	case isYAML:
+		return c.readYAML(yaml)
+	case len(rest) == 0 || bytes.Contains(rest, []byte("://")):
 		c.readList(data)
 		return nil
 	}
 	if wrappings > 0 {
-		if decoded, whole, ok := decodeBase64(data); ok {
-			c.body.Partial = c.body.Partial || !whole
-			return c.read(decoded, wrappings-1)
+		if err, encoded := c.readBase64(rest, wrappings-1); encoded {
+			return err
 		}
 	}
-	return fail(CodeUnknownFormat, "the answer is none of the known formats: links, base64, Clash YAML, JSON of Xray, sing-box, v2rayN or Shadowsocks")
+	return fail(CodeUnknownFormat, "the answer is none of the known formats: links, base64, Clash YAML, JSON of Xray, sing-box, v2rayN or Shadowsocks, WireGuard, Surge, Loon, Quantumult X")
+}
+
+// readBase64 reads what data is the encoding of, unless it is none.
+func (c *collector) readBase64(data []byte, wrappings int) (err error, encoded bool) {
+	if decoded, ok := decodeLines(data); ok {
+		if err := c.read(decoded, wrappings); err == nil || err.(*Error).Code != CodeUnknownFormat {
+			return err, true
+		}
+	}
+	decoded, whole, ok := decodeBase64(data)
+	if !ok {
+		return nil, false
+	}
+	c.body.Partial = c.body.Partial || !whole
+	return c.read(decoded, wrappings), true
 }
 
 // collector gathers what the readers of the formats find.
@@ -206,7 +234,7 @@ func (c *collector) problem(p Problem) {
 }
 
 func (c *collector) notice(text string) {
-	if text = cleanName(text); text != "" && len(c.body.Notices) < maxNotices {
+	if text = cleanNotice(text); text != "" && len(c.body.Notices) < maxNotices {
 		c.body.Notices = append(c.body.Notices, text)
 	}
 }
@@ -227,6 +255,9 @@ func (c *collector) parsed(position int, l link.Link, leftOut []string, err erro
 	if isNotice(l) {
 		c.notice(l.Name)
 		return false
+	}
+	if strings.Contains(l.Name, "://") {
+		l.Name = cleanName(l.Name)
 	}
 	c.body.Entries = append(c.body.Entries, Entry{Link: l, Position: position})
 	if len(leftOut) > 0 {

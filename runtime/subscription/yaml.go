@@ -1,7 +1,7 @@
 package subscription
 
 import (
-	"bytes"
+	"cmp"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -12,51 +12,118 @@ import (
 
 const (
 	maxWholeYAML = 128 << 10 // bytes of a document that is read as one
+	maxYAMLBatch = 32 << 10  // bytes of the items of a longer one that are read together
+	maxAnchors   = 32 << 10  // bytes of what aliases in it stand for
 	maxYAMLDepth = 24
 	maxYAMLNodes = 500_000 // nodes that are read in one body, those behind an alias each time again
 	maxYAMLWork  = 800_000 // characters in one body that begin a token for the library; a proxy has about 40
 )
 
-// readYAML reads the proxies of a Clash configuration.
+// readYAML reads the proxies of a Clash configuration: of the first document in which there are
+// some, as Clash does.
 //
-// A short document is read as a whole, so that anchors work. A long one, or one with errors, is cut
-// into the texts of its proxies, which are read one by one: an error then spoils one of them only,
-// and rules, groups and bombs elsewhere in the document cost nothing.
+// A short document is read as a whole. A long one, or one with errors, is cut into the texts of its
+// proxies, which are read a few at a time, and one by one where that fails: an error then spoils
+// one of them only, and rules, groups and bombs elsewhere in the document cost nothing.
 func (c *collector) readYAML(data []byte) error {
 	r := yamlReader{nodes: maxYAMLNodes, work: maxYAMLWork}
-	if len(data) <= maxWholeYAML {
-		if list := r.proxies(data); list != nil {
-			for _, node := range list.Content {
-				c.yamlEntry(&r, node)
-			}
+	var addresses []string
+	read := false
+	for _, document := range splitDocuments(data) {
+		switch is, hasList := isClash(document); {
+		case !is:
+			continue
+		case read && hasList:
+			c.problem(Problem{Code: CodeNotRead, Message: "the YAML has a further document (behind ---), which was not read, as clients of Clash read the first one only; put all proxies into one list"})
+			c.elsewhere(addresses)
 			return nil
+		}
+		before := c.positions
+		addresses = append(addresses, c.readClash(&r, document)...)
+		read = read || c.positions > before
+		if c.cut {
+			break
 		}
 	}
-	for _, item := range splitProxies(data) {
-		if c.full() {
-			return nil
+	c.elsewhere(addresses)
+	return nil
+}
+
+// readClash reads one document, and returns the addresses of the lists that it refers to.
+func (c *collector) readClash(r *yamlReader, document []byte) (addresses []string) {
+	if len(document) <= maxWholeYAML {
+		if lists, addresses, ok := r.proxies(r.load(document)); ok {
+			c.yamlLists(r, lists)
+			return addresses
 		}
-		if len(item) > maxEntry {
-			if position, ok := c.next(); ok {
-				c.problem(Problem{Position: position, Code: link.CodeTooLong, Message: "the entry is longer than 64 KiB; no server needs that"})
-			}
-			continue
-		}
-		node := r.load(item)
-		if r.work <= 0 || r.nodes <= 0 {
-			c.cutShort("the subscription is too costly to read; the rest was not read")
-			return nil
-		}
-		if node != nil && node.Kind == yaml.SequenceNode && len(node.Content) == 1 {
-			c.yamlEntry(&r, node.Content[0])
-		} else if position, ok := c.next(); ok {
-			c.problem(Problem{Position: position, Code: CodeBrokenBody, Message: "the entry is not valid YAML"})
-		}
+	}
+	parts := splitClash(document)
+	c.yamlItems(r, parts)
+	if provided := parts.providers; len(provided) > 0 && len(provided) <= maxWholeYAML && !c.cut {
+		lists, addresses, _ := r.proxies(r.load(provided))
+		c.yamlLists(r, lists)
+		return addresses
 	}
 	return nil
 }
 
-func (c *collector) yamlEntry(r *yamlReader, node *yaml.Node) {
+func (c *collector) yamlLists(r *yamlReader, lists []yamlList) {
+	for _, list := range lists {
+		for _, node := range list.nodes {
+			if c.yamlEntry(r, node, list.detour); c.cut {
+				return
+			}
+		}
+	}
+}
+
+// yamlItems reads the proxies of a document that is cut into parts.
+func (c *collector) yamlItems(r *yamlReader, parts clashParts) {
+	for items := parts.items; len(items) > 0 && !c.full(); {
+		n, size := 0, 0
+		for n < len(items) && (n == 0 || size+len(items[n]) <= maxYAMLBatch) {
+			size += len(items[n])
+			n++
+		}
+		if nodes := r.items(parts, items[:n]); len(nodes) == n {
+			for _, node := range nodes {
+				c.yamlEntry(r, node, "")
+			}
+		} else {
+			for _, item := range items[:n] {
+				c.yamlItem(r, parts, item)
+			}
+		}
+		if r.work <= 0 || r.nodes <= 0 {
+			c.cutShort("the subscription is too costly to read; the rest was not read")
+			return
+		}
+		items = items[n:]
+	}
+}
+
+// yamlItem reads a proxy that could not be read together with others.
+func (c *collector) yamlItem(r *yamlReader, parts clashParts, item []byte) {
+	if r.work <= 0 || r.nodes <= 0 {
+		return
+	}
+	if len(item) > maxEntry {
+		if position, ok := c.next(); ok {
+			c.problem(Problem{Position: position, Code: link.CodeTooLong, Message: "the entry is longer than 64 KiB; no server needs that"})
+		}
+		return
+	}
+	if nodes := r.items(parts, [][]byte{item}); len(nodes) == 1 {
+		c.yamlEntry(r, nodes[0], "")
+	} else if r.work <= 0 {
+		return
+	} else if position, ok := c.next(); ok {
+		c.problem(Problem{Position: position, Code: CodeBrokenBody, Message: "the entry is not valid YAML"})
+	}
+}
+
+// yamlEntry adds a proxy. detour is the server through which all of its list go, if not empty.
+func (c *collector) yamlEntry(r *yamlReader, node *yaml.Node, detour string) {
 	value, ok := r.value(node, 0)
 	if !ok {
 		if position, more := c.next(); more {
@@ -64,56 +131,16 @@ func (c *collector) yamlEntry(r *yamlReader, node *yaml.Node) {
 		}
 		return
 	}
+	if fields, ok := value.(map[string]any); ok && detour != "" {
+		fields["dialer-proxy"] = detour
+	}
 	c.entry(value, "", clashURI)
 }
 
-// splitProxies cuts the list of proxies of a document, if it is in block style, into its items.
-// Each is the text of a list with one element.
-func splitProxies(data []byte) [][]byte {
-	start := clashHeader.FindIndex(data)
-	if start == nil {
-		return nil
-	}
-	rest := data[start[1]:]
-	if end := bytes.IndexByte(rest, '\n'); end >= 0 {
-		rest = rest[end+1:]
-	} else {
-		return nil
-	}
-	var items [][]byte
-	item, indent := -1, -1
-	for at := 0; at < len(rest); {
-		end := bytes.IndexByte(rest[at:], '\n') + at + 1
-		if end == at {
-			end = len(rest)
-		}
-		line := rest[at:end]
-		text := bytes.TrimLeft(line, " ")
-		depth := len(line) - len(text)
-		dash := len(text) > 1 && text[0] == '-' && bytes.IndexByte([]byte(" \t\r\n"), text[1]) >= 0
-		switch {
-		case len(bytes.TrimSpace(text)) == 0 || text[0] == '#':
-		case dash && (indent < 0 || depth == indent):
-			if item >= 0 {
-				items = append(items, rest[item:at])
-			}
-			item, indent = at, depth
-			if len(items) > maxPositions { // readYAML reports it
-				return items
-			}
-		case depth == 0 && text[0] != '\t' || indent < 0:
-			// The next key of the document.
-			if item >= 0 {
-				items = append(items, rest[item:at])
-			}
-			return items
-		}
-		at = end
-	}
-	if item >= 0 {
-		items = append(items, rest[item:])
-	}
-	return items
+// yamlList is a list of proxies. detour is the server through which all of them go, if not empty.
+type yamlList struct {
+	nodes  []*yaml.Node
+	detour string
 }
 
 // yamlReader loads YAML within limits for the body as a whole: what is left of maxYAMLNodes and of
@@ -139,24 +166,88 @@ func (r *yamlReader) load(text []byte) *yaml.Node {
 	return document.Content[0]
 }
 
-// proxies returns the list of proxies of a document, or nil.
-func (r *yamlReader) proxies(text []byte) *yaml.Node {
-	root := r.load(text)
-	if root == nil || root.Kind != yaml.MappingNode {
+// items loads some of the items of a document that is cut into parts.
+func (r *yamlReader) items(parts clashParts, items [][]byte) []*yaml.Node {
+	if len(items) == 1 && len(items[0]) > maxEntry {
 		return nil
 	}
-	for i := 0; i+1 < len(root.Content); i += 2 {
-		if key := root.Content[i].Value; key == "proxies" || key == "Proxy" {
-			list := root.Content[i+1]
-			if list.Kind == yaml.AliasNode {
-				list = list.Alias
+	list := field(r.load(parts.document(items)), itemsKey)
+	if list == nil || list.Kind != yaml.SequenceNode {
+		return nil
+	}
+	return list.Content
+}
+
+// proxies returns the lists of proxies in a document, and the addresses of others.
+func (r *yamlReader) proxies(root *yaml.Node) (lists []yamlList, addresses []string, ok bool) {
+	if root == nil {
+		return nil, nil, false
+	}
+	if root.Kind == yaml.SequenceNode {
+		return []yamlList{{nodes: root.Content}}, nil, true
+	}
+	for _, key := range []string{"proxies", "Proxy"} {
+		if list := field(root, key); list != nil && list.Kind == yaml.SequenceNode {
+			lists = append(lists, yamlList{nodes: list.Content})
+		}
+	}
+	providers := field(root, "proxy-providers")
+	if providers == nil || providers.Kind != yaml.MappingNode {
+		return lists, nil, root.Kind == yaml.MappingNode
+	}
+	for i := 1; i < len(providers.Content); i += 2 {
+		provider := providers.Content[i]
+		if provider.Kind == yaml.AliasNode {
+			provider = provider.Alias
+		}
+		if list := field(provider, "payload"); list != nil && list.Kind == yaml.SequenceNode {
+			detour := cmp.Or(text(field(provider, "dialer-proxy")), text(field(field(provider, "override"), "dialer-proxy")))
+			lists = append(lists, yamlList{nodes: list.Content, detour: detour})
+		}
+		if address := text(field(provider, "url")); isPage(address) {
+			addresses = append(addresses, address)
+		}
+	}
+	return lists, addresses, true
+}
+
+// field returns the value of a key in a mapping, behind an alias, too; or nil. It may be that of a
+// merge.
+func field(mapping *yaml.Node, key string) *yaml.Node {
+	if mapping == nil || mapping.Kind != yaml.MappingNode {
+		return nil
+	}
+	var merged *yaml.Node
+	for i := 0; i+1 < len(mapping.Content); i += 2 {
+		value := mapping.Content[i+1]
+		if value.Kind == yaml.AliasNode {
+			value = value.Alias
+		}
+		switch mapping.Content[i].Value {
+		case key:
+			return value
+		case "<<":
+			if value.Kind == yaml.MappingNode && value != mapping {
+				merged = value
 			}
-			if list.Kind == yaml.SequenceNode {
-				return list
+		}
+	}
+	if merged != nil {
+		for i := 0; i+1 < len(merged.Content); i += 2 { // no deeper: nobody does
+			if merged.Content[i].Value == key && merged.Content[i+1].Kind != yaml.AliasNode {
+				return merged.Content[i+1]
 			}
 		}
 	}
 	return nil
+}
+
+// text returns a scalar, or "".
+func text(node *yaml.Node) string {
+	if node == nil || node.Kind != yaml.ScalarNode {
+		return ""
+	}
+	return strings.TrimSpace(node.Value)
 }
 
 // value turns a node into a value of an object. Scalars stay text: a short ID like 1e10 is not a
