@@ -204,7 +204,7 @@ func TestImport(t *testing.T) {
 	if out := b.ok("import", strings.Replace(good, "#one", "#renamed", 1)); !strings.Contains(out, "0 added, 1 there already") {
 		t.Errorf("the same server under another name: %q", out)
 	}
-	b.fails(1, "no link was understood", "import", "vless://nonsense")
+	b.fails(1, "nothing was understood", "import", "vless://nonsense")
 	b.fails(2, "neither a link", "import", "no-such-file")
 
 	b.okInput("socks://127.0.0.1:1#tokyo-1\nsocks://127.0.0.1:2#tokyo-2\nsocks://127.0.0.1:3#paris\n", "import")

@@ -97,7 +97,11 @@ func imported(p ipc.ConfigImportPayload) (title, body string) {
 		there = fmt.Sprintf("%d there already", n)
 	}
 	if n := len(p.Errors); n > 0 {
-		bad = fmt.Sprintf("%d not understood (line %d: %s)", n, p.Errors[0].Line, p.Errors[0].Message)
+		why := p.Errors[0].Message
+		if place := p.Errors[0].Place(); place != "" {
+			why = place + ": " + why
+		}
+		bad = fmt.Sprintf("%d not understood (%s)", n, why)
 	}
 	return title, join(there, bad)
 }

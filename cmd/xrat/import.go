@@ -17,6 +17,7 @@ type importResult struct {
 	Added         []ipc.ConfigPayload          `json:"added"`
 	Existing      []ipc.ConfigPayload          `json:"existing"`
 	Errors        []importError                `json:"errors"`
+	Notices       []string                     `json:"notices"` // of providers
 	Subscriptions []ipc.SubscriptionAddPayload `json:"subscriptions"`
 }
 
@@ -44,11 +45,13 @@ func importCommand(a *app) *cobra.Command {
 		Long: `Add servers from share links (vless, vmess, trojan, ss, hysteria2, wireguard, socks,
 http), files, standard input ("-", or no argument), the clipboard, or the http(s)
 address of a subscription. A file, the clipboard and an address may hold links one a
-line, the same in base64, SIP008, Xray JSON or Clash YAML. A server that is there
-already is not added again. Good ones are added also when others are not
-understood; those are named by their line.
+line, the same in base64, SIP008, Xray JSON, Clash YAML, a WireGuard file, or lines
+of Surge, Loon or Quantumult X. A server that is there already is not added again.
+Good ones are added also when others are not understood; those are named by their
+line or their place.
 
-An address is fetched once. With --subscribe it is added as a subscription, and
+An address is fetched once. One that a page makes for another client, such as
+clash://install-config?url=…, stands for the address or the link inside. With --subscribe it is added as a subscription, and
 updated from then on ("xrat subscription").
 
 Arguments are seen by other users of the machine and kept in the shell's history:
@@ -73,7 +76,7 @@ give links and addresses on standard input if that matters.`,
 func importSources(ctx context.Context, client *ipc.Client, p *printer, sources []source, subscribe bool) error {
 	i := importer{client: client, result: importResult{
 		Added: []ipc.ConfigPayload{}, Existing: []ipc.ConfigPayload{},
-		Errors: []importError{}, Subscriptions: []ipc.SubscriptionAddPayload{},
+		Errors: []importError{}, Notices: []string{}, Subscriptions: []ipc.SubscriptionAddPayload{},
 	}}
 	for _, s := range sources {
 		if err := i.add(ctx, s, subscribe); err != nil {
@@ -87,9 +90,9 @@ func importSources(ctx context.Context, client *ipc.Client, p *printer, sources 
 	case i.result.found() > 0:
 		return nil
 	case len(i.result.Errors) > 0:
-		return errors.New("no link was understood")
+		return errors.New("nothing was understood")
 	default:
-		return errors.New("there was no link to import: give links, files, addresses or standard input")
+		return errors.New("there was nothing to import: give links, files, addresses or standard input")
 	}
 }
 
@@ -112,7 +115,10 @@ func printImport(w io.Writer, r importResult) {
 		}
 	}
 	if more := len(r.Errors) - 5*most; more > 0 {
-		fmt.Fprintf(w, "… and %d more lines; --json shows all\n", more)
+		fmt.Fprintf(w, "… and %d more; --json shows all\n", more)
+	}
+	for _, notice := range r.Notices {
+		fmt.Fprintf(w, "the provider says: %s\n", fit(notice, 200))
 	}
 	for _, s := range r.Subscriptions {
 		if s.Refresh != nil && s.Refresh.OK {
@@ -127,8 +133,8 @@ func printImport(w io.Writer, r importResult) {
 
 // printProblem prints why an entry could not be used as it was.
 func printProblem(w io.Writer, where string, p ipc.ImportErrorPayload) {
-	if p.Line > 0 {
-		where += fmt.Sprintf("line %d", p.Line)
+	if place := p.Place(); place != "" {
+		where += place
 	} else {
 		where = strings.TrimSuffix(where, ", ")
 	}

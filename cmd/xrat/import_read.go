@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/xrat-tray/xrat/runtime/link"
@@ -17,7 +18,10 @@ import (
 const maxImport = subscription.MaxBody
 
 // source is a text with servers, or the address of one.
-type source struct{ name, text string }
+type source struct {
+	name, text string
+	file       bool // the name is that of a file
+}
 
 // readSources reads what the arguments name; in is the standard input.
 func readSources(ctx context.Context, args []string, in io.Reader, fromClipboard bool) ([]source, error) {
@@ -27,7 +31,7 @@ func readSources(ctx context.Context, args []string, in io.Reader, fromClipboard
 		if err != nil {
 			return nil, err
 		}
-		sources = append(sources, source{"the clipboard", text})
+		sources = append(sources, source{name: "the clipboard", text: text})
 	} else if len(args) == 0 {
 		args = []string{"-"}
 	}
@@ -38,9 +42,9 @@ func readSources(ctx context.Context, args []string, in io.Reader, fromClipboard
 			if err != nil {
 				return nil, fmt.Errorf("reading standard input: %w", err)
 			}
-			sources = append(sources, source{"standard input", text})
+			sources = append(sources, source{name: "standard input", text: text})
 		case strings.Contains(arg, "://"):
-			sources = append(sources, source{fmt.Sprintf("argument %d", i+1), arg})
+			sources = append(sources, source{name: fmt.Sprintf("argument %d", i+1), text: arg})
 		default:
 			file, err := os.Open(arg)
 			if errors.Is(err, fs.ErrNotExist) {
@@ -54,16 +58,39 @@ func readSources(ctx context.Context, args []string, in io.Reader, fromClipboard
 			if err != nil {
 				return nil, fmt.Errorf("reading %s: %w", arg, err)
 			}
-			sources = append(sources, source{arg, text})
+			sources = append(sources, source{name: arg, text: text, file: true})
 		}
 	}
 	return sources, nil
+}
+
+// readBody reads what a source has. A tunnel, which has no name of its own, is named after its
+// file.
+func readBody(s source) (subscription.Body, error) {
+	body, err := subscription.Parse([]byte(s.text))
+	if s.file && len(body.Entries) == 1 && body.Entries[0].Link.Protocol == link.ProtocolWireGuard && body.Entries[0].Link.Name == "" {
+		named := body.Entries[0].Link
+		named.Name = strings.TrimSuffix(filepath.Base(s.name), filepath.Ext(s.name))
+		if clean, err := link.Parse(named.URI()); err == nil {
+			body.Entries[0].Link = clean
+		}
+	}
+	return body, err
+}
+
+// ofSource says of a source what an error says of a subscription.
+func ofSource(e *subscription.Error) string {
+	return strings.NewReplacer("the subscription ", "it ", "the answer ", "it ", "; check the account at the provider", "",
+		"; check the address, and whether the network asks for a login", "", "; try again, then ask the provider", "").Replace(e.Message)
 }
 
 // webAddress reports whether a text is nothing but the address of a subscription, which it returns.
 // A bare http://host:port is an HTTP proxy, unless the user says otherwise by wanted.
 func webAddress(text string, wanted bool) (string, bool) {
 	text = strings.TrimSpace(text)
+	if inner, ok := subscription.Unwrap(text); ok {
+		text = inner
+	}
 	if strings.ContainsAny(text, " \r\n\t") || !hasPrefixFold(text, "http://") && !hasPrefixFold(text, "https://") {
 		return "", false
 	}
@@ -91,7 +118,7 @@ func readBounded(ctx context.Context, r io.Reader) (string, error) {
 			return "", r.err
 		}
 		if len(r.text) > maxImport {
-			return "", fmt.Errorf("it is larger than %s: split it", size(maxImport))
+			return "", tooLarge()
 		}
 		return string(r.text), nil
 	}

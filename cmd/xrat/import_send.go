@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/xrat-tray/xrat/daemon/ipc"
@@ -43,16 +44,23 @@ func (im *importer) add(ctx context.Context, s source, subscribe bool) error {
 // readLinks returns the links of a source that are understood, and collects the errors of the
 // others. The daemon could do the same, but only with as much as fits into one request.
 func (im *importer) readLinks(s source) (good []string) {
-	body, err := subscription.Parse([]byte(s.text))
+	body, err := readBody(s)
+	im.notices(body.Notices)
 	for _, entry := range body.Entries {
 		good = append(good, entry.Link.URI())
 	}
 	for _, p := range body.Problems {
-		im.bad(s.name, ipc.ImportErrorPayload{Line: p.Position, Name: p.Name, Code: p.Code, Message: p.Message, Kept: p.Kept})
+		problem := ipc.ImportErrorPayload{Name: p.Name, Code: p.Code, Message: p.Message, Kept: p.Kept}
+		if body.Lines {
+			problem.Line = p.Position
+		} else {
+			problem.Entry = p.Position
+		}
+		im.bad(s.name, problem)
 	}
 	var bad *subscription.Error
 	if len(body.Problems) == 0 && errors.As(err, &bad) {
-		im.bad(s.name, ipc.ImportErrorPayload{Code: bad.Code, Message: bad.Message})
+		im.bad(s.name, ipc.ImportErrorPayload{Code: bad.Code, Message: ofSource(bad)})
 	}
 	return good
 }
@@ -146,7 +154,17 @@ func (im *importer) note(source string, p ipc.ConfigImportPayload, err error) er
 	for _, e := range p.Errors {
 		im.bad(source, e)
 	}
+	im.notices(p.Notices)
 	return nil
+}
+
+// notices adds what a provider says, once each.
+func (im *importer) notices(texts []string) {
+	for _, text := range texts {
+		if !slices.Contains(im.result.Notices, text) {
+			im.result.Notices = append(im.result.Notices, text)
+		}
+	}
 }
 
 func (im *importer) subscribe(ctx context.Context, source, address string) error {

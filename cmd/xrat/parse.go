@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,26 +9,32 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"math"
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/spf13/cobra"
 
 	"github.com/xrat-tray/xrat/runtime/link"
+	"github.com/xrat-tray/xrat/runtime/subscription"
 	"github.com/xrat-tray/xrat/runtime/xray"
 )
 
-// parsedLine is what "xrat parse --json" prints for one line. Either Error is null, or both Config
-// and Outbound are.
+// parsedLine is what "xrat parse --json" prints for one entry. Either Error is null, or both Config
+// and Outbound are; of a notice, all three.
 type parsedLine struct {
 	Line     int             `json:"line"`
+	Entry    int             `json:"entry,omitempty"` // of a document, which has no lines
 	OK       bool            `json:"ok"`
 	Error    *parseError     `json:"error"`
 	Config   *parsedConfig   `json:"config"`
 	Outbound json.RawMessage `json:"outbound"` // contains secrets
+	Warnings []string        `json:"warnings,omitempty"`
+	Notice   string          `json:"notice,omitempty"`
 }
 
 type parseError struct {
@@ -48,25 +54,29 @@ type parsedConfig struct {
 func parseCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "parse [LINK | FILE | -]",
-		Short: "Say what share links mean, without the daemon",
-		Long: `Read share links, one a line, and say what each of them means: nothing is stored,
-no connection is made, and the daemon is not needed. Without an argument, or with
-"-", they come from standard input. Blank lines and lines that begin with "#" or
-"//" are skipped. A list in base64, as subscriptions are delivered, is decoded.
+		Short: "Say what share links, files and subscriptions mean, without the daemon",
+		Long: `Read share links, or a file with servers, and say what each of them means: nothing
+is stored, no connection is made, and the daemon is not needed. Without an argument,
+or with "-", they come from standard input. It reads what "xrat import" reads: links,
+one a line, the same in base64, SIP008, Xray JSON, Clash YAML, a WireGuard file, and
+lines of Surge, Loon or Quantumult X.
 
-With --json, one object is printed for each link, in their order:
+With --json, one object is printed for each entry, in their order:
 
-  line      its line, from 1
+  line      its line, from 1; 0 if it has none
+  entry     its place, from 1, in a document without lines
   ok        whether it is understood
   error     null, or the code and the message of what is wrong with it
   config    protocol, address, port, network, security and name; or null
   outbound  what the core would run for it, as in the core's configuration; or
             null. It contains the link's passwords and keys: mind where it goes.
+  warnings  what was left out of it, if something was
+  notice    what the provider says, in place of a server
 
-The exit code is 0 if at least one link was understood, otherwise 1.`,
+The exit code is 0 if at least one entry was understood, otherwise 1.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			in := a.in
+			in, name := a.in, ""
 			switch {
 			case len(args) == 0 || args[0] == "-":
 			case strings.Contains(args[0], "://"):
@@ -80,9 +90,9 @@ The exit code is 0 if at least one link was understood, otherwise 1.`,
 					return fmt.Errorf("opening the argument: %w", err)
 				}
 				defer file.Close()
-				in = file
+				in, name = file, args[0]
 			}
-			counts, err := parseLinks(c.Context(), in, a.out, a.asJSON)
+			counts, err := parseLinks(c.Context(), in, name, a.out, a.asJSON)
 			if err != nil {
 				return err
 			}
@@ -95,9 +105,9 @@ The exit code is 0 if at least one link was understood, otherwise 1.`,
 			case counts.ok > 0:
 				return nil
 			case counts.total() > 0:
-				return errors.New("no link was understood")
+				return errors.New("nothing was understood")
 			default:
-				return errors.New("there was no link to parse: give a link, a file or standard input")
+				return errors.New("there was nothing to parse: give a link, a file or standard input")
 			}
 		},
 	}
@@ -133,23 +143,10 @@ func (c *parseCounts) String() string {
 	return b.String()
 }
 
-// parseBatch is a piece of the input on its way through the workers, and its result.
-type parseBatch struct {
-	lines  []numberedLine
-	page   bytes.Buffer
-	counts parseCounts
-	done   chan struct{} // closed when page and counts are there
-}
-
-type numberedLine struct {
-	number int
-	text   string
-	err    *link.Error // instead of text: the line cannot be read
-}
-
-// parseLinks parses what r has and prints it to w, in order. It keeps a few batches in memory,
-// whatever the size of the input. When ctx ends, a read that hangs goes on until the program ends.
-func parseLinks(ctx context.Context, r io.Reader, w io.Writer, asJSON bool) (parseCounts, error) {
+// parseLinks parses what r has and prints it to w, in order. Of a list it keeps a few batches in
+// memory, whatever its size. file is the name of the file that r reads, if it is one. When ctx
+// ends, a read that hangs goes on until the program ends.
+func parseLinks(ctx context.Context, r io.Reader, file string, w io.Writer, asJSON bool) (parseCounts, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	workers := runtime.GOMAXPROCS(0)
@@ -168,7 +165,7 @@ func parseLinks(ctx context.Context, r io.Reader, w io.Writer, asJSON bool) (par
 	group.Go(func() {
 		defer close(ordered)
 		defer close(work)
-		readErr = readBatches(r, func(batch *parseBatch) bool {
+		readErr = readBatches(r, file, func(batch *parseBatch) bool {
 			for _, to := range []chan *parseBatch{ordered, work} {
 				select {
 				case to <- batch:
@@ -197,13 +194,19 @@ func parseLinks(ctx context.Context, r io.Reader, w io.Writer, asJSON bool) (par
 			return all, errors.New("interrupted")
 		}
 		all.add(batch.counts)
+		if batch.page.Len() == 0 {
+			continue
+		}
 		if _, err := w.Write(batch.page.Bytes()); err != nil {
 			return all, fmt.Errorf("printing: %w", err)
 		}
 	}
 	group.Wait()
+	if bad, ok := errors.AsType[*subscription.Error](readErr); ok {
+		return all, errors.New(ofSource(bad))
+	}
 	if readErr != nil {
-		return all, fmt.Errorf("reading the links: %w", readErr)
+		return all, fmt.Errorf("reading the input: %w", readErr)
 	}
 	return all, nil
 }
@@ -211,14 +214,18 @@ func parseLinks(ctx context.Context, r io.Reader, w io.Writer, asJSON bool) (par
 // parse fills in the page and the counts.
 func (b *parseBatch) parse(asJSON bool) {
 	b.counts.rejected = make(map[string]int)
+	if b.lines != nil {
+		b.items = readLines(b.lines)
+	}
 	encoder := json.NewEncoder(&b.page)
 	encoder.SetEscapeHTML(false)
-	for _, line := range b.lines {
-		p := parseLine(line)
-		if p.OK {
+	for _, item := range b.items {
+		p := item.parsed()
+		switch {
+		case p.OK:
 			b.counts.ok++
-		} else {
-			b.counts.rejected[p.Error.Code]++
+		case p.Error != nil:
+			b.counts.rejected[p.Error.Code] += item.times
 		}
 		if asJSON {
 			_ = encoder.Encode(p) // strings, numbers and valid JSON always can be
@@ -228,19 +235,86 @@ func (b *parseBatch) parse(asJSON bool) {
 	}
 }
 
-func parseLine(line numberedLine) parsedLine {
-	p := parsedLine{Line: line.number}
-	var l link.Link
+// parsedItem is an entry that was read: a link, the error in its place, or a notice of the
+// provider.
+type parsedItem struct {
+	line, entry int
+	link        link.Link
+	err         *parseError
+	warnings    []string // about what was left out of the link
+	notice      string
+	times       int // that the error occurs
+}
+
+// readLines reads some lines of a list.
+func readLines(lines []numberedLine) []parsedItem {
+	var text strings.Builder
+	for _, line := range lines {
+		text.WriteString(strings.TrimRight(line.text, "\r\n") + "\n") // empty if it cannot be read
+	}
+	items := itemsOf(subscription.ParseList([]byte(text.String())))
+	for i := range items {
+		if n := items[i].line; n > 0 {
+			items[i].line = lines[n-1].number
+		}
+	}
+	for _, line := range lines {
+		if line.err != nil {
+			items = append(items, parsedItem{line: line.number, err: &parseError{line.err.Code, line.err.Message}, times: 1})
+		}
+	}
+	slices.SortStableFunc(items, func(a, b parsedItem) int { return a.line - b.line })
+	return items
+}
+
+// itemsOf returns what a body has, in its order. What is about all of it comes first.
+func itemsOf(body subscription.Body) []parsedItem {
+	var items []parsedItem
+	at := func(position int) parsedItem {
+		if body.Lines {
+			return parsedItem{line: position, times: 1}
+		}
+		return parsedItem{entry: position, times: 1}
+	}
+	for _, notice := range body.Notices {
+		item := at(0)
+		item.notice = notice
+		items = append(items, item)
+	}
+	warnings := make(map[int][]string)
+	for _, p := range body.Problems {
+		if p.Kept && p.Position > 0 {
+			warnings[p.Position] = append(warnings[p.Position], p.Message)
+			continue
+		}
+		item := at(p.Position)
+		item.err = &parseError{p.Code, p.Message}
+		items = append(items, item)
+	}
+	for _, entry := range body.Entries {
+		item := at(entry.Position)
+		item.link, item.warnings = entry.Link, warnings[entry.Position]
+		items = append(items, item)
+	}
+	if n := body.Unlisted; n > 0 {
+		item := at(math.MaxInt)
+		item.err, item.times = &parseError{"unlisted", fmt.Sprintf("there are %d more problems", n)}, n
+		items = append(items, item)
+	}
+	slices.SortStableFunc(items, func(a, b parsedItem) int { return cmp.Compare(a.line+a.entry, b.line+b.entry) })
+	if n := len(items); body.Unlisted > 0 {
+		items[n-1].line, items[n-1].entry = 0, 0
+	}
+	return items
+}
+
+func (item parsedItem) parsed() parsedLine {
+	p := parsedLine{Line: item.line, Entry: item.entry, Warnings: item.warnings, Notice: item.notice, Error: item.err}
+	if item.err != nil || item.notice != "" {
+		return p
+	}
 	var err error
-	if line.err != nil {
-		err = line.err
-	} else {
-		l, err = link.Parse(line.text)
-	}
-	if err == nil {
-		p.Outbound, err = xray.Outbound(l)
-	}
-	if err != nil {
+	if p.Outbound, err = xray.Outbound(item.link); err != nil {
 		code := link.Code(err)
 		if code == "" {
 			code = "invalid" // as for an import
@@ -248,6 +322,7 @@ func parseLine(line numberedLine) parsedLine {
 		p.Error = &parseError{code, err.Error()}
 		return p
 	}
+	l := item.link
 	p.OK = true
 	p.Config = &parsedConfig{string(l.Protocol), l.Host, l.Port, l.Network(), l.Security(), l.Name}
 	return p
@@ -255,13 +330,24 @@ func parseLine(line numberedLine) parsedLine {
 
 // text is the line for people. It has no secrets.
 func (p parsedLine) text() string {
+	place := "-"
+	if n := p.Line + p.Entry; n > 0 {
+		place = strconv.Itoa(n)
+	}
+	if p.Notice != "" {
+		return fmt.Sprintf("%6s  %-11s %s\n", place, "notice", fit(p.Notice, 200))
+	}
 	if !p.OK {
-		return fmt.Sprintf("%6d  %-11s %s\n", p.Line, "-", fit(p.Error.Message, 300))
+		return fmt.Sprintf("%6s  %-11s %s\n", place, "-", fit(p.Error.Message, 300))
 	}
 	c := p.Config
 	address := fmt.Sprintf("%s:%d", c.Address, c.Port)
 	if strings.Contains(c.Address, ":") {
 		address = fmt.Sprintf("[%s]:%d", c.Address, c.Port)
 	}
-	return fmt.Sprintf("%6d  %-11s %-32s %-11s %-7s %s\n", p.Line, c.Protocol, fit(address, 60), c.Network, c.Security, fit(c.Name, 60))
+	text := fmt.Sprintf("%6s  %-11s %-32s %-11s %-7s %s\n", place, c.Protocol, fit(address, 60), c.Network, c.Security, fit(c.Name, 60))
+	for _, warning := range p.Warnings {
+		text += fmt.Sprintf("%6s  %s\n", "", fit(warning, 300))
+	}
+	return text
 }

@@ -22,7 +22,7 @@ const (
 func parseJSON(t *testing.T, text string) []parsedLine {
 	t.Helper()
 	var out bytes.Buffer
-	if _, err := parseLinks(t.Context(), strings.NewReader(text), &out, true); err != nil {
+	if _, err := parseLinks(t.Context(), strings.NewReader(text), "", &out, true); err != nil {
 		t.Fatal(err)
 	}
 	var lines []parsedLine
@@ -81,7 +81,7 @@ func TestParseExitCodes(t *testing.T) {
 func TestParsePrintsNoSecretsAndNoEscapeSequences(t *testing.T) {
 	var out bytes.Buffer
 	in := parseLink + "#\x1b]0;gotcha\x07\u202ename\ntrojan://Marked5ecret@[2001:db8::1]:443\nss://\x1b[31m:Marked5ecret@example.org:1\n"
-	counts, err := parseLinks(t.Context(), strings.NewReader(in), &out, false)
+	counts, err := parseLinks(t.Context(), strings.NewReader(in), "", &out, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,6 +129,70 @@ func TestParseKeepsTheOrder(t *testing.T) {
 	}
 }
 
+// Everything that an import reads is parsed, with notices, warnings, and places in the terms of
+// what was given.
+func TestParseReadsWhatAnImportReads(t *testing.T) {
+	tests := []struct{ name, text, want string }{
+		{"head", "#profile-title: x\n\n" + parseLink, "3 vless"},
+		{"notice", "socks://127.0.0.1:1#3 GB left\n" + parseLink, "0 notice 3 GB left|2 vless"},
+		{"two in a line", "x: " + parseLink + "#a " + parseLink + "#b", "1 vless|1 vless"},
+		{"chain", parseLink + "#a -> " + parseLink + "#b", "1 unsupported_chain"},
+		{"YAML", "proxies:\n- {type: tuic}\n- {type: socks5, server: h, port: 1, smux: {enabled: true}}\n---\nproxies: []", "0 part_not_read|entry 1 unsupported_protocol|entry 2 socks, 1 warnings"},
+		{"YAML in base64", base64.StdEncoding.EncodeToString([]byte("proxies:\n- {type: socks5, server: h, port: 1}\n")), "entry 1 socks"},
+		{"JSON", `{"outbounds":[{"protocol":"freedom"},{"protocol":"socks","settings":{"servers":[{"address":"h","port":1}]}}]}`, "entry 2 socks"},
+		{"SIP008", `{"servers":[{"server":"h","server_port":1,"method":"aes-256-gcm","password":"x"}]}`, "entry 1 shadowsocks"},
+		{"WireGuard", tunnelFile, "entry 1 wireguard"},
+		{"Surge", "[Proxy]\na = trojan, h, 1, password=x\nb = snell, h, 1", "2 trojan|3 unsupported_protocol"},
+		{"deep link", "hiddify://import/" + parseLink, "1 vless"},
+		{"many problems", "proxies:\n" + strings.Repeat("- x\n", 1002), strings.Repeat("|entry 1 not_an_entry", 1000)[1:] + "|0 unlisted"},
+	}
+	for _, test := range tests {
+		var got []string
+		for i, p := range parseJSON(t, test.text) {
+			text := fmt.Sprint(p.Line)
+			if p.Entry > 0 {
+				text = fmt.Sprintf("entry %d", p.Entry)
+				if test.name == "many problems" && p.Entry == i+1 {
+					text = "entry 1"
+				}
+			}
+			switch {
+			case p.Notice != "":
+				text += " notice " + p.Notice
+			case p.Error != nil:
+				text += " " + p.Error.Code
+			default:
+				text += " " + p.Config.Protocol
+			}
+			if len(p.Warnings) > 0 {
+				text += fmt.Sprintf(", %d warnings", len(p.Warnings))
+			}
+			got = append(got, text)
+		}
+		if all := strings.Join(got, "|"); all != test.want {
+			t.Errorf("%s: %s, want %s", test.name, all, test.want)
+		}
+	}
+}
+
+func TestParseSaysWhyAWholeIsBad(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                         "",
+		"# nothing":                "it contains no server",
+		"nonsense":                 "it is none of the known formats",
+		"<html>":                   "it is a web page and not a subscription",
+		`{"outbounds":[`:           "it is JSON with errors",
+		strings.Repeat("A", 9<<20): "larger than",
+		"mixed-port: 1\nproxy-providers:\n  p: {url: 'https://p.example/secret'}": "",
+	} {
+		var out bytes.Buffer
+		_, err := parseLinks(t.Context(), strings.NewReader(text), "", &out, false)
+		if (err != nil) != (want != "") || err != nil && (!strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "link was") || out.Len() > 0) {
+			t.Errorf("%.20q: %v, %s", text, err, out.String())
+		}
+	}
+}
+
 func TestLinesThatAreTooLongAreNamed(t *testing.T) {
 	lines := parseJSON(t, parseLink+"#"+strings.Repeat("n", 1<<20)+"\n"+strings.Repeat("x", maxParseLine+100_000)+"\n"+parseLink+"\nvless://"+strings.Repeat("x", 1<<17)+"\n"+strings.Repeat("y", 100_000))
 	if len(lines) != 5 {
@@ -146,7 +210,7 @@ func TestParseAnswersBeforeTheNextLinkIsThere(t *testing.T) {
 	shown, out := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		_, err := parseLinks(t.Context(), in, out, true)
+		_, err := parseLinks(t.Context(), in, "", out, true)
 		out.CloseWithError(err)
 		done <- err
 	}()
@@ -167,20 +231,20 @@ func TestParseAnswersBeforeTheNextLinkIsThere(t *testing.T) {
 func TestParseStopsWhenItCannotGoOn(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := parseLinks(ctx, neverEnding{}, io.Discard, true); err == nil || err.Error() != "interrupted" {
+	if _, err := parseLinks(ctx, neverEnding{}, "", io.Discard, true); err == nil || err.Error() != "interrupted" {
 		t.Errorf("an interrupted read ends with %v", err)
 	}
 	closed, out := io.Pipe()
 	closed.Close()
-	if _, err := parseLinks(t.Context(), strings.NewReader(strings.Repeat(parseLink+"\n", 5000)), out, true); err == nil {
+	if _, err := parseLinks(t.Context(), strings.NewReader(strings.Repeat(parseLink+"\n", 5000)), "", out, true); err == nil {
 		t.Error("nobody reads, and nobody says so")
 	}
 	in, feed := io.Pipe()
 	feed.CloseWithError(io.ErrUnexpectedEOF)
-	if _, err := parseLinks(t.Context(), in, io.Discard, true); err == nil {
+	if _, err := parseLinks(t.Context(), in, "", io.Discard, true); err == nil {
 		t.Error("a read that fails is taken for the end")
 	}
-	if _, err := parseLinks(t.Context(), strings.NewReader(strings.Repeat("A", 1<<16)+"!"), io.Discard, true); err == nil {
+	if _, err := parseLinks(t.Context(), strings.NewReader(strings.Repeat("A", 1<<16)+"!"), "", io.Discard, true); err == nil {
 		t.Error("broken base64 is taken for the end")
 	}
 }
@@ -197,7 +261,7 @@ func BenchmarkParseLinks(b *testing.B) {
 	text := strings.Repeat(strings.Join(links, "\n")+"\n", rounds)
 	b.SetBytes(int64(len(text)))
 	for b.Loop() {
-		if counts, err := parseLinks(b.Context(), strings.NewReader(text), io.Discard, true); err != nil || counts.ok != rounds*len(links) {
+		if counts, err := parseLinks(b.Context(), strings.NewReader(text), "", io.Discard, true); err != nil || counts.ok != rounds*len(links) {
 			b.Fatal(counts.ok, err)
 		}
 	}

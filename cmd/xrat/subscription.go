@@ -37,7 +37,9 @@ func subscriptionAdd(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "add URL", Short: "Add a subscription and fetch it", Args: cobra.ExactArgs(1),
 		Long: `Add a subscription by its http or https address, and fetch it. One that is there
-already gets what the flags say, and is fetched.
+already gets what the flags say, and is fetched. What follows a "#" in the address is
+its name. One that a page makes for another client, such as
+clash://install-config?url=…, stands for the address inside.
 
 Servers on this machine and in private networks (192.168.x.x, localhost, …) are left
 out, as no provider on the internet has any business with them, and a name that leads
@@ -148,6 +150,11 @@ func printSubscriptions(w io.Writer, width int, list []ipc.SubscriptionPayload, 
 		}
 		for _, notice := range s.Notices {
 			fmt.Fprintf(w, "%s says: %s\n", fit(s.Name, 60), fit(notice, 200))
+		}
+		for _, said := range [][2]string{{"announces", s.Announce}, {"helps at", s.SupportURL}, {"has a page", s.WebPageURL}} {
+			if said[1] != "" {
+				fmt.Fprintf(w, "%s %s: %s\n", fit(s.Name, 60), said[0], fit(said[1], 300))
+			}
 		}
 	}
 }

@@ -13,7 +13,8 @@ func TestSubscriptionsArePrintedWithUsageAndErrors(t *testing.T) {
 	at := func(d time.Duration) *time.Time { t := now.Add(d); return &t }
 	list := []ipc.SubscriptionPayload{
 		{ID: 1, Name: "Provider", Address: "https://provider.example/…", Configs: 12, UpdatedAt: at(-3 * time.Hour), NextAt: at(21*time.Hour + 30*time.Second),
-			Usage: &ipc.UsagePayload{Upload: 1e9, Download: 5e8, Total: 1e11, ExpiresAt: at(30 * 24 * time.Hour)}, Notices: []string{"renew\x1b[2J soon"}},
+			Usage: &ipc.UsagePayload{Upload: 1e9, Download: 5e8, Total: 1e11, ExpiresAt: at(30 * 24 * time.Hour)}, Notices: []string{"renew\x1b[2J soon"},
+			Announce: "closed on\x1b[2J Friday", SupportURL: "https://t.me/help", WebPageURL: "https://provider.example/"},
 		{ID: 2, Name: "evil\x1b[31m", Address: "http://b.example/…", NextAt: at(-time.Minute), Failures: 3, Error: &ipc.ErrorPayload{Message: "it refused\x07"},
 			Usage: &ipc.UsagePayload{Download: 1000, ExpiresAt: at(-time.Hour)}},
 		{ID: 3, Name: "quiet", Address: "http://c.example/…"},
@@ -27,7 +28,8 @@ func TestSubscriptionsArePrintedWithUsageAndErrors(t *testing.T) {
 		"ID  NAME", " 1  Provider   https://provider.example/…       12  1.5 GB of 100.0 GB  2026-03-31  3 h 0 min ago  in 21 h 0 min",
 		" 2  evil·[31m  http://b.example/…", "1.0 kB", "expired", "never", "now", "by hand",
 		"\nspecial: asks as clash; with the headers X-Key, Cookie; tells the id of this device; has a pinned key; may be private; only country:DE, tag:x; never name:/a/\n",
-		"Provider says: renew·[2J soon", "evil·[31m: the last update failed (3 times): it refused·",
+		"Provider says: renew·[2J soon", "Provider announces: closed on·[2J Friday", "Provider helps at: https://t.me/help",
+		"Provider has a page: https://provider.example/", "evil·[31m: the last update failed (3 times): it refused·",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in:\n%s", want, out.String())

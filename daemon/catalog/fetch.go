@@ -46,6 +46,7 @@ func (cat *Catalog) fetch(ctx context.Context, r subscription.Request) (fetched,
 		var err error
 		if f.Response, err = cat.Fetch(ctx, r); err == nil && !f.NotModified {
 			f.body, err = subscription.Parse(f.Body)
+			f.About = f.About.Or(f.body.About)
 		}
 		if err == nil {
 			return f, nil
@@ -84,7 +85,13 @@ func (cat *Catalog) ways(address string, private bool) (ways []*subscription.Pro
 func problems(body subscription.Body, err error) []ipc.ImportErrorPayload {
 	list := []ipc.ImportErrorPayload{}
 	for _, p := range body.Problems {
-		list = append(list, ipc.ImportErrorPayload{Line: p.Position, Name: p.Name, Code: p.Code, Message: p.Message, Kept: p.Kept})
+		problem := ipc.ImportErrorPayload{Name: p.Name, Code: p.Code, Message: p.Message, Kept: p.Kept}
+		if body.Lines {
+			problem.Line = p.Position
+		} else {
+			problem.Entry = p.Position
+		}
+		list = append(list, problem)
 	}
 	if err != nil && len(list) == 0 {
 		list = append(list, ipc.ImportErrorPayload{Code: errCode(err), Message: err.Error()})

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/xrat-tray/xrat/daemon/ipc"
@@ -26,7 +25,7 @@ func (cat *Catalog) importConfigs(ctx context.Context, r ipc.Request) (any, stri
 	case r.Text != "":
 		body, unread = subscription.Parse([]byte(r.Text))
 	default:
-		address := strings.TrimSpace(r.URL)
+		address := plainAddress(r.URL)
 		if err := checkAddress(address); err != nil {
 			return nil, "", err
 		}
@@ -37,7 +36,7 @@ func (cat *Catalog) importConfigs(ctx context.Context, r ipc.Request) (any, stri
 		}
 		body = f.body
 	}
-	payload := ipc.ConfigImportPayload{Added: []ipc.ConfigPayload{}, Existing: []ipc.ConfigPayload{}, Errors: problems(body, unread)}
+	payload := ipc.ConfigImportPayload{Added: []ipc.ConfigPayload{}, Existing: []ipc.ConfigPayload{}, Errors: problems(body, unread), Notices: append([]string{}, body.Notices...)}
 	if cat.tooMany(len(body.Entries)) {
 		return nil, "", ipc.Errorf(ipc.CodeInvalidState, "there would be more than %d configs: remove some with `xrat remove`", maxConfigs)
 	}

@@ -382,6 +382,7 @@ func (cat *Catalog) noteSuccess(ctx context.Context, sub store.Subscription, f f
 			sub.Name = f.Title
 		}
 		sub.Problems, sub.Notices = lost(result.Problems)+f.body.Unlisted, f.body.Notices
+		sub.Announce, sub.SupportURL, sub.WebPageURL = f.Announce, f.SupportURL, f.WebPageURL
 		sub.ETag, sub.LastModified = f.ETag, f.LastModified
 		if f.body.Partial { // to be asked for the rest
 			sub.ETag, sub.LastModified = "", ""

@@ -82,6 +82,22 @@ func TestImportFormats(t *testing.T) {
 		})
 	}
 	daemontest.Bubble(t, "", nil, func(h *daemontest.Harness) {
+		for text, want := range map[string]ipc.ImportErrorPayload{
+			"socks://h:1\n\nvless://bad":                                       {Line: 3},
+			"proxies:\n- {type: socks5, server: h, port: 1}\n- {type: tuic}\n": {Entry: 2},
+			"proxies:\n- {type: socks5, server: h, port: 1}\nproxy-providers:\n  p: {type: http, url: 'https://p.test/secret'}\n": {Kept: true},
+		} {
+			payload, err := h.Do(ipc.Request{Type: ipc.KindConfigImport, Text: text})
+			if p, _ := payload.(ipc.ConfigImportPayload); err != nil || len(p.Errors) != 1 || p.Errors[0].Entry != want.Entry || p.Errors[0].Kept != want.Kept || p.Errors[0].Line != want.Line {
+				t.Errorf("%q: %+v, %v", text, payload, err)
+			}
+		}
+		payload, err := h.Do(ipc.Request{Type: ipc.KindConfigImport, Text: "socks://h:1\nsocks://127.0.0.1:1#3 GB left"})
+		if p, _ := payload.(ipc.ConfigImportPayload); err != nil || len(p.Errors) != 0 || len(p.Notices) != 1 || p.Notices[0] != "3 GB left" {
+			t.Errorf("%+v, %v", payload, err)
+		}
+	})
+	daemontest.Bubble(t, "", nil, func(h *daemontest.Harness) {
 		h.Serve("a", "b")
 		payload, err := h.Do(ipc.Request{Type: ipc.KindConfigImport, URL: daemontest.ProviderAddress})
 		if p, _ := payload.(ipc.ConfigImportPayload); err != nil || len(p.Added) != 2 {

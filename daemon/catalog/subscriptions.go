@@ -50,7 +50,7 @@ func (cat *Catalog) subscriptionPayload(sub store.Subscription, configs []store.
 		ID: sub.ID, Name: sub.Name, Address: subscription.Redact(sub.URL), CreatedAt: sub.CreatedAt,
 		IntervalSecs: int64(interval.Seconds()), Private: mayNamePrivate(sub), AttemptedAt: timeOrNil(sub.AttemptedAt), UpdatedAt: timeOrNil(sub.UpdatedAt),
 		NextAt: timeOrNil(nextUpdate(sub, interval, time.Now())), Failures: sub.Failures,
-		Problems: sub.Problems, Notices: append([]string{}, sub.Notices...),
+		Problems: sub.Problems, Notices: append([]string{}, sub.Notices...), Announce: sub.Announce, SupportURL: sub.SupportURL, WebPageURL: sub.WebPageURL,
 		UserAgent: sub.UserAgent, Headers: []string{}, HWID: sub.HWID, CA: sub.CA != "", Pin: sub.Pin,
 		Only: append([]string{}, sub.Only...), Never: append([]string{}, sub.Never...),
 	}
@@ -78,9 +78,12 @@ func (cat *Catalog) subscriptionPayload(sub store.Subscription, configs []store.
 // addSubscription stores an address and, unless told otherwise, fetches it. An address that is
 // stored already is not added again, but gets what is new of name, interval and permission.
 func (cat *Catalog) addSubscription(ctx context.Context, r ipc.Request) (any, string, error) {
-	address := strings.TrimSpace(r.URL)
+	address, name := subscription.Named(plainAddress(r.URL))
 	if err := checkAddress(address); err != nil {
 		return nil, "", err
+	}
+	if r.Name == "" && checkName(name, true) == nil {
+		r.Name = name
 	}
 	edit, err := checkOptions(r)
 	if err != nil {
@@ -135,7 +138,7 @@ func (cat *Catalog) storeSubscription(ctx context.Context, address string, edit 
 		return sub, false, fmt.Errorf("reading the subscriptions: %w", err)
 	}
 	for _, known := range all {
-		if known.URL == address {
+		if bare, _ := subscription.Named(known.URL); bare == address {
 			sub, err := cat.Store.UpdateSubscription(ctx, known.ID, edit)
 			return sub, true, err
 		}
@@ -152,6 +155,14 @@ func (cat *Catalog) storeSubscription(ctx context.Context, address string, edit 
 // mayNamePrivate reports whether a subscription may name servers on this machine and in private
 // networks: if the user has said so, or has found the subscription itself there.
 func mayNamePrivate(sub store.Subscription) bool { return sub.Private || subscription.Local(sub.URL) }
+
+// plainAddress returns the address in one that a page makes for another client, or text itself.
+func plainAddress(text string) string {
+	if inner, ok := subscription.Unwrap(text); ok {
+		return inner
+	}
+	return strings.TrimSpace(text)
+}
 
 func checkAddress(address string) error {
 	if err := subscription.Check(address); err != nil {

@@ -513,6 +513,68 @@ func TestUsageAndTitle(t *testing.T) {
 	})
 }
 
+// What follows a # in the address is its name, and is not sent; an address for another client
+// stands for the one inside.
+func TestNamedAddresses(t *testing.T) {
+	const wrapped = "clash://install-config?url=https%3A%2F%2Fprovider.test%2Fsecret-token&name=From%20a%20page"
+	daemontest.Bubble(t, "", nil, func(h *daemontest.Harness) {
+		h.Serve("a")
+		h.Offer(func(p *daemontest.Provider) { p.Response.Title = "My provider" })
+		add := func(address, name string) ipc.SubscriptionAddPayload {
+			t.Helper()
+			payload, err := h.Do(ipc.Request{Type: ipc.KindSubscriptionAdd, URL: address, Name: name})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return payload.(ipc.SubscriptionAddPayload)
+		}
+		first := add(daemontest.ProviderAddress+"#Mine%20%F0%9F%87%A9%F0%9F%87%AA", "")
+		if first.Existed || first.Subscription.Name != "Mine 🇩🇪" || first.Refresh.Added != 1 {
+			t.Errorf("%+v, %+v", first, first.Refresh)
+		}
+		for _, test := range [][2]string{{daemontest.ProviderAddress, "Mine 🇩🇪"}, {wrapped, "From a page"}, {daemontest.ProviderAddress + "#", "From a page"}} {
+			if again := add(test[0], ""); !again.Existed || again.Subscription.ID != first.Subscription.ID || again.Subscription.Name != test[1] {
+				t.Errorf("%q: %+v", test[0], again)
+			}
+		}
+		if again := add(wrapped, "Called so"); again.Subscription.Name != "Called so" {
+			t.Errorf("%+v", again)
+		}
+		for _, asked := range h.Requests() {
+			if asked.URL != daemontest.ProviderAddress {
+				t.Errorf("asked for %q", asked.URL)
+			}
+		}
+		payload, err := h.Do(ipc.Request{Type: ipc.KindConfigImport, URL: wrapped})
+		if p, _ := payload.(ipc.ConfigImportPayload); err != nil || len(p.Existing) != 1 {
+			t.Errorf("%+v, %v", payload, err)
+		}
+	})
+}
+
+// What the headers do not say, the comments at the head of the body do.
+func TestBodiesDescribeTheProvider(t *testing.T) {
+	daemontest.Bubble(t, "", nil, func(h *daemontest.Harness) {
+		h.Serve("a")
+		h.Offer(func(p *daemontest.Provider) {
+			p.Response.UpdateInterval, p.Response.Announce = 12*time.Hour, "from the header"
+			p.Body = "#profile-title: From the body\n#profile-update-interval: 5\n#announce: no\n#support-url: https://help.test/x\n#profile-web-page-url: https://page.test/\n#subscription-userinfo: total=7\n" + p.Body
+		})
+		sub := h.Add(ipc.Request{}).Subscription
+		if sub.Name != "From the body" || sub.IntervalSecs != 12*3600 || sub.Announce != "from the header" || sub.SupportURL != "https://help.test/x" ||
+			sub.WebPageURL != "https://page.test/" || sub.Usage == nil || sub.Usage.Total != 7 {
+			t.Errorf("%+v", sub)
+		}
+		h.Serve("a")
+		h.Offer(func(p *daemontest.Provider) { p.Response = subscription.Response{} })
+		h.Update()
+		list, _ := h.Do(ipc.Request{Type: ipc.KindSubscriptionList})
+		if sub := list.(ipc.SubscriptionListPayload).Subscriptions[0]; sub.Announce != "" || sub.SupportURL != "" || sub.WebPageURL != "" || sub.Name != "From the body" {
+			t.Errorf("what is no longer said is still shown: %+v", sub)
+		}
+	})
+}
+
 // The token in the address is in nothing that leaves the daemon.
 func TestAddressStaysSecret(t *testing.T) {
 	daemontest.Bubble(t, "", nil, func(h *daemontest.Harness) {

@@ -58,6 +58,11 @@ type SubscriptionPayload struct {
 	Usage *UsagePayload `json:"usage"`
 	// Notices are messages of the provider: the names of entries that are no servers.
 	Notices []string `json:"notices"`
+	// Announce is a message of the provider to all users, SupportURL where people find help, and
+	// WebPageURL its page; empty: the provider does not say. Nothing opens them.
+	Announce   string `json:"announce"`
+	SupportURL string `json:"support_url"`
+	WebPageURL string `json:"web_page_url"`
 }
 
 // ErrorPayload is something that went wrong in the background.

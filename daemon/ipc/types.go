@@ -1,6 +1,9 @@
 package ipc
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // ProtocolVersion is the version of the wire protocol that this package speaks.
 const ProtocolVersion = 1
@@ -420,9 +423,10 @@ type ConfigListPayload struct {
 
 // ImportErrorPayload says why an entry of an import or a subscription was refused or changed.
 type ImportErrorPayload struct {
-	// Line in a list, or place among the servers of a document, from 1; 0: the error is about all
-	// of it.
-	Line int `json:"line"`
+	// Line in a list, or Entry among those of a document, from 1. Both 0: the error is about all of
+	// it.
+	Line  int `json:"line"`
+	Entry int `json:"entry"`
 	// Name of the entry; empty if it has none.
 	Name    string `json:"name"`
 	Code    string `json:"code"`
@@ -431,12 +435,25 @@ type ImportErrorPayload struct {
 	Kept bool `json:"kept"`
 }
 
+// Place says where the entry is: "line 3", "entry 3" of a document, or "".
+func (p ImportErrorPayload) Place() string {
+	switch {
+	case p.Line > 0:
+		return fmt.Sprintf("line %d", p.Line)
+	case p.Entry > 0:
+		return fmt.Sprintf("entry %d", p.Entry)
+	}
+	return ""
+}
+
 // ConfigImportPayload answers config_import.
 type ConfigImportPayload struct {
 	Added []ConfigPayload `json:"added"`
 	// Existing were there before.
 	Existing []ConfigPayload      `json:"existing"`
 	Errors   []ImportErrorPayload `json:"errors"`
+	// Notices are what the provider says in entries that are no servers.
+	Notices []string `json:"notices"`
 }
 
 // ConfigUpdatePayload answers config_update: the configs as they are now.

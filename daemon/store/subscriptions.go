@@ -53,7 +53,10 @@ type Subscription struct {
 	LastModified string   `json:"-"`
 	Problems     int      `json:"problems,omitempty"` // entries that could not be used
 	Notices      []string `json:"notices,omitempty"`  // of the provider
-	Usage        *Usage   `json:"usage,omitempty"`    // nil: not said
+	Announce     string   `json:"announce,omitempty"` // likewise, to all users
+	SupportURL   string   `json:"support_url,omitempty"`
+	WebPageURL   string   `json:"web_page_url,omitempty"`
+	Usage        *Usage   `json:"usage,omitempty"` // nil: not said
 }
 
 // Header is a header of the request to a provider. The value is a secret.
