@@ -67,7 +67,7 @@ func clashURI(o *object) (*uri, *link.Error) {
 	default:
 		return u, reject(link.CodeUnsupportedProtocol, "the type of the entry is not one of ss, vmess, vless, trojan, socks5, http, hysteria2 and wireguard")
 	}
-	o.clashDownload()
+	u.clashDownload(o)
 	if err := u.clashTLS(o); err != nil {
 		return u, err
 	}
@@ -101,7 +101,7 @@ func (u *uri) clashTLS(o *object) *link.Error {
 		return err
 	}
 	if secured {
-		u.set("sni", cmp.Or(o.text("servername", "sni"), clashServerName(o)))
+		u.set("sni", cmp.Or(o.text("servername", "sni"), u.clashServerName(o)))
 		u.set("alpn", o.text("alpn"))
 		u.set("fp", o.text("client-fingerprint"))
 		u.flag("allowInsecure", o.flag("skip-cert-verify"))
@@ -121,21 +121,32 @@ func (u *uri) clashTLS(o *object) *link.Error {
 	return nil
 }
 
-// clashServerName returns what Clash sends as the server name if the entry has none, and which is
-// not the server: over WebSocket, the site in the Host header.
-func clashServerName(o *object) string {
-	if network, _ := scalar(o.fields["network"]); !strings.EqualFold(network, "ws") {
-		return ""
-	}
-	for _, path := range [][]string{{"ws-opts", "headers"}, {"ws-headers"}} {
-		fields := o.fields
-		for _, key := range path {
-			fields, _ = fields[key].(map[string]any)
+// clashServerName returns what Clash sends as the server name if the entry has none: over WebSocket
+// the site in the Host header, otherwise the server. It is empty where that goes without saying.
+func (u *uri) clashServerName(o *object) string {
+	network, _ := scalar(o.fields["network"])
+	switch network = strings.ToLower(network); network {
+	case "ws":
+		return cmp.Or(hostIn(o.fields, "ws-opts", "headers"), hostIn(o.fields, "ws-headers"))
+	case "http", "xhttp":
+		if cmp.Or(hostIn(o.fields, network+"-opts", "headers"), hostIn(o.fields, network+"-opts")) != "" {
+			return u.host
 		}
-		for key, value := range fields {
-			if text, ok := scalar(value); ok && strings.EqualFold(key, "Host") {
-				return text
-			}
+	}
+	return ""
+}
+
+// hostIn returns the host that mappings within others name, in any case.
+func hostIn(fields map[string]any, path ...string) string {
+	for _, key := range path {
+		fields, _ = fields[key].(map[string]any)
+	}
+	for key, value := range fields {
+		if many, ok := value.([]any); ok && len(many) > 0 {
+			value = many[0]
+		}
+		if text, ok := scalar(value); ok && strings.EqualFold(key, "Host") {
+			return text
 		}
 	}
 	return ""

@@ -1,6 +1,7 @@
 package subscription
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
 
@@ -64,7 +65,7 @@ func coreName(dashed string) string {
 
 // clashDownload writes the server for downloads that xhttp may have in the core's form. What it
 // does not say is as in the rest of the entry, which therefore is still to be read.
-func (o *object) clashDownload() {
+func (u *uri) clashDownload(o *object) {
 	options, _ := o.fields["xhttp-opts"].(map[string]any)
 	own, ok := options["download-settings"].(map[string]any)
 	if !ok {
@@ -99,7 +100,7 @@ func (o *object) clashDownload() {
 		}
 	}
 	delete(xhttp, "mode") // of uploads
-	download := map[string]any{"address": text("server"), "port": number(text("port")), "network": "xhttp", "xhttpSettings": coreXHTTP(xhttp)}
+	download := map[string]any{"address": cmp.Or(text("server"), u.host), "port": number(cmp.Or(text("port"), u.port)), "network": "xhttp", "xhttpSettings": coreXHTTP(xhttp)}
 	tls, _ := scalar(own["tls"])
 	if tls == "" {
 		tls, _ = scalar(o.fields["tls"])

@@ -101,7 +101,7 @@ func unquoteLink(link, before string) string {
 }
 
 // chain is how Hiddify writes that one server is reached through another.
-var chain = regexp.MustCompile(`(?i)&&detour=|->\s*[a-z0-9+.-]+://`)
+var chain = regexp.MustCompile(`(?i)&&detour=|->\s*(?:vless|vmess|trojan|ss|shadowsocks|ssr|socks[a-z0-9]*|hysteria2?|hy2?|tuic|wireguard|wg|awg|warp|anytls|ssh|mierus?|naive[a-z+]*|psiphon|x?direct)://`)
 
 func isChain(text string) bool {
 	return (strings.Contains(text, "&&") || strings.Contains(text, "->")) && chain.MatchString(text)

@@ -2,6 +2,7 @@ package subscription
 
 import (
 	"encoding/base64"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -75,6 +76,14 @@ func TestChains(t *testing.T) {
 			t.Errorf("%q: %+v", chained, p)
 		}
 	}
+}
+
+func TestChainsInJSON(t *testing.T) {
+	b := mustParse(t, fmt.Sprintf("[%q, %q, %q]", vlessLink+" -> "+trojanLink, trojanLink, strings.Replace(trojanLink, "two", "US -> https://a.page/x", 1)))
+	if len(b.Entries) != 2 || len(b.Problems) != 1 || b.Problems[0].Code != CodeChained || b.Problems[0].Name != "one" || b.Entries[1].Link.Name != "US -> a.page" {
+		t.Errorf("%+v", b)
+	}
+	noSecrets(t, b)
 }
 
 func TestForeignLinks(t *testing.T) {

@@ -22,7 +22,7 @@ const mostNotices = 5
 
 // isNotice reports whether an entry is not a server but a line of text.
 func isNotice(l link.Link) bool {
-	return isNobody(l) || nowhere(l.Host) && statement.MatchString(l.Name)
+	return l.Name != "" && isNobody(l) || nowhere(l.Host) && statement.MatchString(l.Name)
 }
 
 // isNobody reports whether no server can be where an entry leads: no address at all, or port 1 in

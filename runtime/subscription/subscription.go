@@ -242,7 +242,10 @@ func (c *collector) notice(text string) {
 // link adds the server that a share link describes, and reports whether it did. name is for the
 // problem if the link is bad.
 func (c *collector) link(position int, uri, name string) bool {
-	l, leftOut, err := link.Read(uri)
+	l, leftOut, err := parseLink(uri)
+	if link.Code(err) == CodeChained {
+		name = beforeChain(name)
+	}
 	return c.parsed(position, l, leftOut, err, name)
 }
 

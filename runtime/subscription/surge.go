@@ -303,6 +303,10 @@ func (u *uri) surgeStream(o *object) *link.Error {
 	if headers["host"] != "" {
 		host = headers["host"]
 	}
+	delete(headers, "host")
+	if len(headers) > 0 {
+		o.fields["ws-headers"] = "others" // is named
+	}
 	path := o.text("ws-path", "obfs-uri", "path")
 	ws := o.flag("ws")
 	switch {
@@ -334,7 +338,10 @@ func (u *uri) surgeStream(o *object) *link.Error {
 func surgeHeaders(text string) map[string]string {
 	headers := make(map[string]string)
 	for header := range strings.SplitSeq(text, "|") {
-		name, value, _ := strings.Cut(header, ":")
+		name, value, found := strings.Cut(header, ":")
+		if !found {
+			continue
+		}
 		headers[strings.ToLower(strings.TrimSpace(name))] = unquoted(value)
 	}
 	return headers

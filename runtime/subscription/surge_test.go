@@ -16,7 +16,7 @@ func TestSurge(t *testing.T) {
 		{"Surge ss", "n = ss, a.org, 443, encrypt-method=aes-256-gcm, password=p@:/?#, udp-relay=true, tfo=true", "ss://aes-256-gcm:p%40%3A%2F%3F%23" + at + "#n", ""},
 		{"Surge old ss", "n = custom, a.org, 443, aes-256-gcm, cGFzcw==, https://example.org/SSEncrypt.module", "ss://aes-256-gcm:cGFzcw%3D%3D" + at + "#n", ""},
 		{"Surge vmess", "n = vmess, a.org, 443, username=" + uuid + ", ws=true, ws-path=/p?ed=1, ws-headers=Host:h.org|X-Other:y, tls=true, sni=s.org, skip-cert-verify=true, vmess-aead=true, encrypt-method=chacha20-ietf-poly1305",
-			"vmess://" + uuid + at + "?encryption=chacha20-poly1305&type=ws&security=tls&sni=s.org&host=h.org&path=%2Fp%3Fed%3D1&allowInsecure=1#n", ""},
+			"vmess://" + uuid + at + "?encryption=chacha20-poly1305&type=ws&security=tls&sni=s.org&host=h.org&path=%2Fp%3Fed%3D1&allowInsecure=1#n", "ws-headers"},
 		{"Surge vmess, no comma", "n = vmess, a.org, 443, username=" + uuid + ", ws=true, ws-path=/, ws-headers=Host:h.orgtls=true, sni=s.org",
 			"vmess://" + uuid + at + "?type=ws&security=tls&sni=s.org&host=h.org&path=%2F#n", ""},
 		{"Surge vmess plain", "n = vmess, 1.2.3.4, 80, username=" + uuid, "vmess://" + uuid + "@1.2.3.4:80?type=tcp&security=none#n", ""},
