@@ -16,7 +16,7 @@ type Hysteria2 struct {
 type QUIC struct {
 	Salamander Secret // password of the obfuscation of that name; empty: no obfuscation
 	Ports      string // the ports to hop between, like "443,5000-6000"; empty: Link.Port alone
-	HopSeconds string // seconds to stay on one port, like "30" or "5-30"; empty: the core's choice
+	HopSeconds string // seconds to stay on one port, like "30" or "5-30"; empty: not said
 	Up, Down   uint32 // bandwidth in Mbit/s, for Hysteria's congestion control; 0: unknown
 }
 

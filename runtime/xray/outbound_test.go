@@ -177,6 +177,13 @@ func TestOutbound(t *testing.T) {
 				`"finalmask":{"udp":[{"type":"salamander","settings":{"password":"o"}}],"quicParams":{"brutalUp":"50 mbps","brutalDown":"100 mbps","udpHop":{"ports":"443,5000-6000","interval":"10-30"},"keepAlivePeriod":10}}}}`,
 		},
 		{
+			"Hysteria 2 that does not say how long to stay on a port",
+			"hy2://x@example.org:443?mport=5000-6000",
+			`{"protocol":"hysteria","settings":{"version":2,"address":"example.org","port":443},` +
+				`"streamSettings":{"network":"hysteria","security":"tls","tlsSettings":{"serverName":"example.org"},"hysteriaSettings":{"version":2,"auth":"x"},` +
+				`"finalmask":{"quicParams":{"udpHop":{"ports":"5000-6000","interval":"30"},"keepAlivePeriod":10}}}}`,
+		},
+		{
 			"split packets",
 			"trojan://secret@example.org:443?fragment=1,40-60,30-50,tlshello",
 			`{"protocol":"trojan","settings":{"servers":[{"address":"example.org","port":443,"password":"secret"}]},"streamSettings":{"network":"tcp","security":"tls","tlsSettings":{},` +

@@ -1,6 +1,7 @@
 package xray
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -45,6 +46,9 @@ func masks(l link.Link) (*finalMask, error) {
 	if err := json.Unmarshal([]byte(text), &m); err != nil {
 		return nil, fmt.Errorf("reading the masks of %v: they are not JSON", l) // the error could repeat them
 	}
+	if m.QUIC != nil && m.QUIC.Hop != nil {
+		m.QUIC.Hop = newHop(m.QUIC.Hop.Ports, m.QUIC.Hop.Interval)
+	}
 	return &m, nil
 }
 
@@ -72,8 +76,12 @@ type quicParams struct {
 
 type udpHop struct {
 	Ports    string `json:"ports"`
-	Interval string `json:"interval,omitempty"`
+	Interval string `json:"interval"` // seconds, or a range of them
 }
+
+// newHop says how to hop between ports. Without an interval the core takes 0 for one, and panics
+// when it dials; Hysteria's own is half a minute.
+func newHop(ports, interval string) *udpHop { return &udpHop{ports, cmp.Or(interval, "30")} }
 
 // quicKeepAlive is the time between keep-alives of a silent QUIC connection, in seconds. The core
 // sends none by default, and after 30 s without a packet the connection ends with all streams in
@@ -97,7 +105,7 @@ func quic(t link.QUIC, m *finalMask) *finalMask {
 		m.QUIC.KeepAlive = quicKeepAlive
 	}
 	if t.Ports != "" {
-		m.QUIC.Hop = &udpHop{t.Ports, t.HopSeconds}
+		m.QUIC.Hop = newHop(t.Ports, t.HopSeconds)
 	}
 	if password := t.Salamander.Reveal(); password != "" {
 		m.UDP = append(m.UDP, maskWith("salamander", "password", password))
