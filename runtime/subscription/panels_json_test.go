@@ -26,6 +26,7 @@ type xrayStyle struct {
 	flat      bool // the server beside its user, as newer cores have it
 	asServer  bool // with all that the inbound has
 	hostBelow bool // the host of WebSocket among the headers
+	newNames  bool // raw for tcp, and the public key of REALITY as its password
 }
 
 // xrayOutbound is an outbound with the tag proxy.
@@ -94,7 +95,11 @@ func xrayStream(s server, style xrayStyle) object {
 				header["response"] = object{"version": "1.1", "status": "200", "reason": "OK", "headers": object{}}
 			}
 		}
-		stream["tcpSettings"] = object{"acceptProxyProtocol": false, "header": header}
+		if style.newNames {
+			stream["network"], stream["rawSettings"] = "raw", object{"header": header}
+		} else {
+			stream["tcpSettings"] = object{"acceptProxyProtocol": false, "header": header}
+		}
 	case "ws", "httpupgrade":
 		settings := object{"path": s.fields(fromJSON)["path"], "acceptProxyProtocol": false}
 		if style.hostBelow {
@@ -175,6 +180,10 @@ func xrayStream(s server, style xrayStyle) object {
 		settings := object{"show": false, "serverName": x.sni, "fingerprint": x.fp, "publicKey": x.publicKey, "shortId": x.shortID, "spiderX": x.spiderX}
 		if x.postQuanta != "" {
 			settings["mldsa65Verify"] = x.postQuanta
+		}
+		if style.newNames {
+			settings["password"] = x.publicKey
+			delete(settings, "publicKey")
 		}
 		stream["realitySettings"] = settings
 	}

@@ -25,7 +25,7 @@ func remnawave() []format {
 		}
 		links = append(links, item{text: text, want: s})
 
-		config := xrayConfig(s, xrayStyle{}, nil, "")
+		config := xrayConfig(s, xrayStyle{newNames: i%2 == 0, flat: i%4 == 0}, nil, "")
 		if i%7 == 0 {
 			config["meta"] = object{"serverDescription": "fast; for films"}
 		}

@@ -68,7 +68,7 @@ func transports() []transport {
 		for _, path := range []string{"/", "/ws", "/a b", "/a+b", "/ü/путь", "/p?x=1&y=2", "no-slash", "/emoji🚀"} {
 			list = append(list, transport{kind: kind, path: path, host: "cdn.a.org"})
 		}
-		list = append(list, transport{kind: kind, path: "/none"}, transport{kind: kind, path: "/ed", host: "cdn.a.org", early: 2560}, transport{kind: kind, path: "/ed?x=1", host: "CDN.a.org", early: 2048})
+		list = append(list, transport{kind: kind, path: "/none"}, transport{kind: kind, path: "/idn", host: "节点.a.org"}, transport{kind: kind, path: "/ed", host: "cdn.a.org", early: 2560}, transport{kind: kind, path: "/ed?x=1", host: "CDN.a.org", early: 2048})
 	}
 	for _, mode := range []string{"", "auto", "packet-up", "stream-up", "stream-one"} {
 		for _, extra := range extras(mode) {
@@ -121,6 +121,7 @@ func securities(d dice, t transport) []security {
 		{kind: "tls", sni: "sni.a.org", ech: "front.a.org+udp://203.0.113.53"},
 		{kind: "tls", sni: "sni.a.org", fp: "edge", pins: pin, names: "other.a.org"},
 		{kind: "tls", sni: "sni.a.org", fp: "qq", insecure: true},
+		{kind: "tls", sni: "münchen.a.org"},
 	}
 	switch t.kind {
 	case "tcp", "grpc", "xhttp":

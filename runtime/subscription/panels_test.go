@@ -102,10 +102,10 @@ func (s server) fields(borrowed borrowing) map[string]string {
 	switch t.kind {
 	case "tcp":
 		if t.disguised {
-			f["disguise"], f["host header"], f["path"] = "http", t.host, slash(t.path)
+			f["disguise"], f["host header"], f["path"] = "http", ascii(t.host), slash(t.path)
 		}
 	case "ws", "httpupgrade":
-		f["host header"], f["path"] = t.host, slash(t.path)
+		f["host header"], f["path"] = ascii(t.host), slash(t.path)
 		if t.early > 0 {
 			f["path"] += map[bool]string{true: "&", false: "?"}[strings.Contains(t.path, "?")] + "ed=" + number(t.early)
 		}
@@ -115,7 +115,7 @@ func (s server) fields(borrowed borrowing) map[string]string {
 			f["mode"] = "multi"
 		}
 	case "xhttp":
-		f["host header"], f["path"], f["mode"], f["extra"] = t.host, slash(t.path), cmp.Or(t.mode, "auto"), canonical(t.extra)
+		f["host header"], f["path"], f["mode"], f["extra"] = ascii(t.host), slash(t.path), cmp.Or(t.mode, "auto"), canonical(t.extra)
 	case "kcp":
 		f["header"], f["domain"], f["seed"] = t.header, t.domain, t.seed
 	}
@@ -125,7 +125,7 @@ func (s server) fields(borrowed borrowing) map[string]string {
 		if name == "" && borrowed(t) {
 			name = t.host
 		}
-		f["sni"], f["fp"] = strings.ToLower(cmp.Or(name, f["host"])), cmp.Or(s.security.fp, "chrome")
+		f["sni"], f["fp"] = strings.ToLower(ascii(cmp.Or(name, f["host"]))), cmp.Or(s.security.fp, "chrome")
 		f["alpn"], f["ech"], f["pins"], f["names"] = strings.Join(s.security.alpn, ","), s.security.ech, s.security.pins, s.security.names
 		if s.security.insecure {
 			f["insecure"] = "yes"
@@ -189,7 +189,7 @@ func fieldsOf(l link.Link) map[string]string {
 	case link.KCP:
 		f["header"], f["domain"], f["seed"] = t.Header, t.Domain, t.Seed.Reveal()
 	case link.QUIC:
-		f["salamander"], f["ports"], f["interval"], f["up"], f["down"] = t.Salamander.Reveal(), t.Ports, t.HopSeconds, number(int(t.Up)), number(int(t.Down))
+		f["salamander"], f["ports"], f["interval"], f["up"], f["down"] = t.Salamander.Reveal(), ports(t.Ports), t.HopSeconds, number(int(t.Up)), number(int(t.Down))
 	}
 	switch s := l.Secure.(type) {
 	case link.TLS:
@@ -201,6 +201,7 @@ func fieldsOf(l link.Link) map[string]string {
 		f["sni"], f["fp"], f["public key"], f["short id"] = strings.ToLower(cmp.Or(s.ServerName, l.Host)), cmp.Or(s.Fingerprint, "chrome"), s.PublicKey.Reveal(), s.ShortID.Reveal()
 		f["spider path"], f["post-quantum key"] = s.SpiderX, s.PostQuantum.Reveal()
 	}
+	f["host header"] = strings.ToLower(f["host header"])
 	maps.DeleteFunc(f, func(_, value string) bool { return value == "" })
 	return f
 }
@@ -210,6 +211,18 @@ func number(n int) string {
 		return ""
 	}
 	return strconv.Itoa(n)
+}
+
+// ports writes a range of one port as that port.
+func ports(list string) string {
+	var items []string
+	for item := range strings.SplitSeq(list, ",") {
+		if from, to, _ := strings.Cut(item, "-"); from == to {
+			item = from
+		}
+		items = append(items, item)
+	}
+	return strings.Join(items, ",")
 }
 
 func slash(path string) string {
@@ -224,7 +237,12 @@ var otherScripts = map[string]string{
 	"сервер.a.org": "xn--b1afb6bcb.a.org", "节点.a.org": "xn--3px729a.a.org", "سرور.a.org": "xn--wgbae9f.a.org", "münchen.a.org": "xn--mnchen-3ya.a.org",
 }
 
-func ascii(host string) string { return strings.ToLower(cmp.Or(otherScripts[host], host)) }
+func ascii(host string) string {
+	if host == "" {
+		return ""
+	}
+	return strings.ToLower(cmp.Or(otherScripts[host], host))
+}
 
 // canonical writes settings so that they can be compared: whether a number is written as a text
 // does not matter, nor does what is empty or false.
