@@ -32,9 +32,6 @@ func threeXUI() []format {
 		c.masks = nil
 		if i%3 == 0 {
 			c.mux = 8
-			if c.flow != "" {
-				c.mux = 0
-			}
 		}
 		var splitting object
 		if i%4 == 0 {
@@ -44,7 +41,13 @@ func threeXUI() []format {
 		if splitting != nil {
 			c.masks = split("tlshello", "100-200", "10-20")
 		}
-		configs = append(configs, item{text: text, want: c})
+		it := item{text: text, want: c}
+		if c.flow != "" && c.mux > 0 {
+			// The panel sets it for every server. The flow does not go with it: other clients leave
+			// it out.
+			it.want.mux, it.left = 0, "mux"
+		}
+		configs = append(configs, it)
 	}
 	for _, s := range shadowsocksServers(d) {
 		user := base64.StdEncoding.EncodeToString([]byte(s.method + ":" + s.secret))
@@ -289,6 +292,10 @@ func xuiRefused(d dice) []item {
 		{text: "vless://" + id + "@de1.a.org:443?type=ws&security=reality&pbk=" + key + "&sni=b.org#ws with reality", code: "unsupported_security", reason: "ws"},
 		{text: "vless://" + id + "@de1.a.org:443?type=tcp&security=reality&sni=b.org&sid=ab#no key", code: "bad_key", reason: "pbk"},
 		{text: "vless://" + id + "@de1.a.org:443?type=tcp&encryption=mlkem768x25519plus.native.0rtt.short#cut off", code: "bad_key", reason: "encryption"},
+		{text: "vless://" + id + "@de1.a.org:443?type=tcp&encryption=mlkem768x25519plus.native.0rtt." + strings.Repeat("_", 1579) + "#no key", code: "bad_key", reason: "encryption"},
+		{text: "hysteria2://x@de1.a.org:443?security=tls&sni=de1.a.org&obfs=salamander&obfs-password=y&fm=" + url.QueryEscape(jsonText(object{"udp": []any{
+			object{"type": "salamander", "settings": object{"password": "y", "packetSize": "512-1200"}},
+		}})) + "#gecko", code: "unsupported_parameter", reason: "packetSize"},
 		{text: "ss://" + base64.StdEncoding.EncodeToString([]byte("aes-256-cfb:x")) + "@de1.a.org:443#old", code: "unsupported_cipher", reason: "aes-256-cfb"},
 		{text: "vless://@de1.a.org:443?type=tcp#no user", code: "missing_credentials", reason: "user"},
 	}

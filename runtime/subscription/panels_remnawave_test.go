@@ -34,6 +34,15 @@ func remnawave() []format {
 		}
 		configs = append(configs, item{text: jsonText(config), want: s})
 	}
+	// With extra, the core does not look at the settings beside it, except these three.
+	beside := server{
+		protocol: "vless", remark: "beside extra", host: "de1.a.org", port: 443, secret: d.uuid(), encryption: "none",
+		transport: transport{kind: "xhttp", path: "/x", host: "cdn.a.org", mode: "packet-up", extra: object{"scMaxEachPostBytes": "1000-2000"}}, security: security{kind: "tls", sni: "de1.a.org"},
+	}
+	config := xrayConfig(beside, xrayStyle{}, nil, "")
+	settings := config["outbounds"].([]any)[0].(object)["streamSettings"].(object)["xhttpSettings"].(object)
+	settings["xPaddingBytes"], settings["noGRPCHeader"] = "1-2", true
+	configs = append(configs, item{text: jsonText(config), want: beside})
 	plain := shadowsocksServers(d)
 	for _, s := range plain {
 		links = append(links, item{text: "ss://" + base64.RawURLEncoding.EncodeToString([]byte(s.method+":"+s.secret)) + "@" + hostPort(s) + "#" + encodeComponent(s.remark), want: s})

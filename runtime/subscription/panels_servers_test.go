@@ -1,6 +1,7 @@
 package subscription_test
 
 import (
+	"crypto/mlkem"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
@@ -28,6 +29,15 @@ func (d dice) uuid() string {
 
 func (d dice) key(n int) string    { return base64.StdEncoding.EncodeToString(d.bytes(n)) }
 func (d dice) rawKey(n int) string { return base64.RawURLEncoding.EncodeToString(d.bytes(n)) }
+
+// encapsulationKey is one of ML-KEM-768: not every text of that length is.
+func (d dice) encapsulationKey() string {
+	key, err := mlkem.NewDecapsulationKey768(d.bytes(mlkem.SeedSize))
+	if err != nil {
+		return err.Error()
+	}
+	return base64.RawURLEncoding.EncodeToString(key.EncapsulationKey().Bytes())
+}
 
 func (d dice) letters(n int) string {
 	b := make([]byte, n)
@@ -166,7 +176,7 @@ func servers(d dice, protocol string) []server {
 				if secure.kind != "none" {
 					s.flow = pick(d, "xtls-rprx-vision", "xtls-rprx-vision-udp443")
 				}
-				s.encryption = "mlkem768x25519plus." + pick(d, "native", "xorpub", "random") + "." + pick(d, "0rtt", "1rtt.100-111-1111.75-0-111") + "." + d.rawKey(pick(d, 32, 1184))
+				s.encryption = "mlkem768x25519plus." + pick(d, "native", "xorpub", "random") + "." + pick(d, "0rtt", "1rtt.100-111-1111.75-0-111") + "." + pick(d, d.rawKey(32), d.encapsulationKey())
 				list = append(list, s)
 				if secure.kind != "none" {
 					s.encryption = "none"

@@ -433,7 +433,11 @@ func (f *faults) check(body string, it item, borrow borrowing) {
 	got, want := fieldsOf(b.Entries[0].Link), it.want.fields(borrow)
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		if got[name] != want[name] {
-			f.add("wrong "+name, fmt.Sprintf("got  %q\nwant %q", got[name], want[name]), it.text)
+			kind := "wrong " + name
+			if otherScripts[got[name]] != "" {
+				kind += " (in letters that the DNS does not have)"
+			}
+			f.add(kind, fmt.Sprintf("got  %q\nwant %q", got[name], want[name]), it.text)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(got)) {
