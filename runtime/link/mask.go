@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Masks change how the bytes of a transport look on the wire ("finalmask" in the core's
@@ -79,6 +80,21 @@ var udpMasks = map[string]maskReader{
 	"header-wechat":    bareMask,
 	"header-wireguard": bareMask,
 	"xdns":             tunnelMask,
+}
+
+// maskSettings are the settings that the core has for each mask. It ignores all others, which the
+// other side may not.
+var maskSettings = map[string][]string{
+	"fragment":       {"packets", "length", "lengths", "delay", "delays", "maxSplit"},
+	"noise":          {"noise", "reset"},
+	"header-custom":  {"clients", "servers", "errors", "client", "server"},
+	"salamander":     {"password"},
+	"mkcp-aes128gcm": {"password"},
+	"header-dns":     {"domain"},
+	"xdns":           {"domain"},
+	"sudoku": {
+		"password", "ascii", "customTable", "custom_table", "customTables", "custom_tables", "paddingMin", "padding_min", "paddingMax", "padding_max",
+	},
 }
 
 // oneSided are the masks without which a server works.
@@ -157,6 +173,13 @@ func readMasks(q *query, raw json.RawMessage, readers map[string]maskReader) []m
 			q.leave("a mask (fm) that the core does not know; the server may work without")
 			continue
 		}
+		if unknown := unknownSetting(layer.Settings, maskSettings[layer.Type]); unknown != "" {
+			if !oneSided[layer.Type] {
+				q.fail(unsupportedParameter("fm", "sets "+unknown+" for the mask "+layer.Type+", which the core does not have; ask for a link without it"))
+				return nil
+			}
+			q.leave(unknown + " of the mask " + layer.Type + " (fm), which the core does not have; the server works without")
+		}
 		settings, ok := read(layer.Settings)
 		switch {
 		case ok:
@@ -169,6 +192,20 @@ func readMasks(q *query, raw json.RawMessage, readers map[string]maskReader) []m
 		}
 	}
 	return list
+}
+
+// unknownSetting returns the name of a setting with a value that is not among the known ones, or "".
+func unknownSetting(settings map[string]json.RawMessage, known []string) string {
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		switch {
+		case isBlank(settings[name]) || slices.Contains(known, name):
+		case len(name) > 32 || strings.ContainsFunc(name, func(r rune) bool { return r >= utf8.RuneSelf || !isAlnum(byte(r)) && r != '_' }):
+			return "a setting"
+		default:
+			return name
+		}
+	}
+	return ""
 }
 
 // fragmentMask reads how packets are split. Newer cores take lists of lengths and delays: those of
