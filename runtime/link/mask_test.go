@@ -75,9 +75,11 @@ func TestMasks(t *testing.T) {
 func TestMasksInOtherWords(t *testing.T) {
 	kcp := "vless://" + testUUID + "@example.org:443?type=kcp"
 	for in, want := range map[string]string{
-		`hy2://x@example.org:443?fm={"udp":[{"type":"salamander","settings":{"password":"o"}}],"quicParams":{"brutalUp":"50 mbps","brutalDown":"1 gbps","udpHop":{"ports":"5000:6000","interval":30}}}`: "hy2://x@example.org:443?obfs=salamander&obfs-password=o&up=50&down=1024&mport=5000-6000&hop-interval=30",
-		kcp + `&fm={"udp":[{"type":"header-dns","settings":{"domain":"d.example.org"}},{"type":"mkcp-original"}]}`:                                                                                      kcp + "&headerType=dns&host=d.example.org",
-		kcp + `&seed=old&fm={"udp":[{"type":"mkcp-aes128gcm","settings":{"password":"s"}}]}`:                                                                                                            kcp + "&seed=s",
+		`hy2://x@example.org:443?fm={"udp":[{"type":"salamander","settings":{"password":"o"}}],"quicParams":{"brutalUp":"50 mbps","brutalDown":"1 gbps","udpHop":{"ports":"5000:6000","interval":30}}}`:              "hy2://x@example.org:443?obfs=salamander&obfs-password=o&up=50&down=1024&mport=5000-6000&hop-interval=30",
+		kcp + `&fm={"udp":[{"type":"header-dns","settings":{"domain":"d.example.org"}},{"type":"mkcp-original"}]}`:                                                                                                   kcp + "&headerType=dns&host=d.example.org",
+		`hy2://x@example.org:443?obfs=salamander&obfs-password=cry+me%2Fa%2Briver&fm=%7B%22udp%22%3A%5B%7B%22settings%22%3A%7B%22password%22%3A%22cry+me%2Fa%2Briver%22%7D%2C%22type%22%3A%22salamander%22%7D%5D%7D`: "hy2://x@example.org:443?obfs=salamander&obfs-password=cry%20me/a%2Briver",
+		kcp + `&fm=%7B%22udp%22%3A%5B%7B%22settings%22%3A%7B%22password%22%3A%22se%2Fed+%2B1%22%7D%2C%22type%22%3A%22mkcp-aes128gcm%22%7D%5D%7D`:                                                                     kcp + "&seed=se/ed%20%2B1",
+		kcp + `&seed=old&fm={"udp":[{"type":"mkcp-aes128gcm","settings":{"password":"s"}}]}`:                                                                                                                         kcp + "&seed=s",
 	} {
 		got, err := Parse(in)
 		if err != nil {

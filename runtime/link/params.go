@@ -35,8 +35,8 @@ func parseParams(query string) params {
 	return p
 }
 
-// formKeys are the parameters that are free texts, in which a space can occur.
-var formKeys = []string{"path", "host", "serviceName", "authority", "seed", "obfs-password", "spx"}
+// formKeys are the parameters that are free texts or JSON, in which a space can occur.
+var formKeys = []string{"path", "host", "serviceName", "authority", "seed", "obfs-password", "spx", "extra", "fm", "finalmask"}
 
 // isForm reports whether a value is encoded as a form, in which a plus is a space: some panels do
 // that. Everything is escaped then, and a space is nothing else.
