@@ -83,7 +83,7 @@ func olderMasks(t KCP) []mask {
 }
 
 // isParameter reports whether a text comes back as it is when a link carries it in a parameter.
-func isParameter(s string) bool { return s == strings.TrimSpace(s) }
+func isParameter(s string) bool { return s == given(s) }
 
 // foldQUIC reads the obfuscation, the bandwidths and the ports of Hysteria 2.
 func foldQUIC(q *query, t QUIC, m *masks) QUIC {

@@ -100,7 +100,7 @@ func (q *query) get(keys ...string) string {
 func (q *query) find(keys ...string) string {
 	var found string
 	for _, kv := range q.params {
-		if kv.value == "" || kv.value == found || !matches(kv.key, keys) {
+		if kv.value == found || isNothing(kv.value) || !matches(kv.key, keys) {
 			continue
 		}
 		if found != "" {
@@ -111,6 +111,18 @@ func (q *query) find(keys ...string) string {
 		found = kv.value
 	}
 	return found
+}
+
+// isNothing reports whether a value means the same as leaving the parameter out. Programs write these
+// words where they have nothing.
+func isNothing(value string) bool { return value == "" || value == "null" || value == "undefined" }
+
+// given returns a text without spaces around it, or "" if it is nothing.
+func given(text string) string {
+	if text = strings.TrimSpace(text); isNothing(text) {
+		return ""
+	}
+	return text
 }
 
 func matches(key string, keys []string) bool {

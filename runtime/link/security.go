@@ -166,7 +166,7 @@ func parseALPN(s string) string {
 			protocols = append(protocols, strings.ToLower(p[:end]))
 		}
 	}
-	return strings.Join(protocols, ",")
+	return given(strings.Join(protocols, ","))
 }
 
 func commaList(s string) string {
@@ -176,7 +176,7 @@ func commaList(s string) string {
 			list = append(list, v)
 		}
 	}
-	return strings.Join(list, ",")
+	return given(strings.Join(list, ","))
 }
 
 func parsePinnedCerts(q *query) string {

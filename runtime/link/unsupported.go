@@ -35,7 +35,7 @@ func (q *query) checkUnsupported(read ...string) {
 			continue
 		}
 		key := strings.ToLower(kv.key)
-		if what, known := dispensable[key]; known && kv.value != "" && !isNo(kv.value) {
+		if what, known := dispensable[key]; known && !isNothing(kv.value) && !isNo(kv.value) {
 			q.leave(what)
 		}
 		u, known := unsupported[key]
@@ -43,7 +43,7 @@ func (q *query) checkUnsupported(read ...string) {
 			continue
 		}
 		switch value := word(kv.value); {
-		case kv.value == "" || strings.IndexByte("=@", kv.value[0]) >= 0: // nothing, or an advertisement in its place
+		case isNothing(kv.value) || strings.IndexByte("=@", kv.value[0]) >= 0: // nothing, or an advertisement in its place
 		case value == "none" || value == "0" || value == "false" || value != "" && value == u.except:
 		default:
 			q.fail(unsupportedParameter(u.name, u.why))

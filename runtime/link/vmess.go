@@ -147,7 +147,7 @@ func (s scalar) raw() json.RawMessage {
 func (r *reader) parseVMessObject(object map[string]scalar, name string) (Link, *Error) {
 	g := generic{query: query{reader: r, params: make(params, 0, len(object)+4)}}
 	q := &g.query
-	get := func(key string) string { return strings.TrimSpace(string(object[key])) }
+	get := func(key string) string { return given(string(object[key])) }
 	flat := map[string]json.RawMessage{} // settings of xhttp that some panels put beside the others
 	for key, value := range object {
 		if isExtra(key) {

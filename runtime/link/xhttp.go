@@ -78,7 +78,7 @@ func parseXHTTP(q *query) Transport {
 	take := func(name string) string {
 		raw := inner[name]
 		delete(inner, name)
-		return strings.TrimSpace(unquote(raw))
+		return given(unquote(raw))
 	}
 	innerHost, innerPath, innerMode := take("host"), take("path"), take("mode")
 	host := cmp.Or(q.get("host"), innerHost, takeHost(inner))
@@ -123,7 +123,7 @@ func takeHost(inner map[string]json.RawMessage) string {
 	} else {
 		delete(inner, "headers")
 	}
-	return strings.TrimSpace(host)
+	return given(host)
 }
 
 // headerValue is the value of a header, which some write as a list.
