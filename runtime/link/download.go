@@ -127,7 +127,7 @@ func parseDownload(q *query, raw json.RawMessage, mode string) Secret {
 				delete(settings, key)
 			}
 			delete(settings, "extra")
-			if !nested || isBlank(extra) {
+			if !nested { // with an extra, the core reads nothing else
 				extra, _ = json.Marshal(settings)
 			}
 			inner.params = append(inner.params, param{"extra", joined(extra)})

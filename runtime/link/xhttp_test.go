@@ -40,7 +40,7 @@ func TestXHTTP(t *testing.T) {
 		{"VMess, extra as a text", vmessJSON(vmess + `"extra":"{\"scMaxEachPostBytes\":2}"}`), XHTTP{Path: "/", Mode: "auto", Extra: `{"scMaxEachPostBytes":"2"}`}, ""},
 		{"a second way", base + `path=/a&extra={"noGRPCHeader":true,"downloadSettings":{"address":"D.example.org","port":"8443","network":"xhttp","security":"tls",` +
 			`"tlsSettings":{"serverName":"s.example.org","alpn":["h2"],"fingerprint":"firefox","allowInsecure":false},"sockopt":{"tcpFastOpen":true},` +
-			`"xhttpSettings":{"host":"h.example.org","path":"/a","mode":"auto","extra":{"xPaddingBytes":5}}}}`,
+			`"xhttpSettings":{"host":"h.example.org","path":"/a","mode":"auto","noSSEHeader":true,"extra":{"xPaddingBytes":5}}}}`,
 			XHTTP{Path: "/a", Mode: "auto", Extra: `{"noGRPCHeader":true}`, Download: NewSecret(`{"address":"d.example.org","port":8443,"network":"xhttp","security":"tls",` +
 				`"tlsSettings":{"serverName":"s.example.org","alpn":["h2"],"fingerprint":"firefox"},"xhttpSettings":{"host":"h.example.org","path":"/a","extra":{"xPaddingBytes":"5"}}}`)}, ""},
 		{"a second way with REALITY", base + `extra={"downloadSettings":{"address":"192.0.2.1","port":443,"network":"splithttp","security":"reality",` +

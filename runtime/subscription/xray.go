@@ -2,6 +2,7 @@ package subscription
 
 import (
 	"encoding/json"
+	"maps"
 	"strings"
 
 	"github.com/xrat-tray/xrat/runtime/link"
@@ -221,17 +222,19 @@ func (u *uri) xhttp(t *object) *link.Error {
 	if t == nil {
 		return nil
 	}
-	extra, ok := t.take("extra").(map[string]any)
-	if !ok {
-		extra = map[string]any{}
+	extra := map[string]any{}
+	if nested, given := t.fields["extra"]; !given {
+		maps.Copy(extra, t.fields)
+		maps.DeleteFunc(extra, func(_ string, value any) bool { return isEmpty(value) })
+	} else if settings, ok := nested.(map[string]any); ok {
+		maps.Copy(extra, settings) // the core reads nothing else then
+	} else if text, ok := nested.(string); ok {
+		u.set("extra", text)
+	} else if nested != nil {
+		return reject(link.CodeBadParameter, "the settings of xhttp (extra) are not a mapping; ask the provider for a correct entry")
 	}
 	for _, outside := range []string{"host", "path", "mode"} {
 		delete(extra, outside) // the core does not read them there
-	}
-	for key, value := range t.fields {
-		if _, twice := extra[key]; !twice && !isEmpty(value) {
-			extra[key] = value
-		}
 	}
 	clear(t.fields)
 	if len(extra) == 0 {
