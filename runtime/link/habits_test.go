@@ -22,6 +22,18 @@ func TestHabits(t *testing.T) {
 			vmessJSON(vmess + `"net":"xhttp","path":"/a","tls":"tls"}`), "",
 		},
 		"a word that only begins like that": {vless + "type=ws&host=null.org", vless + "type=ws&host=null.org&host=undefined", ""},
+		"host headers in other scripts": {
+			vless + "type=ws&security=tls&host=%E8%8A%82%E7%82%B9.a.org, b.org,Bücher.a.org:443",
+			vless + "type=ws&security=tls&sni=xn--3px729a.a.org&host=xn--3px729a.a.org,b.org,xn--bcher-kva.a.org:443", "",
+		},
+		"names in other scripts, HTTP":  {vless + "type=tcp&headerType=http&host=b.org,节点.A.org", vless + "type=tcp&headerType=http&host=b.org,xn--3px729a.a.org", ""},
+		"names in other scripts, gRPC":  {vless + "type=grpc&authority=节点.a.org", vless + "type=grpc&authority=xn--3px729a.a.org", ""},
+		"names in other scripts, xhttp": {vless + `type=xhttp&extra={"host":"节点.a.org"}`, vless + "type=xhttp&host=xn--3px729a.a.org", ""},
+		"names in other scripts, mKCP":  {vless + `type=kcp&headerType=dns&host=节点.a.org`, vless + "type=kcp&headerType=dns&host=xn--3px729a.a.org", ""},
+		"names in other scripts, masks": {
+			vless + `type=kcp&fm={"udp":[{"type":"header-dns","settings":{"domain":"节点.a.org"}},{"type":"mkcp-original"}]}`, vless + "type=kcp&headerType=dns&host=xn--3px729a.a.org", "",
+		},
+		"no name": {vless + "type=ws&host=%E8%8A%82..%F0%9F%8C%90", vless + "type=ws&host=%E8%8A%82..%F0%9F%8C%90", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, left, err := Read(tt.in)

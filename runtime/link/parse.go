@@ -218,12 +218,16 @@ var hostNames = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.Bid
 
 // asciiName returns a host name as the DNS has it, or s itself if it is none.
 func asciiName(s string) string {
-	if strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) {
+	if !isASCII(s) {
 		if ascii, err := hostNames.ToASCII(s); err == nil {
 			return ascii
 		}
 	}
 	return s
+}
+
+func isASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
 // isDomain reports whether s can be looked up in the DNS. Underscores are in use although RFC 1123

@@ -87,9 +87,9 @@ func parseTransport(q *query) Transport {
 	case "", "tcp", "raw", "none":
 		return parseRaw(q)
 	case "ws", "websocket":
-		return WebSocket{Host: q.get("host"), Path: parseEarlyDataPath(q)}
+		return WebSocket{Host: q.hostNames("host"), Path: parseEarlyDataPath(q)}
 	case "httpupgrade":
-		return HTTPUpgrade{Host: q.get("host"), Path: parseEarlyDataPath(q)}
+		return HTTPUpgrade{Host: q.hostNames("host"), Path: parseEarlyDataPath(q)}
 	case "grpc", "gun":
 		return parseGRPC(q)
 	case "xhttp", "splithttp":
@@ -112,14 +112,14 @@ func parseRaw(q *query) Transport {
 		// "auto" comes from exporters that confuse the field with the cipher.
 		return Raw{}
 	case "http":
-		return Raw{HTTPHeader: true, Host: q.get("host"), Path: slashed(q.get("path"))}
+		return Raw{HTTPHeader: true, Host: q.hostNames("host"), Path: slashed(q.get("path"))}
 	}
 	q.fail(unsupportedParameter("headerType", "does not name a header that works over tcp; it can be none or http"))
 	return Raw{}
 }
 
 func parseGRPC(q *query) Transport {
-	t := GRPC{Service: q.get("serviceName"), Authority: q.get("authority")}
+	t := GRPC{Service: q.get("serviceName"), Authority: q.hostNames("authority")}
 	switch q.word("mode") {
 	case "", "gun", "none", "auto":
 	case "multi":
@@ -171,6 +171,21 @@ func parseEarlyDataPath(q *query) string {
 		separator = "&"
 	}
 	return path + separator + "ed=" + strconv.FormatUint(n, 10)
+}
+
+// hostNames returns a parameter that is a host name, or several separated by commas, as the DNS has
+// them: servers and networks of caches compare with that.
+func (q *query) hostNames(key string) string { return asciiNames(q.get(key)) }
+
+func asciiNames(s string) string {
+	if isASCII(s) {
+		return s
+	}
+	names := strings.Split(s, ",")
+	for i, name := range names {
+		names[i] = asciiName(strings.TrimSpace(name))
+	}
+	return strings.Join(names, ",")
 }
 
 // hostHeader returns the first value of the transport's Host header, or "" if that is not a name.

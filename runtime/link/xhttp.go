@@ -86,7 +86,7 @@ func parseXHTTP(q *query) Transport {
 		q.fail(badParameter("extra", "contains control characters or is not UTF-8"))
 		return XHTTP{}
 	}
-	t := XHTTP{Host: host, Path: slashed(cmp.Or(q.get("path"), innerPath)), Mode: q.word("mode")}
+	t := XHTTP{Host: asciiNames(host), Path: slashed(cmp.Or(q.get("path"), innerPath)), Mode: q.word("mode")}
 	switch t.Mode = cmp.Or(t.Mode, word(innerMode)); t.Mode {
 	case "", "none":
 		t.Mode = "auto"
