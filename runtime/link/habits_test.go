@@ -34,6 +34,13 @@ func TestHabits(t *testing.T) {
 			vless + `type=kcp&fm={"udp":[{"type":"header-dns","settings":{"domain":"节点.a.org"}},{"type":"mkcp-original"}]}`, vless + "type=kcp&headerType=dns&host=xn--3px729a.a.org", "",
 		},
 		"no name": {vless + "type=ws&host=%E8%8A%82..%F0%9F%8C%90", vless + "type=ws&host=%E8%8A%82..%F0%9F%8C%90", ""},
+		"REALITY with lists to choose from": {
+			vless + "security=reality&pbk=" + testKey + "&sni=, a.org,b.org&sid=ab,cd", vless + "security=reality&pbk=" + testKey + "&sni=a.org&sid=ab", "",
+		},
+		"TLS with a list to choose from": {vless + "security=tls&sni=节点.a.org,b.org", vless + "security=tls&sni=xn--3px729a.a.org", ""},
+		"an empty first short id": {
+			vless + "security=reality&pbk=" + testKey + "&sid=,ab", vless + "security=reality&pbk=" + testKey, "",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, left, err := Read(tt.in)

@@ -30,7 +30,7 @@ func parseKCP(q *query) Transport {
 	case "srtp", "utp", "wechat-video", "dtls", "wireguard":
 		t.Header = header
 	case "dns":
-		t.Header, t.Domain = header, asciiName(q.get("host"))
+		t.Header, t.Domain = header, q.hostNames("host")
 		if t.Domain != "" && !isDomain(t.Domain) {
 			q.fail(badParameter("host", "is not the host name that the header dns needs"))
 		}

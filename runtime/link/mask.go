@@ -314,7 +314,7 @@ func passwordMask(s map[string]json.RawMessage) (map[string]any, bool) {
 }
 
 func domainMask(s map[string]json.RawMessage) (map[string]any, bool) {
-	domain := asciiName(unquote(s["domain"]))
+	domain := asciiNames(given(unquote(s["domain"])))
 	if domain == "" {
 		return nil, true
 	}

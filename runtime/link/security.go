@@ -79,7 +79,7 @@ func parseSecurity(q *query, fallback string, t Transport) Security {
 
 func parseTLS(q *query, t Transport) Security {
 	s := TLS{
-		ServerName:    asciiName(q.get("sni", "peer", "servername")),
+		ServerName:    parseServerName(q),
 		ALPN:          parseALPN(q.get("alpn")),
 		Fingerprint:   parseFingerprint(q),
 		PinnedCerts:   parsePinnedCerts(q),
@@ -102,13 +102,23 @@ func parseTLS(q *query, t Transport) Security {
 	return s
 }
 
+// parseServerName reads the SNI. Some panels write all names from which a client may choose.
+func parseServerName(q *query) string {
+	for name := range strings.SplitSeq(asciiNames(q.get("sni", "peer", "servername")), ",") {
+		if name = given(name); name != "" {
+			return name
+		}
+	}
+	return ""
+}
+
 func parseREALITY(q *query, t Transport) Security {
 	switch t.(type) {
 	case Raw, GRPC, XHTTP:
 	default:
 		q.fail(reject(CodeUnsupportedSecurity, "reality works over tcp, grpc and xhttp only, not over "+t.Network()+"; check the parameters type and security"))
 	}
-	s := REALITY{ServerName: asciiName(q.get("sni", "peer", "servername")), Fingerprint: parseFingerprint(q)}
+	s := REALITY{ServerName: parseServerName(q), Fingerprint: parseFingerprint(q)}
 	if s.Fingerprint == "unsafe" || s.Fingerprint == "hellogolang" {
 		q.fail(badParameter("fp", "names no browser, which reality needs; use chrome"))
 	}

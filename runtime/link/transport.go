@@ -185,7 +185,7 @@ func asciiNames(s string) string {
 	for i, name := range names {
 		names[i] = asciiName(strings.TrimSpace(name))
 	}
-	return strings.Join(names, ",")
+	return given(strings.Join(names, ","))
 }
 
 // hostHeader returns the first value of the transport's Host header, or "" if that is not a name.
