@@ -41,6 +41,13 @@ func TestHabits(t *testing.T) {
 		"an empty first short id": {
 			vless + "security=reality&pbk=" + testKey + "&sid=,ab", vless + "security=reality&pbk=" + testKey, "",
 		},
+		"flow with a multiplexer":     {vless + "security=tls&flow=xtls-rprx-vision&mux=8", vless + "security=tls&flow=xtls-rprx-vision", "mux"},
+		"the multiplexer of sing-box": {vless + "muxtype=smux&muxmaxc=4&mux=4&muxsmax=0&muxpad=False", vless, "mux"},
+		"the multiplexer of sing-box, VMess": {
+			vmessJSON(vmess + `"net":"tcp","mux":"4","muxtype":"h2mux"}`), vmessJSON(vmess + `"net":"tcp"}`), "mux",
+		},
+		"no multiplexer of sing-box":         {vless + "muxtype=&mux=0", vless, ""},
+		"the multiplexer of the core, named": {vless + "muxtype=xray&mux=4", vless + "mux=4", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, left, err := Read(tt.in)

@@ -270,7 +270,16 @@ func printName(name string) string {
 	return "#" + escape(name, "@")
 }
 
+// foreignMux reports whether the link is about the multiplexer of sing-box and its relatives.
+func (q *query) foreignMux() bool {
+	kind := q.word("muxtype")
+	return kind != "" && kind != "none" && kind != "xray"
+}
+
 func parseMux(q *query) uint16 {
+	if q.foreignMux() {
+		return 0
+	}
 	switch value := q.word("mux"); value {
 	case "", "0", "false", "none":
 		return 0

@@ -322,13 +322,11 @@ func TestParseRejects(t *testing.T) {
 		{"unknown flow", vless + "?flow=upstream", CodeUnsupportedFlow},
 		{"removed flow", vless + "?flow=xtls-rprx-direct", CodeUnsupportedFlow},
 		{"flow of Trojan", "trojan://x@example.org:443?flow=xtls-rprx-direct", CodeUnsupportedFlow},
-		{"flow with mux", vless + "?flow=xtls-rprx-vision&mux=8", CodeUnsupportedParameter},
 		{"unknown encryption", vless + "?encryption=rot13", CodeUnsupportedCipher},
 		{"encryption without a key", vless + "?encryption=mlkem768x25519plus.native.0rtt.100-1-1", CodeBadKey},
 		{"encryption with a bad key", vless + "?encryption=mlkem768x25519plus.native.0rtt." + strings.Repeat("A", 30), CodeBadKey},
 		{"encryption of another look", vless + "?encryption=mlkem768x25519plus.pretty.0rtt." + testKey, CodeBadParameter},
 
-		{"another multiplexer", vless + "?mux=4&muxtype=smux", CodeUnsupportedParameter},
 		{"mux of letters", vless + "?mux=many", CodeBadParameter},
 		{"packet encoding", vless + "?packetEncoding=packetaddr", CodeUnsupportedParameter},
 		{"VMess, not base64", "vmess://!!!", CodeBadEncoding},

@@ -9,7 +9,6 @@ import (
 // by their lower-case names. The value in except means the same as leaving the parameter out.
 var unsupported = map[string]struct{ name, except, why string }{
 	"obfs":           {"obfs", "", "belongs to another link format; ask for a link with the parameter type"},
-	"muxtype":        {"muxtype", "xray", "asks for a multiplexer that the core does not have; remove it together with mux"},
 	"packetencoding": {"packetEncoding", "xudp", "asks for an encoding of UDP that the core does not have; it can be xudp"},
 	"plugin":         {"plugin", "", "names a plugin, which the core does not run; ask for a link without it"},
 	"v2ray-plugin":   {"v2ray-plugin", "", "belongs to another link format; ask for a link with the parameter plugin"},
@@ -24,7 +23,8 @@ var unsupported = map[string]struct{ name, except, why string }{
 
 // dispensable are parameters without which servers work, that xrat or the core does not support.
 var dispensable = map[string]string{
-	"prefix": "first bytes of another protocol (prefix), which the core does not send; the server works without, unless the network lets nothing else through",
+	"muxtype": "a multiplexer (mux) that the core does not have; servers take connections without",
+	"prefix":  "first bytes of another protocol (prefix), which the core does not send; the server works without, unless the network lets nothing else through",
 }
 
 // checkUnsupported fails for parameters that would otherwise be dropped in silence. The caller has
@@ -35,7 +35,7 @@ func (q *query) checkUnsupported(read ...string) {
 			continue
 		}
 		key := strings.ToLower(kv.key)
-		if what, known := dispensable[key]; known && !isNothing(kv.value) && !isNo(kv.value) {
+		if what, known := dispensable[key]; known && (key != "muxtype" || q.foreignMux()) && !isNothing(kv.value) && !isNo(kv.value) {
 			q.leave(what)
 		}
 		u, known := unsupported[key]

@@ -45,7 +45,9 @@ func (r *reader) parseVLESS(body, name string) (Link, *Error) {
 
 	l, err := g.link(a, name, "none")
 	if a.Flow != "" && l.Mux != 0 {
-		return Link{}, unsupportedParameter("mux", "cannot be used together with flow; remove it")
+		// Panels set it for every server, and servers break off connections that have both.
+		l.Mux = 0
+		r.leave("the multiplexer (mux), which cannot be used together with flow; the server works without")
 	}
 	return l, err
 }
