@@ -8,6 +8,7 @@ import (
 // TestHabits checks what programs write in ways of their own against the usual way.
 func TestHabits(t *testing.T) {
 	vless := "vless://" + testUUID + "@192.0.2.1:443?"
+	const plusKey = "ABCD+FGHI/KLMNOPQRSTUVWXYZ+bcdefghijklmnopo="
 	vmess := `{"add":"192.0.2.1","port":443,"id":"` + testUUID + `",`
 	for name, tt := range map[string]struct {
 		in, want string
@@ -48,6 +49,16 @@ func TestHabits(t *testing.T) {
 		},
 		"no multiplexer of sing-box":         {vless + "muxtype=&mux=0", vless, ""},
 		"the multiplexer of the core, named": {vless + "muxtype=xray&mux=4", vless + "mux=4", ""},
+		"WireGuard, short names, a plus in keys": {
+			"wg://192.0.2.1:51820/?pk=" + plusKey + "&local_address=10.90.0.2/32&peer_pk=" + plusKey + "&pre_shared_key=" + plusKey + "&workers=4&mtu=1380&reserved=0,0,0&ifp=",
+			"wg://" + escape(plusKey, "") + "@192.0.2.1:51820?publickey=" + escape(plusKey, "") + "&presharedkey=" + escape(plusKey, "") + "&address=10.90.0.2&mtu=1380", "",
+		},
+		"WireGuard, names with underscores": {
+			"wireguard://192.0.2.1:51820?private_key=" + testKey + "=&peer_public_key=" + testKey + "=&pre_shared_key=" + testKey + "=",
+			"wg://" + testKey + "@192.0.2.1:51820?publickey=" + testKey + "&presharedkey=" + testKey, "",
+		},
+		"WireGuard with noise":         {"wg://" + testKey + "@192.0.2.1?publickey=" + testKey + "&wnoise=quic&wnoisecount=15", "wg://" + testKey + "@192.0.2.1?publickey=" + testKey, "wnoise"},
+		"WireGuard with false packets": {"wg://" + testKey + "@192.0.2.1?publickey=" + testKey + "&ifp=40-80&ifps=", "wg://" + testKey + "@192.0.2.1?publickey=" + testKey, "ifp"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, left, err := Read(tt.in)

@@ -49,13 +49,13 @@ func (r *reader) parseWireGuard(body, name string) (Link, *Error) {
 	q := &g.query
 	private := unescape(g.user)
 	if private == "" {
-		private = q.get("privatekey", "secretkey", "private-key")
+		private = q.get("privatekey", "secretkey", "private-key", "private_key", "pk")
 	}
 	a := WireGuard{
 		PrivateKey:   wireGuardKey(q, "private key", private),
-		PublicKey:    wireGuardKey(q, "public key", q.get("publickey", "public-key", "peer-public-key")),
-		PreSharedKey: wireGuardKey(q, "", q.get("presharedkey", "psk", "pre-shared-key", "preshared-key")),
-		Addresses:    addresses(q, "address", q.get("address", "ip", "local-address")),
+		PublicKey:    wireGuardKey(q, "public key", q.get("publickey", "public-key", "peer-public-key", "peer_public_key", "peer_pk")),
+		PreSharedKey: wireGuardKey(q, "", q.get("presharedkey", "psk", "pre-shared-key", "preshared-key", "pre_shared_key")),
+		Addresses:    addresses(q, "address", q.get("address", "ip", "local-address", "local_address")),
 		AllowedIPs:   allowedIPs(q, q.get("allowedips", "allowed-ips", "allowed_ips")),
 		DNS:          addresses(q, "dns", q.get("dns")),
 		Reserved:     reservedBytes(q, q.get("reserved")),
@@ -64,8 +64,12 @@ func (r *reader) parseWireGuard(body, name string) (Link, *Error) {
 	}
 	for _, kv := range q.params {
 		switch strings.ToLower(kv.key) {
-		case "jc", "jmin", "jmax", "s1", "s2", "s3", "s4", "h1", "h2", "h3", "h4", "i1", "i2", "i3", "i4", "i5", "wnoise", "ifp", "ifps":
-			if kv.value != "" && kv.value != "0" {
+		case "wnoise", "ifp": // with further parameters that say how many, how large and when
+			if !isNothing(kv.value) && !isNo(kv.value) {
+				q.leave("packets without meaning (" + strings.ToLower(kv.key) + "), which the core does not send; the server works without, unless the network lets nothing else through")
+			}
+		case "jc", "jmin", "jmax", "s1", "s2", "s3", "s4", "h1", "h2", "h3", "h4", "i1", "i2", "i3", "i4", "i5":
+			if !isNothing(kv.value) && kv.value != "0" {
 				q.fail(unsupportedParameter(strings.ToLower(kv.key), "disguises WireGuard in a way that the core does not have; ask for a link without it"))
 			}
 		}

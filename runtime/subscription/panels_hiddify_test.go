@@ -64,7 +64,7 @@ func hiddify() []format {
 			text := "wg://" + hostPort(s) + "/?pk=" + s.secret + "&local_address=10.90.0.2/32&peer_pk=" + s.tunnel.publicKey + "&pre_shared_key=" + s.tunnel.preShared +
 				"&workers=4&mtu=1380&reserved=0,0,0&ifp="
 			if i == 3 {
-				links = append(links, item{text: text + "40-80" + name, code: "unsupported_parameter", reason: "ifp"})
+				links = append(links, item{text: text + "40-80" + name, want: s, left: "ifp"})
 				continue
 			}
 			links = append(links, item{text: text + name, want: s})
