@@ -325,6 +325,7 @@ func TestParseRejects(t *testing.T) {
 		{"unknown encryption", vless + "?encryption=rot13", CodeUnsupportedCipher},
 		{"encryption without a key", vless + "?encryption=mlkem768x25519plus.native.0rtt.100-1-1", CodeBadKey},
 		{"encryption with a bad key", vless + "?encryption=mlkem768x25519plus.native.0rtt." + strings.Repeat("A", 30), CodeBadKey},
+		{"encryption with a long key that is none", vless + "?encryption=mlkem768x25519plus.native.0rtt." + strings.Repeat("_", 1578) + "w", CodeBadKey},
 		{"encryption of another look", vless + "?encryption=mlkem768x25519plus.pretty.0rtt." + testKey, CodeBadParameter},
 
 		{"mux of letters", vless + "?mux=many", CodeBadParameter},

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"crypto/mlkem"
 	"encoding/base64"
 	"encoding/hex"
 	"strings"
@@ -92,6 +93,11 @@ func checkEncryption(fields []string) *Error {
 		key, err := base64.RawURLEncoding.DecodeString(field)
 		if err != nil || len(key) != 32 && len(key) != 1184 {
 			return reject(CodeBadKey, "a key in the parameter encryption is neither 32 nor 1184 bytes in base64; ask for a complete link")
+		}
+		if len(key) > 32 {
+			if _, err := mlkem.NewEncapsulationKey768(key); err != nil {
+				return reject(CodeBadKey, "the long key in the parameter encryption is none of ML-KEM-768, and the core would not start with it; ask for a complete link")
+			}
 		}
 		keys++
 	}
