@@ -74,6 +74,13 @@ func parseXHTTP(q *query) Transport {
 			q.fail(badParameter("extra", "is not a JSON object"))
 		}
 	}
+	// One panel writes this setting beside extra, too.
+	if padding := q.get("x_padding_bytes"); padding != "" && isBlank(inner["xPaddingBytes"]) {
+		if inner == nil {
+			inner = map[string]json.RawMessage{}
+		}
+		inner["xPaddingBytes"] = scalar(padding).raw()
+	}
 	// Panels repeat these within extra. The ones outside win, as for the core.
 	take := func(name string) string {
 		raw := inner[name]
