@@ -57,8 +57,10 @@ func TestHabits(t *testing.T) {
 			"wireguard://192.0.2.1:51820?private_key=" + testKey + "=&peer_public_key=" + testKey + "=&pre_shared_key=" + testKey + "=",
 			"wg://" + testKey + "@192.0.2.1:51820?publickey=" + testKey + "&presharedkey=" + testKey, "",
 		},
-		"WireGuard with noise":         {"wg://" + testKey + "@192.0.2.1?publickey=" + testKey + "&wnoise=quic&wnoisecount=15", "wg://" + testKey + "@192.0.2.1?publickey=" + testKey, "wnoise"},
-		"WireGuard with false packets": {"wg://" + testKey + "@192.0.2.1?publickey=" + testKey + "&ifp=40-80&ifps=", "wg://" + testKey + "@192.0.2.1?publickey=" + testKey, "ifp"},
+		"WireGuard with noise":          {"wg://" + testKey + "@192.0.2.1?publickey=" + testKey + "&wnoise=quic&wnoisecount=15", "wg://" + testKey + "@192.0.2.1?publickey=" + testKey, "wnoise"},
+		"WireGuard with false packets":  {"wg://" + testKey + "@192.0.2.1?publickey=" + testKey + "&ifp=40-80&ifps=", "wg://" + testKey + "@192.0.2.1?publickey=" + testKey, "ifp"},
+		"a description behind the name": {vless + "#%F0%9F%87%A9 a?b?serverDescription=ZmFzdA==", vless + "#🇩 a?b", ""},
+		"a description without a name":  {vless + "#?serverDescription=ZmFzdA==", vless, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, left, err := Read(tt.in)
