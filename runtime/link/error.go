@@ -33,6 +33,7 @@ const (
 	CodeBadUUID              = "bad_uuid"
 	CodeBadKey               = "bad_key" // REALITY, Shadowsocks 2022, VLESS encryption or WireGuard
 	CodeMissingCredentials   = "missing_credentials"
+	CodeNotAServer           = "not_a_server"      // a line of text in the form of a link
 	CodeChained              = "unsupported_chain" // one server behind another, or two links
 )
 

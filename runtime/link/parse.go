@@ -135,11 +135,18 @@ func (r *reader) split(body string, defaultPort uint16, needed string) (generic,
 	var err *Error
 	g.host, g.port, err = parseAddress(address, defaultPort)
 	g.query.host = g.host
+	if err != nil && g.query.get("sni") == usageLine {
+		err = reject(CodeNotAServer, "the link is a line of text about the account, which Hiddify writes in the form of a link, and no server; leave it out")
+	}
 	if err == nil && g.user == "" && needed != "" {
 		err = reject(CodeMissingCredentials, "the link has no "+needed+" before its host; ask for a complete link")
 	}
 	return g, err
 }
+
+// usageLine is the server name of what Hiddify writes for clients to show. The text is the name of
+// the link, and in the place of the host there may be anything.
+const usageLine = "fake_ip_for_sub_link"
 
 // link returns the link with what all protocols over a stream have in common: transport, security
 // and mux. defaultSecurity is what the protocol means by leaving the security out.

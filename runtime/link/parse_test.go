@@ -238,6 +238,7 @@ func TestParseRejects(t *testing.T) {
 		{"VMess, a name that is a link", vmessJSON(`{"add":"example.org","port":443,"id":"a","ps":"trojan://x@example.org:443"}`), CodeChained},
 		{"VMess, no security of its own", vmessJSON(`{"add":"example.org","port":80,"id":"a","tls":"auto"}`), CodeUnsupportedSecurity},
 		{"huge", vless + "?path=" + strings.Repeat("a", 1<<20), CodeTooLong},
+		{"a line of text", "trojan://1@10.05--2026.05.07 time:1005?sni=fake_ip_for_sub_link&security=tls#1.2/10GB", CodeNotAServer},
 		{"no user", "vless://example.org:443", CodeMissingCredentials},
 		{"no user, a name with @", "trojan://example.org:443#@channel", CodeMissingCredentials},
 		{"empty user", "trojan://@example.org:443", CodeMissingCredentials},

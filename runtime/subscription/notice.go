@@ -20,8 +20,15 @@ var statement = regexp.MustCompile(`(?i)\d\s*[KMGT]i?B\b|\b20\d\d[-/.年]\d|traf
 // mostNotices is how many entries an answer has at most that is a message and no list.
 const mostNotices = 5
 
+// usageLine is the server name in the line of text that Hiddify puts first. For those whose host is
+// none, runtime/link has a code.
+const usageLine = "fake_ip_for_sub_link"
+
 // isNotice reports whether an entry is not a server but a line of text.
 func isNotice(l link.Link) bool {
+	if tls, ok := l.Secure.(link.TLS); ok && tls.ServerName == usageLine {
+		return true
+	}
 	return l.Name != "" && isNobody(l) || nowhere(l.Host) && statement.MatchString(l.Name)
 }
 

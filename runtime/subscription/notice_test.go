@@ -37,6 +37,16 @@ func TestAnswersThatAreMessages(t *testing.T) {
 	}
 }
 
+// A line of text is none of the servers, whatever it has in the place of a host.
+func TestUsageLines(t *testing.T) {
+	for _, host := range []string{"127.0.0.1", "b.example.net", "10.05--2026.05.07 time:1005", "no time"} {
+		b := mustParse(t, "trojan://1@"+host+"?sni=fake_ip_for_sub_link&security=tls#%31.2 of it\ntrojan://x@a.example.net:443#one\n")
+		if len(b.Entries) != 1 || len(b.Notices) != 1 || b.Notices[0] != "1.2 of it" || len(b.Problems) != 0 {
+			t.Errorf("%s: %+v", host, b)
+		}
+	}
+}
+
 // Servers beside a message come in.
 func TestMessageBesideServers(t *testing.T) {
 	b := mustParse(t, "trojan://x@0.0.0.0:1?security=none#Welcome\ntrojan://x@a.example.net:443#one\n")

@@ -251,6 +251,10 @@ func (c *collector) link(position int, uri, name string) bool {
 
 // parsed is link for a link that has been read, with what came of that.
 func (c *collector) parsed(position int, l link.Link, leftOut []string, err error, name string) bool {
+	if link.Code(err) == link.CodeNotAServer {
+		c.notice(name)
+		return false
+	}
 	if err != nil {
 		c.reject(position, name, err)
 		return false
