@@ -9,6 +9,7 @@ import (
 // format in the same way.
 func TestLeftOutByLinks(t *testing.T) {
 	trojan := `{"protocol":"trojan","tag":"n","settings":{"address":"a.org","port":443,"password":"` + password + `"},"streamSettings":`
+	singBox := `{"type":"trojan","tag":"n","server":"a.org","server_port":443,"password":"` + password + `","tls":{"enabled":true,"server_name":"a.org",`
 	clash := "proxies:\n- {name: n, type: trojan, server: a.org, port: 443, password: " + password + ", sni: a.org, "
 	for name, test := range map[string]struct{ body, says string }{
 		"link, ECH":                   {"trojan://" + password + "@a.org:443?sni=a.org&ech=here!#n", "Encrypted Client Hello"},
@@ -16,6 +17,8 @@ func TestLeftOutByLinks(t *testing.T) {
 		"JSON, ECH":                   {trojan + `{"security":"tls","tlsSettings":{"serverName":"a.org","echConfigList":"here!"}}}`, "Encrypted Client Hello"},
 		"Clash, ECH":                  {clash + "ech-opts: {enable: true}}", "Encrypted Client Hello"},
 		"Clash, ECH with a name":      {clash + "ech-opts: {enable: true, query-server-name: b.org}}", "Encrypted Client Hello"},
+		"sing-box, ECH":               {singBox + `"ech":{"enabled":true,"query_server_name":"x.org"}}}`, "Encrypted Client Hello"},
+		"sing-box, split packets":     {singBox + `"insecure":false},"tls_fragment":{"enabled":true,"size":"x"}}`, "split packets"},
 		"link, split packets":         {"trojan://" + password + "@a.org:443?sni=a.org&fragment=0,1,tlshello#n", "split packets"},
 		"JSON, a mask":                {trojan + `{"security":"tls","tlsSettings":{"serverName":"a.org"},"finalmask":{"tcp":[{"type":"new"}]}}}`, "mask"},
 		"link, first bytes":           {"trojan://" + password + "@a.org:443?sni=a.org&prefix=GET%20#n", "prefix"},

@@ -173,12 +173,33 @@ func (u *uri) singBoxStream(kind string, o *object) *link.Error {
 	u.set("pbk", reality.text("public_key"))
 	u.set("sid", reality.text("short_id"))
 	u.singBoxECH(t)
+	u.singBoxFragment(kind, o, t)
 	t.ignore("engine", "min_version", "max_version", "cipher_suites", "curve_preferences", "kernel_tx", "kernel_rx", "handshake_timeout", "fragment_fallback_delay")
 	return nil
 }
 
+// singBoxFragment reads the splitting of the first bytes. sing-box cuts within the name of the
+// server, at places of its own choice; pieces of this size cut there, too.
+func (u *uri) singBoxFragment(kind string, o, t *object) {
+	packets, records := t.flag("fragment"), t.flag("record_fragment")
+	relative := o.enabled("tls_fragment") // Hiddify's, with the numbers
+	length, delay := cmp.Or(relative.text("size"), "10-20"), "0"
+	switch {
+	case relative != nil:
+		delay = relative.text("sleep")
+	case packets:
+		delay = "2-4" // what is sent at once stays together
+	case !records:
+		return
+	}
+	if kind != "hysteria2" { // which sends no stream
+		u.set("fragment", length+","+cmp.Or(delay, "0")+",tlshello")
+	}
+}
+
 // singBoxECH takes the configurations out of their PEM block. Where there are none they would be
-// looked up, which is named.
+// looked up by whatever resolver sing-box has. An entry does not say which, and a link that does
+// not is read without them, which is named.
 func (u *uri) singBoxECH(t *object) {
 	ech := t.enabled("ech")
 	if ech == nil {
@@ -193,8 +214,7 @@ func (u *uri) singBoxECH(t *object) {
 		}
 	}
 	if config.Len() == 0 {
-		t.leave("ech")
-		return
+		config.WriteByte('?')
 	}
 	u.set("ech", config.String())
 	ech.ignore("config_path", "query_server_name", "pq_signature_schemes_enabled", "dynamic_record_sizing_disabled")
