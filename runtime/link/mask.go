@@ -194,7 +194,8 @@ func readMasks(q *query, raw json.RawMessage, readers map[string]maskReader) []m
 	return list
 }
 
-// unknownSetting returns the name of a setting with a value that is not among the known ones, or "".
+// unknownSetting returns the name of a setting with a value that is not among the known ones, or
+// "".
 func unknownSetting(settings map[string]json.RawMessage, known []string) string {
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		switch {

@@ -113,8 +113,8 @@ func (q *query) find(keys ...string) string {
 	return found
 }
 
-// isNothing reports whether a value means the same as leaving the parameter out. Programs write these
-// words where they have nothing.
+// isNothing reports whether a value means the same as leaving the parameter out. Programs write
+// these words where they have nothing.
 func isNothing(value string) bool { return value == "" || value == "null" || value == "undefined" }
 
 // given returns a text without spaces around it, or "" if it is nothing.

@@ -81,7 +81,8 @@ func (r *reader) parse(s string) (Link, *Error) {
 	return Link{}, rejectForeign(scheme)
 }
 
-// descriptionMark begins the text that Remnawave puts behind the name for the client Happ, in base64.
+// descriptionMark begins the text that Remnawave puts behind the name for the client Happ, in
+// base64.
 const descriptionMark = "?serverDescription="
 
 // repairMail undoes what makes a mail address of user@host in texts with markup:
