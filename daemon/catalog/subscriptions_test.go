@@ -552,6 +552,20 @@ func TestNamedAddresses(t *testing.T) {
 	})
 }
 
+// Addresses were once stored with what follows the #.
+func TestStoredFragments(t *testing.T) {
+	daemontest.Bubble(t, "", nil, func(h *daemontest.Harness) {
+		h.Serve("a")
+		stored, err := h.Memory.AddSubscription(t.Context(), store.Subscription{Name: "old", URL: daemontest.ProviderAddress + "#old", CreatedAt: time.Now()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again := h.Add(ipc.Request{}); !again.Existed || again.Subscription.ID != stored.ID {
+			t.Errorf("%+v", again)
+		}
+	})
+}
+
 // What the headers do not say, the comments at the head of the body do.
 func TestBodiesDescribeTheProvider(t *testing.T) {
 	daemontest.Bubble(t, "", nil, func(h *daemontest.Harness) {

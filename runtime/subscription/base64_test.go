@@ -54,6 +54,30 @@ func TestEncodedBodies(t *testing.T) {
 	}
 }
 
+// What is one piece in lines of one length must not be taken for several.
+func TestDecodeLines(t *testing.T) {
+	e := func(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
+	for name, test := range map[string]struct {
+		text string
+		want bool
+	}{
+		"one piece":                   {e("abcdef") + "\n" + e("ghijkl") + "\n" + e("mno"), false},
+		"one piece, padded":           {e("abcdef") + "\n" + e("ghijkl") + "\n" + e("m"), false},
+		"one line":                    {e("abcdef"), false},
+		"the second of four is short": {e("abcdef") + "\n" + e("ghi") + "\n" + e("jklmno") + "\n" + e("pqrstu"), true},
+		"the first of three is short": {e("abc") + "\n" + e("defghi") + "\n" + e("jklmno"), true},
+		"padded":                      {e("abcde") + "\n" + e("fghij") + "\n" + e("klmno"), true},
+		"links of one length":         {e("ss://abcd") + "\n" + e("ss://efgh") + "\n" + e("ss://ijkl"), true},
+		"one link of one length":      {e("ss://abcd") + "\n" + e("efghijklm") + "\n" + e("ss://ijkl"), false},
+		"no UTF-8":                    {e("\xff\xfe\xff") + "\n" + e("defghi"), false},
+		"no base64":                   {e("abc") + "\n%\n" + e("defghi"), false},
+	} {
+		if decoded, ok := decodeLines([]byte(test.text)); ok != test.want {
+			t.Errorf("%s: %v, %q", name, ok, decoded)
+		}
+	}
+}
+
 func utf16Text(text string, bigEndian bool) string {
 	var b strings.Builder
 	for _, unit := range append([]uint16{0xFEFF}, utf16.Encode([]rune(text))...) {

@@ -180,9 +180,7 @@ func (u *uri) clashTransport(o *object) *link.Error {
 		t := o.object("grpc-opts")
 		u.set("type", "grpc")
 		u.set("serviceName", t.text("grpc-service-name"))
-		if mode := t.text("grpc-mode"); mode != "gun" {
-			u.set("mode", mode)
-		}
+		u.set("mode", t.text("grpc-mode"))
 		t.ignore("grpc-user-agent", "ping-interval", "max-connections", "min-streams", "max-streams")
 	case "http":
 		t := o.object("http-opts")

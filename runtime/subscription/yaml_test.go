@@ -68,7 +68,10 @@ func TestClashAtEverySize(t *testing.T) {
 		return " [" + strings.Join(items, ",\n # a comment, with a comma\n ") + "]\n"
 	}
 	for name, document := range map[string]func(n int) string{
-		"block":        func(n int) string { return "port: 1\nproxies:\n" + block(n, full) + "rules:\n- MATCH,x\n" },
+		"block": func(n int) string { return "port: 1\nproxies:\n" + block(n, full) + "rules:\n- MATCH,x\n" },
+		"comments": func(n int) string {
+			return "proxies:\n# first\n" + strings.ReplaceAll(block(n, full), "\n", "\n# between\n\n    # more\n") + "rules: []\n"
+		},
 		"flow":         func(n int) string { return "port: 1\nproxies:" + flow(n, full) + "rules:\n- MATCH,x\n" },
 		"anchor":       func(n int) string { return "common: &c {" + common + "}\nproxies:\n" + block(n, item) + "rules: []\n" },
 		"anchor, flow": func(n int) string { return "common: &c {" + common + "}\nproxies:" + flow(n, item) },
