@@ -21,7 +21,7 @@ func TestEveryForm(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, "")
 	origin := b.lab.Origin()
-	b.settings(fmt.Sprintf("urls = [%q]\n", origin.RemoteURL("/generate_204")), "")
+	b.settings(fmt.Sprintf("urls = [%q]\n", origin.RemoteURL("/generate_204")), "[rotation]\nenabled = false\n") // each serves when it is asked to
 	add := func(name string, kind lab.Kind) (*url.URL, url.Values) {
 		server, err := b.lab.AddServer(name, kind)
 		must(t, err)

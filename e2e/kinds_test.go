@@ -22,7 +22,7 @@ func TestEveryKind(t *testing.T) {
 	b := newBox(t, "")
 	origin := b.lab.Origin()
 	// WireGuard does not get to the loopback network; the others take this address for it.
-	b.settings(fmt.Sprintf("urls = [%q]\n", origin.RemoteURL("/generate_204")), "")
+	b.settings(fmt.Sprintf("urls = [%q]\n", origin.RemoteURL("/generate_204")), "[rotation]\nenabled = false\n") // each serves when it is asked to
 	b.serve(append(lab.Kinds(), lab.WireGuard)...)
 	proxy := &url.URL{Scheme: "socks5", Host: b.socks}
 	for _, s := range b.servers {

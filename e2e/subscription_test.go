@@ -179,7 +179,7 @@ func TestSubscriptionThroughTheProxy(t *testing.T) {
 		t.Errorf("%d requests", n)
 	}
 	b.ok("disconnect")
-	b.fails(1, "no link", "import", p.byProxy+"/x")
+	b.fails(1, "nothing was understood", "import", p.byProxy+"/x")
 	if n := p.asked.Load(); n != 2 {
 		t.Errorf("%d requests", n)
 	}
@@ -201,7 +201,7 @@ func TestImportOfAddresses(t *testing.T) {
 		t.Errorf("%q", out)
 	}
 	p.serve(404, "")
-	b.fails(1, "no link", "import", p.URL+"/gone")
+	b.fails(1, "nothing was understood", "import", p.URL+"/gone")
 	must(t, os.WriteFile(b.path("clash"), []byte(clash), 0o600))
 	if out := b.ok("import", b.path("clash")); !strings.Contains(out, "0 added, 1 there already, 1 not understood") {
 		t.Errorf("%q", out)
@@ -339,7 +339,7 @@ func TestSubscriptionSecrets(t *testing.T) {
 	b := newBox(t, "[log]\nlevel = \"trace\"\n")
 	p := newProvider(t, socks("tokyo"))
 	p.tell("ETag", `"c0ffee-etag"`)
-	address := strings.Replace(p.URL, "http://", "http://c0ffee-user:c0ffee-password@", 1) + "/c0ffee-path?token=c0ffee-query#c0ffee-fragment"
+	address := strings.Replace(p.URL, "http://", "http://c0ffee-user:c0ffee-password@", 1) + "/c0ffee-path?token=c0ffee-query#its%20name"
 	var said strings.Builder
 	note := func(r result) { said.WriteString(r.out + r.err) }
 	arguments := watchArguments()

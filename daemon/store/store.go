@@ -62,6 +62,7 @@ type Store struct {
 	editor   chan struct{}     // held by the one UpdateOutcomes in progress
 	outcomes map[int64]Outcome // newer than what the database has; database.mu guards them
 	settled  map[int64]Outcome // some of those that it has, likewise
+	stale    error             // see Stale; set by Open
 
 	stop context.CancelFunc
 	done chan struct{} // closed when the keeper has ended
@@ -149,6 +150,7 @@ func open(ctx context.Context, dir string, o Options) (_ *Store, err error) {
 	case err == nil:
 		s.release()
 	case errors.Is(err, errNoSpace):
+		s.stale = err
 		s.log.Warn().Err(err).Msg("the disk is full: the store is read only until there is space")
 	default:
 		return nil, err
@@ -159,6 +161,10 @@ func open(ctx context.Context, dir string, o Options) (_ *Store, err error) {
 	go s.keep(run)
 	return s, nil
 }
+
+// Stale returns why the database could not be opened when the store was, nil if it could. What was
+// read then is of the last export: sessions that have begun since are not in it.
+func (s *Store) Stale() error { return s.stale }
 
 // clearNames moves aside what is in the place of one of our files and is none, such as a directory
 // or a symbolic link: it would keep the store from opening, or lead it elsewhere. The file counts

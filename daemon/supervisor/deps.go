@@ -21,6 +21,8 @@ type Store interface {
 	Config(ctx context.Context, id int64) (store.Config, error)
 	Desired(ctx context.Context) (store.Desired, error)
 	SetDesired(ctx context.Context, d store.Desired) error
+	// Stale says why what it knows may be older than what an earlier daemon did; nil: it is not.
+	Stale() error
 }
 
 // Front is the pair of stable listeners that applications use.

@@ -33,6 +33,11 @@ func (s *Supervisor) Restore(ctx context.Context, configs int) error {
 			return err
 		}
 	}
+	if why := s.Store.Stale(); why != nil && s.FrontOpen && s.active == nil {
+		// To close the front, or to give it another target, would cut applications off from a core
+		// that serves them. It goes on without a daemon, and has one started again and again.
+		return fmt.Errorf("the session that is served now is not in what could be read: %w", why)
+	}
 	// What the front has from an earlier daemon may have ended with it.
 	if s.active == nil {
 		s.Front.SetTarget(nil)

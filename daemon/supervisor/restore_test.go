@@ -1,13 +1,17 @@
 package supervisor_test
 
 import (
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/xrat-tray/xrat/daemon"
 	"github.com/xrat-tray/xrat/daemon/daemontest"
 	"github.com/xrat-tray/xrat/daemon/ipc"
+	"github.com/xrat-tray/xrat/daemon/settings"
 	"github.com/xrat-tray/xrat/daemon/store"
 	"github.com/xrat-tray/xrat/daemon/store/storetest"
 	"github.com/xrat-tray/xrat/runtime/xray"
@@ -178,6 +182,34 @@ func TestStandbyOfAnEarlierDaemonIsEnded(t *testing.T) {
 				t.Errorf("its record is left: %+v", s)
 			}
 		}
+	})
+}
+
+// A daemon that can read only what was known before the session began leaves that alone: to act on
+// it would cut applications off.
+func TestStaleStoreCutsNobodyOff(t *testing.T) {
+	daemontest.Bubble(t, "a b", nil, func(h *daemontest.Harness) {
+		h.World.Locked(func() { h.World.Outlives = true })
+		h.Connect(1)
+		if _, err := h.Do(ipc.Request{Type: ipc.KindDaemonShutdown, Keep: true}); err != nil {
+			t.Fatal(err)
+		}
+		h.Stop()
+		known := h.Look()
+		h.Edit(func(r *storetest.Records) { r.Desired, r.Sessions = store.Desired{}, map[int64]store.Session{} })
+		h.Memory.Old = errors.New("no space")
+		next := daemon.New(h.Deps(settings.Default()))
+		if err := next.Restore(t.Context()); err == nil || !strings.Contains(err.Error(), "no space") {
+			t.Errorf("restored: %v", err)
+		}
+		if h.TargetHost() != "a" || !h.World.FrontOpen || len(h.Running()) != 1 {
+			t.Errorf("target %q, open %v, %d cores", h.TargetHost(), h.World.FrontOpen, len(h.Running()))
+		}
+		h.Edit(func(r *storetest.Records) { r.Desired, r.Sessions = known.Desired, known.Sessions })
+		h.Boot(nil)
+		time.Sleep(time.Second)
+		h.Want(ipc.StateConnected, "a")
+		h.Stop()
 	})
 }
 

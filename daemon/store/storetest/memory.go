@@ -39,6 +39,9 @@ type Memory struct {
 	fail    error
 	written int // outcomes
 	bodies  map[int64][]byte
+
+	// Old is what Stale returns; to be set while nobody uses the store.
+	Old error
 }
 
 // New returns a store with a config for each of the hosts, named like it and with ids from 1.
@@ -200,6 +203,9 @@ func (m *Memory) UpdateConfigs(ctx context.Context, ids []int64, edit func(*stor
 	})
 	return updated, err
 }
+
+// Stale returns Old.
+func (m *Memory) Stale() error { return m.Old }
 
 // RenewConfigs implements Store.
 func (m *Memory) RenewConfigs(ctx context.Context, ids []int64, edit func(*store.Config)) (renewed []store.Config, err error) {
