@@ -52,6 +52,8 @@ func TestXHTTP(t *testing.T) {
 			`"realitySettings":{"serverName":"s.example.org","password":"` + testKey + `","shortId":"ab","show":false},"splithttpSettings":{"path":"/b"},"tlsSettings":{"serverName":"x"}}}`,
 			XHTTP{Path: "/", Mode: "auto", Download: NewSecret(`{"address":"192.0.2.1","port":443,"network":"xhttp","security":"reality",` +
 				`"realitySettings":{"serverName":"s.example.org","fingerprint":"chrome","publicKey":"` + testKey + `","shortId":"ab"},"xhttpSettings":{"path":"/b"}}`)}, ""},
+		{"a second way with an empty extra", base + `extra={"downloadSettings":{"address":"192.0.2.1","port":443,"network":"xhttp","xhttpSettings":{"path":"/b","noSSEHeader":true,"extra":{}}}}`,
+			XHTTP{Path: "/", Mode: "auto", Download: NewSecret(`{"address":"192.0.2.1","port":443,"network":"xhttp","xhttpSettings":{"path":"/b"}}`)}, ""},
 		{"no second way", base + `extra={"downloadSettings":{}}`, XHTTP{Path: "/", Mode: "auto"}, ""},
 	}
 	for _, tt := range tests {
