@@ -453,6 +453,9 @@ func maskItems(raw json.RawMessage, noise bool) ([]map[string]any, bool) {
 	for _, s := range list {
 		item := map[string]any{}
 		packet, ok := packetBytes(s["packet"], unquote(s["type"]))
+		if !noise && unknownSetting(s, []string{"packet", "type", "rand", "randRange", "delay"}) != "" {
+			return nil, false // the other side may do with it what the core does not
+		}
 		if !ok || len(packet) > maxMaskPacket {
 			return nil, false
 		}

@@ -105,6 +105,7 @@ func TestMasksRejected(t *testing.T) {
 		"another salamander":     {udp + `fm={"udp":[{"type":"salamander","settings":{"password":"b","packetSize":"512-1200"}}]}`, CodeUnsupportedParameter},
 		"a header with more":     {vless + `type=kcp&fm={"udp":[{"type":"header-dns","settings":{"domain":"a.org","\u0001":"x"}},{"type":"mkcp-original"}]}`, CodeUnsupportedParameter},
 		"nothing to set":         {vless + `type=kcp&fm={"udp":[{"type":"mkcp-original","settings":{"seed":"x"}}]}`, CodeUnsupportedParameter},
+		"a packet with more":     {vless + `fm={"tcp":[{"type":"header-custom","settings":{"clients":[[{"rand":1,"save":"x"}]]}}]}`, CodeBadParameter},
 		"a tunnel without name":  {udp + `fm={"udp":[{"type":"xdns"}]}`, CodeBadParameter},
 		"sudoku not last":        {udp + `fm={"udp":[{"type":"sudoku"},{"type":"noise","settings":{"noise":[{"rand":1}]}}]}`, CodeBadParameter},
 		"table":                  {vless + `fm={"tcp":[{"type":"sudoku","settings":{"customTable":"xxxxxxxx"}}]}`, CodeBadParameter},

@@ -9,7 +9,14 @@ import (
 const maxName = 200 // runes
 
 // CleanName makes a text fit for display as a name, by the rules for those of links.
-func CleanName(text string) string { return cleanName(escape(text, "")) }
+func CleanName(text string) string { return cleanName(escape(withoutDescription(text), "")) }
+
+// withoutDescription cuts off the text that Remnawave puts behind the name for the client Happ, in
+// base64.
+func withoutDescription(name string) string {
+	name, _, _ = strings.Cut(name, "?serverDescription=")
+	return name
+}
 
 // cleanName turns the name in a link into one for display: unescaped as often as it was escaped,
 // valid UTF-8, no control or bidirectional characters, one line, bounded, no link.

@@ -27,3 +27,10 @@ func TestCleanName(t *testing.T) {
 		}
 	}
 }
+
+func TestNamesHoldNoDescription(t *testing.T) {
+	const in = "🇩🇪 a?b?serverDescription=ZmFzdA=="
+	if got := CleanName(in); got != "🇩🇪 a?b" {
+		t.Errorf("%q", got)
+	}
+}

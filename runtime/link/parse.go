@@ -52,7 +52,7 @@ func (r *reader) parse(s string) (Link, *Error) {
 		return Link{}, reject(CodeNotALink, "this is not a share link: it does not begin with a scheme like vless://")
 	}
 	body, name, _ := strings.Cut(rest, "#")
-	name, _, _ = strings.Cut(name, descriptionMark)
+	name = withoutDescription(name)
 	if len(body) > maxLength {
 		return Link{}, reject(CodeTooLong, "the link is longer than 64 KiB without its name; check that it is one link and not a file")
 	}
@@ -80,10 +80,6 @@ func (r *reader) parse(s string) (Link, *Error) {
 	}
 	return Link{}, rejectForeign(scheme)
 }
-
-// descriptionMark begins the text that Remnawave puts behind the name for the client Happ, in
-// base64.
-const descriptionMark = "?serverDescription="
 
 // repairMail undoes what makes a mail address of user@host in texts with markup:
 // "[user@host](mailto:user@host)".
