@@ -90,3 +90,22 @@ func TestEveryForm(t *testing.T) {
 		t.Error("the file of wg-quick gave no name")
 	}
 }
+
+// A core that is older than what a server needs is named, with both versions, and serves what it
+// can.
+func TestOlderCoreIsNamed(t *testing.T) {
+	t.Parallel()
+	b := newBox(t, "")
+	older := b.path("older-xray")
+	must(t, os.WriteFile(older, fmt.Appendf(nil, "#!/bin/sh\n[ \"$1\" = version ] && echo 'Xray 25.3.6 (Xray)' && exit\nexec '%s' \"$@\"\n", programs.core), 0o700))
+	b.settings(fmt.Sprintf("urls = [%q]\n", b.lab.Origin().URL("/generate_204")), fmt.Sprintf("[core]\npath = %q\n", older))
+	b.serve(lab.VLESS, lab.Hysteria2)
+	b.ok("connect", "s1")
+	b.fails(1, "Hysteria 2 needs Xray 26.1.13 or newer, and the core in use is 25.3.6", "rotate", "s2")
+	if r := b.run("test", "s2", "--json"); r.code != 1 || !strings.Contains(r.out, "26.1.13") {
+		t.Errorf("test: %+v", r)
+	}
+	if got := b.exit(); got != "s1" {
+		t.Errorf("left through %q", got)
+	}
+}

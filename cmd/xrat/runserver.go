@@ -92,13 +92,14 @@ func (a *app) runServer(ctx context.Context) (err error) {
 			err = fmt.Errorf("closing the store: %w", cerr)
 		}
 	}()
-	deps := a.dependencies(config, records, log)
+	versions := new(xray.Versions)
+	deps := a.dependencies(config, records, versions, log)
 	returned, err := a.addFront(ctx, &deps.Deps, config, log.With().Str("part", "front").Logger())
 	if err != nil {
 		return fmt.Errorf("looking for the data plane: %w", err)
 	}
 	markCrashLog(crashes)
-	addProbes(&deps, config, returned, log.With().Str("part", "core").Logger())
+	addProbes(&deps, config, versions, returned, log.With().Str("part", "core").Logger())
 	d := daemon.New(deps)
 	if err := d.Restore(ctx); err != nil {
 		return fmt.Errorf("restoring the last state: %w", err)
@@ -134,11 +135,11 @@ func (a *app) runServer(ctx context.Context) (err error) {
 }
 
 // dependencies wires the supervisor to the real world.
-func (a *app) dependencies(config settings.Settings, records *store.Store, log zerolog.Logger) daemon.Deps {
+func (a *app) dependencies(config settings.Settings, records *store.Store, versions *xray.Versions, log zerolog.Logger) daemon.Deps {
 	part := func(name string) zerolog.Logger { return log.With().Str("part", name).Logger() }
 	loop := supervisor.Deps{
 		Settings:  config,
-		Cores:     session.XrayCores{Log: part("core")},
+		Cores:     session.XrayCores{Log: part("core"), Versions: versions},
 		Online:    route.Exists,
 		Own:       route.Own,
 		Slept:     rotation.Slept,
@@ -173,7 +174,7 @@ func (a *app) dependencies(config settings.Settings, records *store.Store, log z
 }
 
 // addProbes adds what measures through cores; returned is that of addFront.
-func addProbes(deps *daemon.Deps, config settings.Settings, returned func(mark.Mark) bool, log zerolog.Logger) {
+func addProbes(deps *daemon.Deps, config settings.Settings, versions *xray.Versions, returned func(mark.Mark) bool, log zerolog.Logger) {
 	deps.Probe = func(ctx context.Context, core probe.Proxy, first int) probe.Result {
 		return probe.Get(ctx, core, probe.Question{
 			URLs: turned(config.Health.URLs, first), Statuses: config.Health.Statuses,
@@ -184,7 +185,7 @@ func addProbes(deps *daemon.Deps, config settings.Settings, returned func(mark.M
 		pages := config.Health.WorkURLs
 		return probe.DoWork(ctx, core, pages[first%len(pages)], returned)
 	}
-	deps.Tools = bulktest.RealTools(log, probeStagger, route.Own, returned)
+	deps.Tools = bulktest.RealTools(log, versions, probeStagger, route.Own, returned)
 }
 
 func frontOptions(config settings.Settings, log zerolog.Logger) front.Options {

@@ -37,9 +37,10 @@ type Tools struct {
 
 // RealTools measures for real; a probe tries the next URL after stagger, and asks returned whether
 // it has come back (see probe.Get).
-func RealTools(log zerolog.Logger, stagger time.Duration, own func(ctx context.Context, host string) bool, returned func(mark.Mark) bool) Tools {
+func RealTools(log zerolog.Logger, versions *xray.Versions, stagger time.Duration, own func(ctx context.Context, host string) bool, returned func(mark.Mark) bool) Tools {
 	return Tools{
 		StartBatch: func(ctx context.Context, spec xray.BatchSpec) (Batch, error) {
+			spec.Version = versions.Of(ctx, spec.Executable)
 			b, err := xray.StartBatch(ctx, log, spec)
 			if err != nil {
 				return nil, err // not a nil *xray.Batch in an interface

@@ -35,10 +35,14 @@ type Cores interface {
 }
 
 // XrayCores are the real cores.
-type XrayCores struct{ Log zerolog.Logger }
+type XrayCores struct {
+	Log      zerolog.Logger
+	Versions *xray.Versions
+}
 
 // Start implements Cores.
 func (c XrayCores) Start(ctx context.Context, spec xray.Spec, started func(xray.Identity, xray.Inbound) error) (Core, error) {
+	spec.Version = c.Versions.Of(ctx, spec.Executable)
 	core, err := xray.Start(ctx, c.Log, spec, started)
 	if err != nil {
 		return nil, err // not a nil *xray.Core in an interface

@@ -16,6 +16,7 @@ import (
 // BatchSpec is what StartBatch needs to know. The fields mean the same as in Spec.
 type BatchSpec struct {
 	Executable   string
+	Version      Version
 	Links        []link.Link // at least one; see Alone
 	Nonce        string
 	Dir          string
@@ -46,6 +47,9 @@ func StartBatch(ctx context.Context, log zerolog.Logger, spec BatchSpec) (*Batch
 	var members []member
 	for i, l := range spec.Links {
 		outbound, err := Outbound(l)
+		if lacks := spec.Version.Lacks(l); err == nil && lacks != "" {
+			err = errors.New(lacks)
+		}
 		if err == nil && len(spec.Links) > 1 && Alone(l) {
 			err = fmt.Errorf("%v cannot share a core with others", l)
 		}

@@ -29,6 +29,7 @@ const (
 // Spec is what Start needs to know.
 type Spec struct {
 	Executable   string        // absolute, from Locate
+	Version      Version       // of that; zero: not known, and everything is tried
 	Link         link.Link     // the server that the core goes out through
 	Nonce        string        // put into the core's environment, for FindByNonce
 	Dir          string        // working directory, created if missing; for the core alone
@@ -46,6 +47,9 @@ type Spec struct {
 // On any error, and when ctx ends, the process is gone before Start returns. If the core exited by
 // itself, the error wraps an *ExitError; code 23 means that the core refuses the configuration.
 func Start(ctx context.Context, log zerolog.Logger, spec Spec, started func(Identity, Inbound) error) (*Core, error) {
+	if lacks := spec.Version.Lacks(spec.Link); lacks != "" {
+		return nil, errors.New(lacks)
+	}
 	return start(ctx, log, spec, started, newInbound)
 }
 
