@@ -17,7 +17,7 @@ func TestVersionLacks(t *testing.T) {
 	vless := "vless://" + testUUID + "@example.org:443?"
 	for uri, since := range map[string]Version{
 		vless + "security=tls&type=ws":                         {},
-		vless + "security=reality&sni=a.org&pbk=" + testKey: {},
+		vless + "security=reality&sni=a.org&pbk=" + testKey:    {},
 		"trojan://x@example.org:443":                           {},
 		vless + "type=httpupgrade":                             {1, 8, 15},
 		vless + "type=xhttp":                                   {25, 3, 6},
