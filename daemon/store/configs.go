@@ -193,18 +193,18 @@ func (s *Store) updateConfigs(ctx context.Context, ids []int64, edit func(*chang
 	return updated, nil
 }
 
-// editConfig stores what edit makes of a stored config, if that is anything else.
+// editConfig is renewConfig for an edit that cannot change the identity.
 func (c *change) editConfig(stored Config, edit func(*Config)) (Config, error) {
-	config := stored
-	config.Tags, config.Subscriptions = slices.Clone(stored.Tags), slices.Clone(stored.Subscriptions)
-	edit(&config)
-	config.ID, config.Identity = stored.ID, stored.Identity
-	return c.replaceConfig(stored, config)
+	return c.renewConfig(stored, func(config *Config) {
+		edit(config)
+		config.Identity = stored.Identity
+	})
 }
 
 // errTaken: another config has the identity.
 var errTaken = errors.New("another config has this identity")
 
+// renewConfig stores what edit makes of a stored config, if that is anything else.
 func (c *change) renewConfig(stored Config, edit func(*Config)) (Config, error) {
 	config := stored
 	config.Tags, config.Subscriptions = slices.Clone(stored.Tags), slices.Clone(stored.Subscriptions)
@@ -223,10 +223,6 @@ func (c *change) renewConfig(stored Config, edit func(*Config)) (Config, error) 
 			return stored, err
 		}
 	}
-	return c.replaceConfig(stored, config)
-}
-
-func (c *change) replaceConfig(stored, config Config) (Config, error) {
 	if reflect.DeepEqual(config, stored) {
 		return stored, nil
 	}
