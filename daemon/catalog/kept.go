@@ -30,17 +30,8 @@ func (cat *Catalog) keepBody(ctx context.Context, sub store.Subscription, f fetc
 // reparseSubscriptions reads again what is kept of subscriptions, without ids of all: a newer
 // version may understand more of it.
 func (cat *Catalog) reparseSubscriptions(ctx context.Context, ids []int64) (any, string, error) {
-	all, err := cat.Store.Subscriptions(ctx)
+	ids, err := cat.chosen(ctx, ids)
 	if err != nil {
-		return nil, "", fmt.Errorf("reading the subscriptions: %w", err)
-	}
-	if len(ids) == 0 {
-		for _, sub := range all {
-			ids = append(ids, sub.ID)
-		}
-	}
-	ids = unique(ids)
-	if err := haveAll(all, ids); err != nil {
 		return nil, "", err
 	}
 	payload, failed := ipc.SubscriptionUpdatePayload{Results: []ipc.RefreshPayload{}}, 0
@@ -92,9 +83,7 @@ func (cat *Catalog) reparse(ctx context.Context, id int64) (ipc.RefreshPayload, 
 		}
 	}
 	if unread != nil {
-		none.Error = &ipc.ErrorPayload{Code: errCode(unread), Message: unread.Error()}
-		none.Problems, none.Unlisted = problems(f.body, nil), f.body.Unlisted
-		return none, nil
+		return refused(none, unread, f.body), nil
 	}
 	return cat.reconcile(ctx, sub, f, configs)
 }

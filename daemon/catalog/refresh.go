@@ -81,9 +81,7 @@ func (cat *Catalog) refreshAlone(ctx context.Context, id int64, how refreshing) 
 		fetchErr = f.body.DropPrivate()
 	}
 	fail := func(failure error) (ipc.RefreshPayload, error) {
-		none.Error = &ipc.ErrorPayload{Code: errCode(failure), Message: failure.Error()}
-		none.Problems, none.Unlisted = problems(f.body, nil), f.body.Unlisted
-		return none, cat.noteFailure(ctx, sub, failure, f.body.Notices)
+		return refused(none, failure, f.body), cat.noteFailure(ctx, sub, failure, f.body.Notices)
 	}
 	if fetchErr != nil {
 		return fail(fetchErr)
@@ -103,6 +101,13 @@ func (cat *Catalog) refreshAlone(ctx context.Context, id int64, how refreshing) 
 		cat.keepBody(ctx, sub, f)
 	}
 	return result, err
+}
+
+// refused is the payload of an answer that changes nothing.
+func refused(p ipc.RefreshPayload, failure error, body subscription.Body) ipc.RefreshPayload {
+	p.Error = &ipc.ErrorPayload{Code: errCode(failure), Message: failure.Error()}
+	p.Problems, p.Unlisted = problems(body, nil), body.Unlisted
+	return p
 }
 
 const (

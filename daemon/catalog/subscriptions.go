@@ -184,17 +184,8 @@ func hostOf(address string) string {
 }
 
 func (cat *Catalog) updateSubscriptions(ctx context.Context, ids []int64, accept bool) (any, string, error) {
-	all, err := cat.Store.Subscriptions(ctx)
+	ids, err := cat.chosen(ctx, ids)
 	if err != nil {
-		return nil, "", fmt.Errorf("reading the subscriptions: %w", err)
-	}
-	if len(ids) == 0 {
-		for _, sub := range all {
-			ids = append(ids, sub.ID)
-		}
-	}
-	ids = unique(ids)
-	if err := haveAll(all, ids); err != nil {
 		return nil, "", err
 	}
 	results, err := cat.refreshAll(ctx, ids, refreshing{accept: accept})
@@ -277,6 +268,21 @@ func (cat *Catalog) subscriptionsChanged() {
 	case cat.replan <- struct{}{}:
 	default: // that is to be done already
 	}
+}
+
+// chosen returns the ids of subscriptions that there are, each once; without any it returns all.
+func (cat *Catalog) chosen(ctx context.Context, ids []int64) ([]int64, error) {
+	all, err := cat.Store.Subscriptions(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the subscriptions: %w", err)
+	}
+	if len(ids) == 0 {
+		for _, sub := range all {
+			ids = append(ids, sub.ID)
+		}
+	}
+	ids = unique(ids)
+	return ids, haveAll(all, ids)
 }
 
 func haveAll(all []store.Subscription, ids []int64) error {
