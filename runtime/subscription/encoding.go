@@ -11,9 +11,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/htmlindex"
-	"golang.org/x/text/encoding/unicode"
 )
 
 // maxPacking is how many layers of compression are taken off: one is usual, and some servers pack
@@ -103,24 +101,22 @@ func inflate(r *bufio.Reader) (io.Reader, error) {
 // like, and then the charset of the Content-Type: many servers name one for everything that they
 // have.
 func toUTF8(body []byte, contentType string) []byte {
-	var from encoding.Encoding
-	switch {
-	case bytes.HasPrefix(body, []byte("\xff\xfe")) || bytes.HasPrefix(body, []byte("\xfe\xff")):
-		from = unicode.UTF16(unicode.LittleEndian, unicode.UseBOM)
-	default:
-		_, parameters, err := mime.ParseMediaType(contentType)
-		if err != nil {
-			return body
-		}
-		charset := strings.ToLower(strings.TrimSpace(parameters["charset"]))
-		// Text in UTF-16 can be valid UTF-8, but is full of zeros then.
-		wide := strings.HasPrefix(charset, "utf-16") && bytes.IndexByte(body, 0) >= 0
-		if charset == "" || utf8.Valid(body) && !wide {
-			return body
-		}
-		if from, err = htmlindex.Get(charset); err != nil {
-			return body // in a charset that nobody uses
-		}
+	if text, ok := decodeUTF16(body); ok {
+		return text
+	}
+	_, parameters, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		return body
+	}
+	charset := strings.ToLower(strings.TrimSpace(parameters["charset"]))
+	// Text in UTF-16 can be valid UTF-8, but is full of zeros then.
+	wide := strings.HasPrefix(charset, "utf-16") && bytes.IndexByte(body, 0) >= 0
+	if charset == "" || utf8.Valid(body) && !wide {
+		return body
+	}
+	from, err := htmlindex.Get(charset)
+	if err != nil {
+		return body // in a charset that nobody uses
 	}
 	text, err := from.NewDecoder().Bytes(body)
 	if err != nil {

@@ -145,7 +145,8 @@ func noEntries(b *Body, positions int) *Error {
 
 // read recognizes the format. wrappings is how many layers of base64 it may still take off.
 func (c *collector) read(data []byte, wrappings int) error {
-	data = bytes.TrimRight(decodeUTF16(bytes.TrimPrefix(data, []byte("\uFEFF"))), " \t\r\n")
+	data, _ = decodeUTF16(bytes.TrimPrefix(data, []byte("\uFEFF")))
+	data = bytes.TrimRight(data, " \t\r\n")
 	body := data[c.body.About.readHead(data):]
 	rest, yaml := bytes.TrimSpace(body), dedent(body)
 	isYAML, _ := isClash(yaml)
